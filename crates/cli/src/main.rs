@@ -1,0 +1,2 @@
+//! The `consign` command.
+fn main() {}
