@@ -1,1 +1,26 @@
-//! Consign: api.
+//! What clients and nodes say to each other: the types of the HTTP API.
+//!
+//! The node's HTTP layer turns each call into one [`Request`], the node's core answers with one
+//! [`Reply`]; what is in between is nobody's business here. Everything that crosses the wire is
+//! parsed strictly: unknown fields, odd capitals, wrong lengths are refused, so that two nodes
+//! never read one body in two ways.
+//!
+//! Read next: [`request`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
+//! wrong), [`limits`], and [`hash`] (digests and addresses).
+
+pub mod hash;
+pub mod id;
+pub mod limits;
+pub mod problem;
+pub mod request;
+pub mod terms;
+pub mod view;
+
+pub use id::{CeremonyId, ClusterId, KeyId, NodeId, ParseIdError};
+pub use problem::{Problem, ProblemKind};
+pub use request::{CreateKey, Invite, Label, PageQuery, Reply, Request, Sign, SignTarget};
+pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Phase, Scheme};
+pub use view::{
+    CeremonyView, Event, HealthView, InvitationView, KeyView, Member, NodeView, Outcome, Page, PhaseTime,
+    Progress, SignatureView, ValidatorView,
+};

@@ -1,0 +1,112 @@
+//! Identifiers: 32 bytes, written as 64 lower-case hexadecimal digits.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A string that is no identifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an identifier: give 64 lower-case hexadecimal digits")]
+pub struct ParseIdError(String);
+
+/// Decodes 32 bytes of lower-case hexadecimal; capitals are refused, so that an identifier has
+/// one spelling.
+pub(crate) fn decode_32(text: &str) -> Option<[u8; 32]> {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
+
+        impl $name {
+            /// The first eight digits: enough for a person to tell a few apart, never unique.
+            #[must_use]
+            pub fn short(&self) -> String {
+                self.to_string().chars().take(8).collect()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.short())
+            }
+        }
+
+        impl From<[u8; 32]> for $name {
+            fn from(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                let cut = || text.chars().take(80).collect::<String>();
+                decode_32(text).map(Self).ok_or_else(|| ParseIdError(cut()))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+id!(
+    /// A validator: its Ed25519 identity public key.
+    NodeId
+);
+id!(
+    /// A key that the committee holds together.
+    KeyId
+);
+id!(
+    /// One run of a protocol: the hash of its proposal.
+    CeremonyId
+);
+id!(
+    /// A cluster: the hash of its first charter.
+    ClusterId
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_only() {
+        let text = "ab".repeat(32);
+        let id: NodeId = text.parse().unwrap();
+        assert_eq!(id.to_string(), text);
+        assert!(text.to_uppercase().parse::<NodeId>().is_err());
+        assert!(text[2..].parse::<NodeId>().is_err());
+        assert!(format!("0x{text}").parse::<NodeId>().is_err());
+        assert_eq!(serde_json::from_str::<NodeId>(&format!("\"{text}\"")).unwrap(), id);
+        assert_eq!(format!("{id:?}"), "NodeId(abababab)");
+    }
+}

@@ -1,0 +1,403 @@
+//! What can be asked of a node, and the envelope of its answers.
+//!
+//! Bodies are complete: no node fills in a default, so every participant reads the same thing in
+//! the same bytes (the command line fills in defaults before it asks).
+
+use serde::{Deserialize, Serialize, de::Error as _};
+
+use crate::id::decode_32;
+use crate::limits::{
+    DEFAULT_PAGE, MAX_COMMITTEE, MAX_INVITATION_S, MAX_LABEL_BYTES, MAX_MESSAGE_BYTES, MAX_PAGE,
+    MAX_THRESHOLD, MIN_THRESHOLD,
+};
+use crate::view::{CeremonyView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView};
+use crate::{CeremonyId, Curve, HashName, KeyId, Level, NodeId, Problem, Scheme};
+
+/// One call, already authenticated and parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `POST /v1/keys`: answered by [`Reply::Started`] once the proposal is made.
+    CreateKey(CreateKey),
+    /// `GET /v1/keys`: answered by [`Reply::Keys`].
+    ListKeys(PageQuery),
+    /// `GET /v1/keys/{id}`: answered by [`Reply::Key`].
+    ShowKey(KeyId),
+    /// `POST /v1/keys/{id}/signatures`: answered by [`Reply::Started`].
+    Sign(Sign),
+    /// `GET /v1/ceremonies`, newest first: answered by [`Reply::Ceremonies`].
+    ListCeremonies(PageQuery),
+    /// `GET /v1/ceremonies/{id}`: answered by [`Reply::Ceremony`].
+    ShowCeremony(CeremonyId),
+    /// `GET /v1/validators`: answered by [`Reply::Validators`].
+    ListValidators,
+    /// `GET /v1/node`: answered by [`Reply::Node`].
+    ShowNode,
+    /// `POST /v1/invitations`: answered by [`Reply::Invitation`]. For founders only.
+    Invite(Invite),
+    /// `GET /healthz`: answered by [`Reply::Health`]; asks nothing but that the core answers.
+    Health,
+}
+
+/// The answer to one call. A call that starts a ceremony is answered when the ceremony is
+/// proposed; its end is announced by an [`Event`](crate::Event) and told by
+/// [`Request::ShowCeremony`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// The ceremony that does what was asked, as it is now.
+    Started(CeremonyView),
+    /// A page of keys.
+    Keys(Page<KeyView>),
+    /// One key.
+    Key(KeyView),
+    /// A page of ceremonies.
+    Ceremonies(Page<CeremonyView>),
+    /// One ceremony.
+    Ceremony(CeremonyView),
+    /// The roster with what this node sees of it; at most [`MAX_COMMITTEE`] and a few revoked.
+    Validators(Page<ValidatorView>),
+    /// The node that answers.
+    Node(NodeView),
+    /// An invitation.
+    Invitation(InvitationView),
+    /// The core answers.
+    Health(HealthView),
+    /// It did not work.
+    Problem(Problem),
+}
+
+/// A name that people give: 1 to [`MAX_LABEL_BYTES`] bytes of letters, digits, `.`, `_`, `-`, so
+/// that it fits logs, tables and command lines, and never looks like an identifier (64
+/// hexadecimal digits) to a person or to the command line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Label(String);
+
+impl Label {
+    /// The label as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Label {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let fits = (1..=MAX_LABEL_BYTES).contains(&text.len());
+        if !fits || !text.bytes().all(allowed) || decode_32(&text).is_some() {
+            return Err(format!(
+                "a label has 1 to {MAX_LABEL_BYTES} characters out of a-z, A-Z, 0-9, '.', '_', \
+                 '-' and is not an identifier"
+            ));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl std::str::FromStr for Label {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl From<Label> for String {
+    fn from(label: Label) -> Self {
+        label.0
+    }
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Body of `POST /v1/keys`. Parsed means: the threshold fits the committee, no member is named
+/// twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, try_from = "RawCreateKey")]
+pub struct CreateKey {
+    /// What people call the key; need not be unique.
+    pub label: Label,
+    /// The signing protocol.
+    pub scheme: Scheme,
+    /// The curve.
+    pub curve: Curve,
+    /// The security level.
+    pub level: Level,
+    /// Number of signers needed.
+    pub threshold: u16,
+    /// Who holds a share, in the order of their indices (party 1 first).
+    pub committee: Vec<NodeId>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCreateKey {
+    label: Label,
+    scheme: Scheme,
+    curve: Curve,
+    level: Level,
+    threshold: u16,
+    committee: Vec<NodeId>,
+}
+
+impl TryFrom<RawCreateKey> for CreateKey {
+    type Error = String;
+
+    fn try_from(raw: RawCreateKey) -> Result<Self, String> {
+        let RawCreateKey { label, scheme, curve, level, threshold, committee } = raw;
+        if committee.len() > MAX_COMMITTEE {
+            return Err(format!("a committee has at most {MAX_COMMITTEE} members"));
+        }
+        let mut sorted = committee.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if sorted.len() != committee.len() {
+            return Err("the committee names a validator twice".to_owned());
+        }
+        if !(MIN_THRESHOLD..=MAX_THRESHOLD).contains(&threshold) {
+            return Err(format!("the threshold must be from {MIN_THRESHOLD} to {MAX_THRESHOLD}"));
+        }
+        if usize::from(threshold) > committee.len() {
+            return Err(format!(
+                "the threshold is {threshold}, but the committee has only {} members",
+                committee.len()
+            ));
+        }
+        Ok(Self { label, scheme, curve, level, threshold, committee })
+    }
+}
+
+impl CreateKey {
+    /// The same checks as parsing, for values that were built, not read.
+    ///
+    /// # Errors
+    /// A sentence that names the rule.
+    pub fn checked(self) -> Result<Self, String> {
+        let Self { label, scheme, curve, level, threshold, committee } = self;
+        RawCreateKey { label, scheme, curve, level, threshold, committee }.try_into()
+    }
+}
+
+/// A signature wanted of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sign {
+    /// The key.
+    pub key: KeyId,
+    /// What to sign.
+    pub target: SignTarget,
+}
+
+/// Body of `POST /v1/keys/{id}/signatures`: either `{"message": hex, "hash": name}` or
+/// `{"digest": hex}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawSign", into = "RawSign")]
+pub enum SignTarget {
+    /// A message, hashed by every signer for itself.
+    Message {
+        /// The message, at most [`MAX_MESSAGE_BYTES`].
+        bytes: Vec<u8>,
+        /// How it is hashed.
+        hash: HashName,
+    },
+    /// 32 bytes that are signed as they are; nobody can see what they stand for.
+    Digest([u8; 32]),
+}
+
+impl SignTarget {
+    /// The 32 bytes that are signed.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        match self {
+            Self::Message { bytes, hash } => hash.digest(bytes),
+            Self::Digest(digest) => *digest,
+        }
+    }
+
+    /// How the message is hashed; nothing for a raw digest.
+    #[must_use]
+    pub fn hash(&self) -> Option<HashName> {
+        match self {
+            Self::Message { hash, .. } => Some(*hash),
+            Self::Digest(_) => None,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSign {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hash: Option<HashName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+}
+
+impl TryFrom<RawSign> for SignTarget {
+    type Error = String;
+
+    fn try_from(raw: RawSign) -> Result<Self, String> {
+        match (raw.message, raw.hash, raw.digest) {
+            (Some(message), Some(hash), None) => {
+                if message.len() > 2 * MAX_MESSAGE_BYTES {
+                    return Err(format!("a message has at most {MAX_MESSAGE_BYTES} bytes"));
+                }
+                let bytes = hex::decode(&message)
+                    .map_err(|_| "`message` must be hexadecimal without 0x".to_owned())?;
+                Ok(Self::Message { bytes, hash })
+            }
+            (None, None, Some(digest)) => decode_32(&digest)
+                .map(Self::Digest)
+                .ok_or_else(|| "`digest` must be 64 lower-case hexadecimal digits".to_owned()),
+            _ => Err("give either `message` and `hash`, or `digest` alone".to_owned()),
+        }
+    }
+}
+
+impl From<SignTarget> for RawSign {
+    fn from(target: SignTarget) -> Self {
+        match target {
+            SignTarget::Message { bytes, hash } => {
+                Self { message: Some(hex::encode(bytes)), hash: Some(hash), digest: None }
+            }
+            SignTarget::Digest(digest) => {
+                Self { message: None, hash: None, digest: Some(hex::encode(digest)) }
+            }
+        }
+    }
+}
+
+/// Body of `POST /v1/invitations`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invite {
+    /// For how long the invitation is good, in seconds: 1 to [`MAX_INVITATION_S`].
+    #[serde(deserialize_with = "invitation_seconds")]
+    pub valid_for: u32,
+}
+
+fn invitation_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let seconds = u32::deserialize(deserializer)?;
+    if !(1..=MAX_INVITATION_S).contains(&seconds) {
+        return Err(D::Error::custom(format!("an invitation is good for 1 to {MAX_INVITATION_S} seconds")));
+    }
+    Ok(seconds)
+}
+
+/// Query of the lists: `?after=CURSOR&limit=N`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PageQuery {
+    /// The `next` of the page before; absent for the first page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// How many items at most; cut to [`MAX_PAGE`].
+    pub limit: u16,
+}
+
+impl Default for PageQuery {
+    fn default() -> Self {
+        Self { after: None, limit: DEFAULT_PAGE }
+    }
+}
+
+impl PageQuery {
+    /// The number of items to give: 1 to [`MAX_PAGE`].
+    #[must_use]
+    pub fn size(&self) -> usize {
+        usize::from(self.limit.clamp(1, MAX_PAGE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn id(byte: u8) -> String {
+        hex::encode([byte; 32])
+    }
+
+    fn key_body() -> serde_json::Value {
+        json!({"label": "pay", "scheme": "cggmp24", "curve": "secp256k1", "level": "128",
+               "threshold": 2, "committee": [id(1), id(2), id(3)]})
+    }
+
+    #[test]
+    fn a_complete_key_body_parses_and_round_trips() {
+        let key: CreateKey = serde_json::from_value(key_body()).unwrap();
+        assert_eq!(key.committee.len(), 3);
+        assert_eq!(serde_json::to_value(&key).unwrap(), key_body());
+        assert_eq!(key.clone().checked().unwrap(), key);
+    }
+
+    #[test]
+    fn key_bodies_that_are_refused() {
+        let cases = [
+            ("extra", json!(1), "unknown field"),
+            ("threshold", json!(1), "from 2 to 20"),
+            ("threshold", json!(4), "only 3 members"),
+            ("threshold", json!(-2), "invalid value"),
+            ("committee", json!([id(1), id(1)]), "twice"),
+            ("committee", json!(["zz", id(1)]), "not an identifier"),
+            ("label", json!(""), "1 to 64"),
+            ("label", json!("a b"), "1 to 64"),
+            ("label", json!(id(1)), "not an identifier"),
+            ("level", json!("L128"), "unknown variant"),
+        ];
+        for (field, value, wanted) in cases {
+            let mut body = key_body();
+            body[field] = value;
+            let text = serde_json::from_value::<CreateKey>(body).unwrap_err().to_string();
+            assert!(text.contains(wanted), "{field}: {text}");
+        }
+        for field in ["label", "scheme", "curve", "level", "threshold", "committee"] {
+            let mut body = key_body();
+            body.as_object_mut().unwrap().remove(field);
+            let text = serde_json::from_value::<CreateKey>(body).unwrap_err().to_string();
+            assert!(text.contains("missing field"), "{field}: {text}");
+        }
+    }
+
+    #[test]
+    fn sign_bodies() {
+        let message: SignTarget =
+            serde_json::from_value(json!({"message": "616263", "hash": "sha256"})).unwrap();
+        assert_eq!(message.digest(), HashName::Sha256.digest(b"abc"));
+        let digest: SignTarget = serde_json::from_value(json!({"digest": id(7)})).unwrap();
+        assert_eq!(digest.digest(), [7; 32]);
+        for target in [message, digest] {
+            let json = serde_json::to_value(&target).unwrap();
+            assert_eq!(serde_json::from_value::<SignTarget>(json).unwrap(), target);
+        }
+        for bad in [
+            json!({}),
+            json!({"message": "61"}),
+            json!({"hash": "sha256"}),
+            json!({"message": "6", "hash": "sha256"}),
+            json!({"message": "61", "hash": "md5"}),
+            json!({"message": "61", "hash": "sha256", "digest": id(7)}),
+            json!({"digest": "07"}),
+            json!({"digest": id(7), "path": "m/0"}),
+        ] {
+            assert!(serde_json::from_value::<SignTarget>(bad.clone()).is_err(), "{bad}");
+        }
+        let long = json!({"message": "61".repeat(MAX_MESSAGE_BYTES + 1), "hash": "sha256"});
+        assert!(serde_json::from_value::<SignTarget>(long).is_err());
+    }
+
+    #[test]
+    fn pages_have_a_size_between_one_and_the_limit() {
+        assert_eq!(PageQuery::default().size(), usize::from(DEFAULT_PAGE));
+        assert_eq!(PageQuery { after: None, limit: 0 }.size(), 1);
+        assert_eq!(PageQuery { after: None, limit: u16::MAX }.size(), usize::from(MAX_PAGE));
+    }
+}

@@ -1,0 +1,249 @@
+//! What a node shows: keys, ceremonies, signatures, validators.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    CeremonyId, CeremonyKind, CeremonyState, ClusterId, Curve, HashName, KeyId, KeyState, Label, Level,
+    NodeId, Phase, Problem, Scheme,
+};
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The `after` of the next page; absent on the last page.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A member of a committee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// The index of its share, from 1.
+    pub index: u16,
+    /// Who it is.
+    pub validator: NodeId,
+    /// What it calls itself; unknown before its first announcement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Label>,
+}
+
+/// A key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyView {
+    /// The key.
+    pub id: KeyId,
+    /// What people call it.
+    pub label: Label,
+    /// The signing protocol.
+    pub scheme: Scheme,
+    /// The curve.
+    pub curve: Curve,
+    /// The security level.
+    pub level: Level,
+    /// Number of signers needed.
+    pub threshold: u16,
+    /// The holders of its shares.
+    pub committee: Vec<Member>,
+    /// How often its shares were renewed.
+    pub epoch: u64,
+    /// Whether it can be used.
+    pub state: KeyState,
+    /// Public key: compressed SEC1, 33 bytes, hexadecimal.
+    pub public_key: String,
+    /// Ethereum address with EIP-55 capitals; see [`crate::hash::ethereum_address`].
+    pub ethereum_address: String,
+}
+
+/// A signature, with what is needed to use it anywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureView {
+    /// The key that signed.
+    pub key: KeyId,
+    /// The ceremony that made it.
+    pub ceremony: CeremonyId,
+    /// How the message was hashed; absent when a raw digest was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<HashName>,
+    /// The 32 bytes that were signed, hexadecimal.
+    pub digest: String,
+    /// r, 32 bytes big-endian, hexadecimal.
+    pub r: String,
+    /// s, 32 bytes big-endian, hexadecimal, at most q/2.
+    pub s: String,
+    /// The same as DER, hexadecimal.
+    pub der: String,
+    /// Which of the candidate public keys is the right one: 0 to 3.
+    pub recovery_id: u8,
+    /// Who signed.
+    pub signers: Vec<Member>,
+}
+
+/// How far a piece of work is that has no rounds, for example the search for primes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Steps done.
+    pub done: u32,
+    /// Steps in all.
+    pub total: u32,
+}
+
+/// How long a phase of a ceremony took at this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseTime {
+    /// The phase.
+    pub phase: Phase,
+    /// Milliseconds.
+    pub ms: u64,
+}
+
+/// What a ceremony made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A key.
+    Key(Box<KeyView>),
+    /// A signature.
+    Signature(Box<SignatureView>),
+    /// Something that is used inside: auxiliary information, presignatures.
+    Internal,
+}
+
+/// A ceremony as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CeremonyView {
+    /// The ceremony.
+    pub id: CeremonyId,
+    /// What it is for.
+    pub kind: CeremonyKind,
+    /// The key it is about, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    /// The label of that key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
+    /// Who proposed it.
+    pub proposer: NodeId,
+    /// Who takes part.
+    pub participants: Vec<Member>,
+    /// How far it is.
+    pub state: CeremonyState,
+    /// What it is busy with.
+    pub phase: Phase,
+    /// The round within the phase, from 1; 0 before the first.
+    pub round: u8,
+    /// The number of rounds of the phase; 0 where it has none.
+    pub rounds: u8,
+    /// Participants that owe something to this round.
+    pub waiting_for: Vec<NodeId>,
+    /// How far the own work of this phase is, where it can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// Milliseconds since the start, or from start to end.
+    pub elapsed_ms: u64,
+    /// How long each finished phase took.
+    pub timings: Vec<PhaseTime>,
+    /// The result, when done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Why it failed, when failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Problem>,
+}
+
+/// A change of a ceremony. Carries the whole view after the change, so a subscriber that missed
+/// events has missed nothing that matters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// Counts the events of this process, from 1.
+    pub sequence: u64,
+    /// The ceremony after the change.
+    pub ceremony: CeremonyView,
+}
+
+/// A validator of the roster, and what this node sees of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidatorView {
+    /// Who it is.
+    pub id: NodeId,
+    /// The same as a libp2p peer id.
+    pub peer_id: String,
+    /// What it calls itself; unknown before its first announcement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Label>,
+    /// Where it says it listens (multiaddresses).
+    pub addresses: Vec<String>,
+    /// Whether the charter names it a founder.
+    pub founder: bool,
+    /// Whether it may join new committees.
+    pub member: bool,
+    /// Whether it is the node that answers.
+    pub this_node: bool,
+    /// Whether it is connected to the node that answers.
+    pub connected: bool,
+    /// Round-trip time in milliseconds, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u64>,
+}
+
+/// The node that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeView {
+    /// Who it is.
+    pub id: NodeId,
+    /// What it calls itself.
+    pub name: Label,
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// Whether it is a member of the cluster yet.
+    pub member: bool,
+    /// Where it listens for peers (multiaddresses).
+    pub addresses: Vec<String>,
+    /// The version of the program.
+    pub version: String,
+}
+
+/// An invitation to join the cluster. Whoever has it can join once: keep it secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvitationView {
+    /// What to give to `consign join`.
+    pub invitation: String,
+    /// Seconds until it is void.
+    pub valid_for: u32,
+}
+
+impl std::fmt::Debug for InvitationView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InvitationView").field("valid_for", &self.valid_for).finish_non_exhaustive()
+    }
+}
+
+/// The answer of `/healthz`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthView {
+    /// Always `ok`: a node that is not does not answer, or answers with a problem.
+    pub status: String,
+    /// The version of the program.
+    pub version: String,
+}
+
+impl HealthView {
+    /// A healthy node of this version.
+    #[must_use]
+    pub fn ok() -> Self {
+        Self { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}
