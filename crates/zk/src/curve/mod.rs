@@ -1,0 +1,372 @@
+//! Elliptic-curve groups of prime order behind one trait, with [`Scalar`] and [`Point`] generic over it.
+//!
+//! A new curve is one type implementing [`Curve`]. Points in messages are never the identity: it has no accepted
+//! encoding.
+
+use core::fmt::{self, Debug};
+use core::iter::Sum;
+use core::ops::{Add, Mul, Neg, Sub};
+
+use consign_modexp::BoxedUint;
+use crypto_bigint::{CtNeg, CtSelect, CtGt, NonZero, Resize};
+use rand_core::CryptoRng;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::{DefaultIsZeroes, Zeroize};
+
+use crate::integer::Integer;
+use crate::wire;
+
+mod secp256k1;
+#[cfg(all(feature = "test-levels", debug_assertions))]
+mod toy;
+
+pub use secp256k1::Secp256k1;
+#[cfg(all(feature = "test-levels", debug_assertions))]
+pub use toy::Toy;
+
+/// A group of prime order `q` with generator `G`, in which discrete logarithms are hard (but for the toy curve).
+///
+/// Operations on scalars and `mul*` run in constant time; encodings are public.
+pub trait Curve: Copy + Clone + Debug + Default + PartialEq + Eq + Send + Sync + 'static {
+    /// Name hashed into transcripts and session identifiers.
+    const NAME: &'static str;
+    /// Bytes of a scalar and of a coordinate.
+    const SCALAR_BYTES: usize;
+    /// Bytes of a compressed SEC1 point.
+    const POINT_BYTES: usize;
+    /// Field element modulo `q`.
+    type Scalar: Copy
+        + Default
+        + Send
+        + Sync
+        + DefaultIsZeroes
+        + ConstantTimeEq
+        + Add<Output = Self::Scalar>
+        + Sub<Output = Self::Scalar>
+        + Mul<Output = Self::Scalar>
+        + Neg<Output = Self::Scalar>;
+    /// Group element.
+    type Point: Copy
+        + Default
+        + Send
+        + Sync
+        + PartialEq
+        + DefaultIsZeroes
+        + Add<Output = Self::Point>
+        + Sub<Output = Self::Point>
+        + Neg<Output = Self::Point>;
+
+    /// `q`, at a precision of whole limbs.
+    fn order() -> BoxedUint;
+    /// `G`.
+    fn generator() -> Self::Point;
+    /// `[k]P` in constant time.
+    fn mul(point: &Self::Point, k: &Self::Scalar) -> Self::Point;
+    /// `[k]G` in constant time.
+    fn mul_generator(k: &Self::Scalar) -> Self::Point;
+    /// `k^-1`, `None` for zero.
+    fn invert(k: &Self::Scalar) -> Option<Self::Scalar>;
+    /// Big-endian bytes below `q`, exactly [`Curve::SCALAR_BYTES`] long.
+    fn decode_scalar(bytes: &[u8]) -> Option<Self::Scalar>;
+    /// Big-endian bytes.
+    fn encode_scalar(k: &Self::Scalar) -> Vec<u8>;
+    /// Compressed SEC1, on the curve, not the identity.
+    fn decode_point(bytes: &[u8]) -> Option<Self::Point>;
+    /// Compressed SEC1; zero bytes for the identity, which no decoder accepts.
+    fn encode_point(point: &Self::Point) -> Vec<u8>;
+    /// Big-endian affine x and whether y is odd; `None` for the identity.
+    fn affine(point: &Self::Point) -> Option<(Vec<u8>, bool)>;
+}
+
+/// A residue modulo the group order. `Copy`, so wrap long-lived secrets in [`crate::secret::Secret`].
+#[derive(Clone, Copy, Default)]
+pub struct Scalar<C: Curve>(C::Scalar);
+
+/// A group element. Decoded ones are never the identity; computed ones may be.
+#[derive(Clone, Copy, Default)]
+pub struct Point<C: Curve>(C::Point);
+
+impl<C: Curve> DefaultIsZeroes for Scalar<C> {}
+
+impl<C: Curve> Scalar<C> {
+    /// 0.
+    pub fn zero() -> Self {
+        Self::default()
+    }
+
+    /// 1.
+    pub fn one() -> Self {
+        Self::from_u64(1)
+    }
+
+    /// A small number modulo `q`.
+    pub fn from_u64(value: u64) -> Self {
+        Self::from_natural(&BoxedUint::from(value))
+    }
+
+    /// `value mod q`, in time that depends on the width of `value` only.
+    pub fn from_natural(value: &BoxedUint) -> Self {
+        let order = C::order();
+        let bits = order.bits_precision();
+        let order = NonZero::new(order).into_option().expect("invariant: the order is not zero");
+        let mut residue = value.rem(&order).resize_unchecked(bits);
+        let mut bytes = residue.to_be_bytes();
+        let start = bytes.len() - C::SCALAR_BYTES;
+        let scalar = bytes.get(start..).and_then(C::decode_scalar).expect("invariant: reduced modulo the order");
+        residue.zeroize();
+        bytes.zeroize();
+        Self(scalar)
+    }
+
+    /// `value mod q` for a signed integer (`params.md` 1.1).
+    pub fn from_integer(value: &Integer) -> Self {
+        let magnitude = Self::from_natural(value.magnitude());
+        let (mut kept, mut negated) = (magnitude.to_natural(), (-magnitude).to_natural());
+        let selected = Self::from_natural(&kept.ct_select(&negated, value.is_negative()));
+        kept.zeroize();
+        negated.zeroize();
+        selected
+    }
+
+    /// The representative in `[0, q)`.
+    pub fn to_natural(&self) -> BoxedUint {
+        let mut bytes = C::encode_scalar(&self.0);
+        let order_bits = C::order().bits_precision();
+        let value = BoxedUint::from_be_slice(&bytes, order_bits).expect("invariant: scalars fit the order's width");
+        bytes.zeroize();
+        value
+    }
+
+    /// `sym`: the representative in `[-(q-1)/2, (q-1)/2]`, in constant time.
+    pub fn to_integer(&self) -> Integer {
+        let order = C::order();
+        let half = order.shr(1);
+        let mut value = self.to_natural();
+        let negative = value.ct_gt(&half);
+        let mut shifted = value.wrapping_sub(&order);
+        let magnitude = value.ct_select(&shifted.ct_neg(negative), negative);
+        value.zeroize();
+        shifted.zeroize();
+        Integer::new(magnitude, negative)
+    }
+
+    /// Uniform in `[0, q)`.
+    pub fn random(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let mut bytes = vec![0; C::SCALAR_BYTES];
+        loop {
+            rng.fill_bytes(&mut bytes);
+            if let Some(scalar) = C::decode_scalar(&bytes) {
+                bytes.zeroize();
+                return Self(scalar);
+            }
+        }
+    }
+
+    /// Uniform in `[1, q)`.
+    pub fn random_nonzero(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        loop {
+            let scalar = Self::random(rng);
+            if !scalar.is_zero() {
+                return scalar;
+            }
+        }
+    }
+
+    /// Whether this is 0.
+    pub fn is_zero(&self) -> bool {
+        self.ct_eq(&Self::zero()).into()
+    }
+
+    /// `self^-1`, `None` for zero.
+    pub fn invert(&self) -> Option<Self> {
+        C::invert(&self.0).map(Self)
+    }
+
+    /// Fixed-length big-endian bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        C::encode_scalar(&self.0)
+    }
+
+    /// Canonical bytes only: exact length, below `q`.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        C::decode_scalar(bytes).map(Self)
+    }
+
+    /// A message digest as a scalar: its leftmost `bits(q)` bits, reduced (SEC1 4.1.3).
+    pub fn from_digest(digest: &[u8]) -> Self {
+        let taken = digest.get(..C::SCALAR_BYTES).unwrap_or(digest);
+        Self::from_natural(&BoxedUint::from_be_slice_vartime(taken))
+    }
+}
+
+impl<C: Curve> Point<C> {
+    /// The identity `O`.
+    pub fn identity() -> Self {
+        Self::default()
+    }
+
+    /// `G`.
+    pub fn generator() -> Self {
+        Self(C::generator())
+    }
+
+    /// `[k]G` in constant time.
+    pub fn mul_generator(k: &Scalar<C>) -> Self {
+        Self(C::mul_generator(&k.0))
+    }
+
+    /// Whether this is the identity.
+    pub fn is_identity(&self) -> bool {
+        *self == Self::identity()
+    }
+
+    /// Compressed SEC1 bytes; zero bytes for the identity.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        C::encode_point(&self.0)
+    }
+
+    /// Compressed SEC1, on the curve, not the identity.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        C::decode_point(bytes).map(Self)
+    }
+
+    /// Big-endian affine x and whether y is odd; `None` for the identity.
+    pub fn affine(&self) -> Option<(Vec<u8>, bool)> {
+        C::affine(&self.0)
+    }
+}
+
+impl<C: Curve> Add for Scalar<C> {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl<C: Curve> Sub for Scalar<C> {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl<C: Curve> Mul for Scalar<C> {
+    type Output = Self;
+    fn mul(self, other: Self) -> Self {
+        Self(self.0 * other.0)
+    }
+}
+
+impl<C: Curve> Neg for Scalar<C> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl<C: Curve> Sum for Scalar<C> {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::zero(), |sum, k| sum + k)
+    }
+}
+
+impl<C: Curve> ConstantTimeEq for Scalar<C> {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        self.0.ct_eq(&other.0)
+    }
+}
+
+impl<C: Curve> PartialEq for Scalar<C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.ct_eq(other).into()
+    }
+}
+
+impl<C: Curve> Eq for Scalar<C> {}
+
+impl<C: Curve> Debug for Scalar<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scalar(..)")
+    }
+}
+
+impl<C: Curve> Add for Point<C> {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl<C: Curve> Sub for Point<C> {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl<C: Curve> Neg for Point<C> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl<C: Curve> Mul<Scalar<C>> for Point<C> {
+    type Output = Self;
+    fn mul(self, k: Scalar<C>) -> Self {
+        Self(C::mul(&self.0, &k.0))
+    }
+}
+
+impl<C: Curve> Sum for Point<C> {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::identity(), |sum, p| sum + p)
+    }
+}
+
+impl<C: Curve> PartialEq for Point<C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<C: Curve> Eq for Point<C> {}
+
+impl<C: Curve> Zeroize for Point<C> {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<C: Curve> Debug for Point<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Point({})", hex::encode(self.to_bytes()))
+    }
+}
+
+impl<C: Curve> Serialize for Scalar<C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        wire::serialize(&self.to_bytes(), serializer)
+    }
+}
+
+impl<'de, C: Curve> Deserialize<'de> for Scalar<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = wire::deserialize(deserializer, C::SCALAR_BYTES)?;
+        Self::from_bytes(&bytes).ok_or_else(|| serde::de::Error::custom("scalar is not canonical"))
+    }
+}
+
+impl<C: Curve> Serialize for Point<C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        wire::serialize(&self.to_bytes(), serializer)
+    }
+}
+
+impl<'de, C: Curve> Deserialize<'de> for Point<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = wire::deserialize(deserializer, C::POINT_BYTES)?;
+        Self::from_bytes(&bytes).ok_or_else(|| serde::de::Error::custom("not a point of the curve in compressed form"))
+    }
+}

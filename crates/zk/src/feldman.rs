@@ -1,0 +1,77 @@
+//! Shamir sharing with Feldman commitments (`docs/spec/primitives.md`, section 2.5).
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+use crate::curve::{Curve, Point, Scalar};
+
+/// A secret polynomial of degree `t - 1`. Zeroised when dropped.
+pub struct Polynomial<C: Curve> {
+    coefficients: Vec<Scalar<C>>,
+}
+
+/// Commitments `[c_k]G` to the coefficients, constant first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "", transparent)]
+pub struct Commitments<C: Curve>(pub Vec<Point<C>>);
+
+impl<C: Curve> Polynomial<C> {
+    /// Random, with `threshold` coefficients, each uniform (zero included).
+    pub fn random(threshold: u16, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        Self { coefficients: (0..threshold).map(|_| Scalar::random(rng)).collect() }
+    }
+
+    /// `f(index)`.
+    pub fn evaluate(&self, index: u16) -> Scalar<C> {
+        let z = Scalar::from_u64(index.into());
+        self.coefficients.iter().rev().fold(Scalar::zero(), |sum, &c| sum * z + c)
+    }
+
+    /// The Feldman vector.
+    pub fn commit(&self) -> Commitments<C> {
+        Commitments(self.coefficients.iter().map(Point::mul_generator).collect())
+    }
+}
+
+impl<C: Curve> Drop for Polynomial<C> {
+    fn drop(&mut self) {
+        self.coefficients.zeroize();
+    }
+}
+
+impl<C: Curve> Commitments<C> {
+    /// `[f(index)]G`.
+    pub fn evaluate(&self, index: u16) -> Point<C> {
+        let z = Scalar::from_u64(index.into());
+        self.0.iter().rev().fold(Point::identity(), |sum, &c| sum * z + c)
+    }
+
+    /// The committed constant `[f(0)]G`, if there is any coefficient.
+    pub fn constant(&self) -> Option<&Point<C>> {
+        self.0.first()
+    }
+}
+
+/// The Lagrange coefficient at zero of `index` within `indices`: `product of j / (j - index)`.
+///
+/// `None` unless `index` is in `indices` and all are nonzero and distinct modulo the group order.
+pub fn lagrange_at_zero<C: Curve>(indices: &[u16], index: u16) -> Option<Scalar<C>> {
+    lagrange::<C>(indices, index, 0)
+}
+
+/// The Lagrange coefficient of `index` within `indices`, for interpolation at `at`.
+pub fn lagrange<C: Curve>(indices: &[u16], index: u16, at: u16) -> Option<Scalar<C>> {
+    let scalar = |i: u16| Scalar::<C>::from_u64(i.into());
+    let nonzero = indices.iter().all(|&i| !scalar(i).is_zero());
+    if !nonzero || indices.iter().filter(|&&i| i == index).count() != 1 {
+        return None;
+    }
+    let mut numerator = Scalar::one();
+    let mut denominator = Scalar::one();
+    for &j in indices.iter().filter(|&&j| j != index) {
+        numerator = numerator * (scalar(j) - scalar(at));
+        denominator = denominator * (scalar(j) - scalar(index));
+    }
+    Some(numerator * denominator.invert()?)
+}

@@ -1,0 +1,78 @@
+//! Non-negative integers as they travel: minimal, bounded, and not yet checked against any modulus.
+
+use core::fmt;
+
+use consign_modexp::{BoxedUint, Modulus};
+use crypto_bigint::Resize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::integer::{Integer, from_minimal_bytes, minimal_bytes};
+use crate::wire;
+
+/// Longest magnitude accepted from the wire, in bytes. The longest honest one is `v` of the factor proof at L128:
+/// 6912 bits. Exact bounds per field are checked by the proofs; this one protects the parser.
+pub const MAX_INTEGER_BYTES: usize = 1024;
+
+/// A public non-negative integer received or to be sent: a ciphertext, a residue or a modulus.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Natural(BoxedUint);
+
+impl Natural {
+    /// Wraps a value.
+    pub fn new(value: &BoxedUint) -> Self {
+        Self(value.clone())
+    }
+
+    /// The value, at whatever precision it came with.
+    pub fn value(&self) -> &BoxedUint {
+        &self.0
+    }
+
+    /// Minimal big-endian bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        minimal_bytes(&self.0)
+    }
+
+    /// The value at the precision of `n` if `0 < value < n`.
+    pub fn below(&self, n: &Modulus) -> Option<BoxedUint> {
+        let inside = self.0.is_nonzero().to_bool_vartime() && self.0.cmp_vartime(n.value()).is_lt();
+        inside.then(|| (&self.0).resize_unchecked(n.value().bits_precision()))
+    }
+
+    /// The value at the precision of `n` if it is a unit in `(0, n)`.
+    pub fn unit(&self, n: &Modulus) -> Option<BoxedUint> {
+        self.below(n).filter(|v| n.is_unit(v))
+    }
+}
+
+impl fmt::Debug for Natural {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Natural({} bits)", self.0.bits_vartime())
+    }
+}
+
+impl Serialize for Natural {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        wire::serialize(&self.to_bytes(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Natural {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = wire::deserialize(deserializer, MAX_INTEGER_BYTES)?;
+        from_minimal_bytes(&bytes).map(Self).ok_or_else(|| serde::de::Error::custom("integer with leading zeros"))
+    }
+}
+
+impl Serialize for Integer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        wire::serialize(&self.to_bytes_public(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = wire::deserialize(deserializer, MAX_INTEGER_BYTES + 1)?;
+        Self::from_bytes_public(&bytes).ok_or_else(|| serde::de::Error::custom("integer not in its unique encoding"))
+    }
+}

@@ -1,0 +1,201 @@
+//! Paillier encryption with signed plaintexts (`docs/spec/primitives.md`, section 2.1).
+
+use consign_modexp::{BoxedUint, Factors, Modulus};
+use crypto_bigint::{Choice, ConcatenatingMul, CtGt, CtSelect, Resize};
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+use crate::integer::{Integer, uniform_at_most};
+use crate::level::Level;
+use crate::natural::Natural;
+use crate::powers::Powers;
+use crate::rejection::{Rejection, require};
+
+/// A public key: modulus `N` with its square. Cheap to clone.
+#[derive(Clone)]
+pub struct EncryptionKey {
+    n: Modulus,
+    nn: Modulus,
+}
+
+/// A secret key: the factors of `N`.
+pub struct DecryptionKey {
+    public: EncryptionKey,
+    factors: Factors,
+}
+
+/// A ciphertext as it travels. Whether it is a unit below `N^2` is checked with [`EncryptionKey::unit`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ciphertext(Natural);
+
+/// Encryption randomness: uniform in `[1, N)`, as secret as the plaintext, zeroised when dropped.
+pub struct Nonce(BoxedUint);
+
+impl Drop for Nonce {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl Nonce {
+    /// Uniform in `[1, N)` by rejection.
+    pub fn random(key: &EncryptionKey, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let largest = key.n.value().wrapping_sub(BoxedUint::one());
+        loop {
+            let drawn = uniform_at_most(&largest, rng);
+            if drawn.is_nonzero().to_bool() {
+                return Self(drawn);
+            }
+        }
+    }
+
+    /// Takes over a value in `(0, N)`.
+    pub fn new(value: BoxedUint) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    pub fn expose(&self) -> &BoxedUint {
+        &self.0
+    }
+
+    /// The response `r * rho^e mod N` for a public challenge `e`, in constant time; `self` is `r`.
+    pub fn respond(&self, rho: &Self, e: &Integer, key: &EncryptionKey) -> Natural {
+        let mut list = Powers::new();
+        let slot = list.push_secret_base(&key.n, &rho.0, e.magnitude());
+        let power = &list.run()[slot];
+        let product = if e.is_negative().to_bool_vartime() {
+            let inverse = key.n.invert_secret(power).expect("invariant: nonces are units but for factoring N");
+            key.n.mul(&self.0, &inverse)
+        } else {
+            key.n.mul(&self.0, power)
+        };
+        Natural::new(&product)
+    }
+}
+
+impl Ciphertext {
+    /// Wraps a residue modulo `N^2`.
+    pub fn new(value: &BoxedUint) -> Self {
+        Self(Natural::new(value))
+    }
+
+    /// The number.
+    pub fn natural(&self) -> &Natural {
+        &self.0
+    }
+}
+
+impl EncryptionKey {
+    /// Reads a modulus: exact bit length of the level and `N = 1 mod 4`. Everything else is for the proofs.
+    pub fn new(n: &Natural, level: Level) -> Result<Self, Rejection> {
+        let bits = n.value().bits_vartime();
+        require(bits == level.parameters().modulus_bits, Rejection::Domain("N"))?;
+        require(n.value().bit_vartime(0) && !n.value().bit_vartime(1), Rejection::Domain("N"))?;
+        let n = n.value().resize_unchecked(bits);
+        let squared = n.concatenating_mul(&n);
+        let modulus = |value| Modulus::new(value).ok_or(Rejection::Domain("N"));
+        Ok(Self { n: modulus(&n)?, nn: modulus(&squared)? })
+    }
+
+    /// `N`.
+    pub fn n(&self) -> &Modulus {
+        &self.n
+    }
+
+    /// `N^2`.
+    pub fn nn(&self) -> &Modulus {
+        &self.nn
+    }
+
+    /// The ciphertext as a residue modulo `N^2`, if it is a unit below it.
+    pub fn unit(&self, ciphertext: &Ciphertext) -> Option<BoxedUint> {
+        let value = ciphertext.0.below(&self.nn)?;
+        self.n.is_unit(&self.n.reduce(&value)).then_some(value)
+    }
+
+    /// `1 + xN mod N^2`: an encryption of `x` without randomness.
+    pub fn embed(&self, x: &Integer) -> BoxedUint {
+        let mut residue = x.modulo(&self.n);
+        let product = residue.concatenating_mul(self.n.value()).resize_unchecked(self.nn.value().bits_precision());
+        residue.zeroize();
+        product.wrapping_add(BoxedUint::one())
+    }
+
+    /// Encrypts `(x, rho)` pairs under somebody else's key, in constant time.
+    pub fn encrypt(&self, list: &[(&Integer, &Nonce)]) -> Vec<Ciphertext> {
+        let mut powers = Powers::new();
+        let slots: Vec<_> =
+            list.iter().map(|(_, rho)| powers.push_secret_base(&self.nn, &rho.0, self.n.value())).collect();
+        let results = powers.run();
+        list.iter()
+            .zip(slots)
+            .map(|((x, _), slot)| Ciphertext::new(&self.nn.mul(&self.embed(x), &results[slot])))
+            .collect()
+    }
+
+    /// Homomorphic sum; `None` unless both are units.
+    pub fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Option<Ciphertext> {
+        Some(Ciphertext::new(&self.nn.mul(&self.unit(a)?, &self.unit(b)?)))
+    }
+
+    /// Homomorphic difference; `None` unless both are units.
+    pub fn sub(&self, a: &Ciphertext, b: &Ciphertext) -> Option<Ciphertext> {
+        let inverse = self.nn.invert_public(&self.unit(b)?)?;
+        Some(Ciphertext::new(&self.nn.mul(&self.unit(a)?, &inverse)))
+    }
+}
+
+impl DecryptionKey {
+    /// Takes two distinct primes, both `3 mod 4` and half the level's modulus size each.
+    pub fn new(p: &BoxedUint, q: &BoxedUint, level: Level) -> Result<Self, Rejection> {
+        let factors = Factors::new(p, q).ok_or(Rejection::Domain("p, q"))?;
+        let public = EncryptionKey::new(&Natural::new(factors.modulus().value()), level)?;
+        let blum = |prime: &BoxedUint| (prime.bit(0) & prime.bit(1)).to_bool();
+        require(blum(p) && blum(q), Rejection::Domain("p, q"))?;
+        Ok(Self { public, factors })
+    }
+
+    /// The public half.
+    pub fn public(&self) -> &EncryptionKey {
+        &self.public
+    }
+
+    /// The factors, with which the owner computes by the Chinese remainder theorem.
+    pub fn factors(&self) -> &Factors {
+        &self.factors
+    }
+
+    /// Encrypts under the own key, by CRT.
+    pub fn encrypt(&self, list: &[(&Integer, &Nonce)]) -> Vec<Ciphertext> {
+        let nonces: Vec<_> = list.iter().map(|(_, rho)| rho.expose()).collect();
+        let powers = self.factors.nth_powers(&nonces);
+        let nn = &self.public.nn;
+        list.iter()
+            .zip(&powers)
+            .map(|((x, _), power)| Ciphertext::new(&nn.mul(&self.public.embed(x), power)))
+            .collect()
+    }
+
+    /// Decrypts to `[-(N-1)/2, (N-1)/2]`; `None` for a ciphertext that is not a unit.
+    pub fn decrypt(&self, ciphertext: &Ciphertext) -> Option<Integer> {
+        let unit = self.public.unit(ciphertext)?;
+        let n = self.public.n.value();
+        let mut plain = self.factors.decrypt(&unit);
+        let above: Choice = plain.ct_gt(&n.shr(1));
+        let mut mirrored = n.wrapping_sub(&plain);
+        let magnitude = plain.ct_select(&mirrored, above);
+        plain.zeroize();
+        mirrored.zeroize();
+        Some(Integer::new(magnitude, above))
+    }
+
+    /// The nonce of a ciphertext: `(c mod N)^(N^-1 mod phi) mod N`; `None` for a non-unit.
+    pub fn open(&self, ciphertext: &Ciphertext) -> Option<Nonce> {
+        let unit = self.public.unit(ciphertext)?;
+        let mut roots = self.factors.nth_roots(&[&self.public.n.reduce(&unit)]);
+        roots.pop().map(Nonce)
+    }
+}

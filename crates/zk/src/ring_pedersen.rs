@@ -1,0 +1,131 @@
+//! Ring-Pedersen commitments `s^x t^y mod N^` (`docs/spec/primitives.md`, section 2.2).
+//!
+//! The *verifier* of a range proof owns the parameters. Before anything is computed under somebody's parameters, the
+//! proof that `s` is a power of `t` must have been verified ([`crate::prm`]): else `s^x t^y` can leak `x`.
+
+use consign_modexp::{BoxedUint, Modulus};
+use crypto_bigint::Resize;
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use crate::integer::{Integer, uniform_at_most};
+use crate::level::Level;
+use crate::natural::Natural;
+use crate::powers::{Powers, Results, Slot};
+use crate::rejection::{Rejection, require};
+
+/// Parameters as they travel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// `N^`, a product of two safe primes that only the owner knows.
+    pub modulus: Natural,
+    /// A power of `t`.
+    pub s: Natural,
+    /// A square.
+    pub t: Natural,
+}
+
+/// Parameters whose domain has been checked, ready for use. Cheap to clone.
+#[derive(Clone)]
+pub struct RingPedersen {
+    modulus: Modulus,
+    s: BoxedUint,
+    t: BoxedUint,
+    s_inverse: BoxedUint,
+    t_inverse: BoxedUint,
+}
+
+impl RingPedersen {
+    /// Checks the domain rules of `params.md` 1.7: exact size, odd, `s` and `t` distinct units in `[2, N^-2]` with
+    /// Jacobi symbol +1.
+    pub fn new(parameters: &Parameters, level: Level) -> Result<Self, Rejection> {
+        let n = parameters.modulus.value();
+        let bits = n.bits_vartime();
+        require(bits == level.parameters().modulus_bits, Rejection::Domain("N^"))?;
+        let modulus = Modulus::new(&n.resize_unchecked(bits)).ok_or(Rejection::Domain("N^"))?;
+        let (s, s_inverse) = Self::base(&parameters.s, &modulus, "s")?;
+        let (t, t_inverse) = Self::base(&parameters.t, &modulus, "t")?;
+        require(s != t, Rejection::Domain("s"))?;
+        Ok(Self { modulus, s, t, s_inverse, t_inverse })
+    }
+
+    /// `N^`.
+    pub fn modulus(&self) -> &Modulus {
+        &self.modulus
+    }
+
+    /// `s`.
+    pub fn s(&self) -> &BoxedUint {
+        &self.s
+    }
+
+    /// `t`.
+    pub fn t(&self) -> &BoxedUint {
+        &self.t
+    }
+
+    /// The wire form.
+    pub fn parameters(&self) -> Parameters {
+        Parameters {
+            modulus: Natural::new(self.modulus.value()),
+            s: Natural::new(&self.s),
+            t: Natural::new(&self.t),
+        }
+    }
+
+    /// Queues `s^x t^y` for secret `x` and `y`; [`RingPedersen::finish`] multiplies the two halves.
+    pub fn queue<'a>(&'a self, powers: &mut Powers<'a>, x: &Integer, y: &Integer) -> Commitment {
+        Commitment {
+            s: powers.push_secret_with_inverse(&self.modulus, &self.s, &self.s_inverse, x),
+            t: powers.push_secret_with_inverse(&self.modulus, &self.t, &self.t_inverse, y),
+        }
+    }
+
+    /// Queues `t^y` for a secret `y`.
+    pub fn queue_t<'a>(&'a self, powers: &mut Powers<'a>, y: &Integer) -> Slot {
+        powers.push_secret_with_inverse(&self.modulus, &self.t, &self.t_inverse, y)
+    }
+
+    /// The commitment, once the list has run.
+    pub fn finish(&self, results: &Results, commitment: Commitment) -> Natural {
+        Natural::new(&self.modulus.mul(&results[commitment.s], &results[commitment.t]))
+    }
+
+    fn base(value: &Natural, modulus: &Modulus, name: &'static str) -> Result<(BoxedUint, BoxedUint), Rejection> {
+        let unit = value.unit(modulus).ok_or(Rejection::Domain(name))?;
+        let largest = modulus.value().wrapping_sub(BoxedUint::from(2_u8));
+        let inside = unit.cmp_vartime(BoxedUint::from(2_u8)).is_ge() && unit.cmp_vartime(&largest).is_le();
+        require(inside && modulus.jacobi_public(&unit) == 1, Rejection::Domain(name))?;
+        let inverse = modulus.invert_public(&unit).ok_or(Rejection::Domain(name))?;
+        Ok((unit, inverse))
+    }
+}
+
+/// A queued commitment.
+#[derive(Clone, Copy)]
+pub struct Commitment {
+    s: Slot,
+    t: Slot,
+}
+
+/// Draws `t = r^2`, `lambda` uniform in `[0, phi/4)` and `s = t^lambda` for the owner of the factors of `N^`.
+pub fn generate(
+    factors: &consign_modexp::Factors,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> (Parameters, crate::secret::Secret<BoxedUint>) {
+    let modulus = factors.modulus();
+    let largest = modulus.value().wrapping_sub(BoxedUint::one());
+    let r = loop {
+        let drawn = uniform_at_most(&largest, rng);
+        if modulus.is_unit(&drawn) {
+            break drawn;
+        }
+    };
+    let t = modulus.mul(&r, &r);
+    let order = factors.phi().shr(2);
+    let lambda = uniform_at_most(&order.wrapping_sub(BoxedUint::one()), rng);
+    let s = factors.powers(&[(&t, &lambda)]).pop().expect("invariant: one result per power");
+    let parameters =
+        Parameters { modulus: Natural::new(modulus.value()), s: Natural::new(&s), t: Natural::new(&t) };
+    (parameters, crate::secret::Secret::new(lambda))
+}
