@@ -1,0 +1,123 @@
+//! The constants of one prime of a factorisation, and what is done with them mod `p` and mod `p²`.
+
+use crypto_bigint::{BoxedUint, ConcatenatingMul, CtSelect, NonZero};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::modulus::Modulus;
+use crate::powers::{Power, Timing};
+
+/// An integer wiped when dropped.
+pub(super) type Secret = Zeroizing<BoxedUint>;
+
+/// Base and exponent of one half, both secret.
+pub(super) struct Operands {
+    base: Secret,
+    exponent: Secret,
+}
+
+impl Operands {
+    pub(super) fn new(base: BoxedUint, exponent: BoxedUint) -> Self {
+        Self { base: Zeroizing::new(base), exponent: Zeroizing::new(exponent) }
+    }
+
+    pub(super) fn power<'a>(&'a self, modulus: &'a Modulus) -> Power<'a> {
+        Power { base: &self.base, exponent: &self.exponent, modulus, timing: Timing::Secret }
+    }
+}
+
+/// One prime `p` of `N = p·q`. Exponents stored here have the width of `p`.
+pub(super) struct Half {
+    prime: Modulus,
+    square: Modulus,
+    /// `p − 1`.
+    order: NonZero<BoxedUint>,
+    /// `p(p − 1)`, the order of the units mod `p²`.
+    square_order: NonZero<BoxedUint>,
+    /// `q mod (p − 1)`, as which `N` acts on units mod `p`.
+    cofactor: BoxedUint,
+    /// Its inverse mod `p − 1`.
+    cofactor_inverse: BoxedUint,
+    /// `(−q)^(−1) mod p`, the inverse of `L((1+N)^(p−1) mod p²)`.
+    logarithm_scale: BoxedUint,
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        self.order.zeroize();
+        self.square_order.zeroize();
+        self.cofactor.zeroize();
+        self.cofactor_inverse.zeroize();
+        self.logarithm_scale.zeroize();
+    }
+}
+
+impl Half {
+    /// None if `q` is not invertible mod `p` and mod `p − 1`.
+    pub(super) fn new(prime: Modulus, q: &BoxedUint) -> Option<Self> {
+        let square = Modulus::new_secret(&Zeroizing::new(prime.value().concatenating_mul(prime.value())))?;
+        let order = non_zero(prime.value().wrapping_sub(BoxedUint::one()));
+        let square_order = non_zero(prime.value().concatenating_mul(order.as_ref()));
+        let cofactor = q.rem(&order);
+        let cofactor_inverse = Option::from(cofactor.invert_mod(&order))?;
+        let q_mod_p = Zeroizing::new(prime.reduce(q));
+        let logarithm_scale = prime.invert_secret(&Zeroizing::new(prime.neg(&q_mod_p)))?;
+        Some(Self { prime, square, order, square_order, cofactor, cofactor_inverse, logarithm_scale })
+    }
+
+    /// `p`.
+    pub(super) fn prime(&self) -> &Modulus {
+        &self.prime
+    }
+
+    /// `p²`.
+    pub(super) fn square(&self) -> &Modulus {
+        &self.square
+    }
+
+    /// `p − 1`.
+    pub(super) fn order(&self) -> &BoxedUint {
+        self.order.as_ref()
+    }
+
+    pub(super) fn cofactor(&self) -> &BoxedUint {
+        &self.cofactor
+    }
+
+    pub(super) fn cofactor_inverse(&self) -> &BoxedUint {
+        &self.cofactor_inverse
+    }
+
+    /// `e mod (p − 1)`, for units mod `p`.
+    pub(super) fn reduce_exponent(&self, e: &BoxedUint) -> BoxedUint {
+        e.rem(&self.order)
+    }
+
+    /// `e mod p(p − 1)`, for units mod `p²`.
+    pub(super) fn reduce_exponent_squared(&self, e: &BoxedUint) -> BoxedUint {
+        e.rem(&self.square_order)
+    }
+
+    /// From `x = c^(p−1) mod p²` the plaintext mod `p`: `L(x)·h`. None if `x ≢ 1 (mod p)`: then `c` was not a
+    /// unit, or `x` is wrong.
+    pub(super) fn logarithm(&self, x: &BoxedUint) -> Option<Secret> {
+        // x is not 0, being a unit, so nothing wraps; were it 0, the remainder below would not vanish.
+        let less_one = Zeroizing::new(x.wrapping_sub(BoxedUint::one()));
+        let (quotient, remainder) = less_one.div_rem(self.prime.non_zero());
+        let (quotient, remainder) = (Zeroizing::new(quotient), Zeroizing::new(remainder));
+        if bool::from(remainder.is_nonzero()) {
+            return None;
+        }
+        // (p² − 1)/p < p: the quotient fits.
+        Some(Zeroizing::new(self.prime.mul(&quotient, &self.logarithm_scale)))
+    }
+
+    /// `b^(e mod 2)` mod `p`, without a branch on `e`.
+    pub(super) fn odd_part(&self, base: &BoxedUint, exponent: &BoxedUint) -> Secret {
+        let reduced = Zeroizing::new(self.prime.reduce(base));
+        Zeroizing::new(BoxedUint::ct_select(&self.prime.one(), &reduced, exponent.bit(0)))
+    }
+}
+
+fn non_zero(x: BoxedUint) -> NonZero<BoxedUint> {
+    Option::from(NonZero::new(x)).expect("invariant: a prime is at least 3")
+}

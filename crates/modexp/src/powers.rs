@@ -1,0 +1,171 @@
+//! Lists of exponentiations: how each entry is computed, and how a list is spread over lanes and cores.
+//!
+//! A list is cut into tasks: two entries that the paired kernel of AWS-LC can take together, or one entry. Tasks
+//! run on the rayon pool when the list is worth it. Results come back in the order of the list.
+
+use crypto_bigint::BoxedUint;
+use rayon::prelude::*;
+
+use crate::awslc::{Half, Montgomery, Word};
+use crate::modulus::Modulus;
+
+/// Whether the operands of an exponentiation are secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// Base and exponent are secret: run time and memory accesses depend on the limbs of modulus and exponent
+    /// only (`BN_mod_exp_mont_consttime`, or its paired form).
+    Secret,
+    /// All operands are public: leading zeros of the exponent are skipped, short exponents use sliding windows.
+    Public,
+}
+
+/// One exponentiation `base^exponent mod modulus`; the exponent is not negative.
+///
+/// The number of limbs of `exponent` is public, its value is secret if `timing` says so. `base` must be below
+/// the modulus. `0^0 = 1`.
+#[derive(Clone, Copy)]
+pub struct Power<'a> {
+    /// The base, below the modulus.
+    pub base: &'a BoxedUint,
+    /// The exponent, of any width.
+    pub exponent: &'a BoxedUint,
+    /// The modulus.
+    pub modulus: &'a Modulus,
+    /// Whether base and exponent are secret.
+    pub timing: Timing,
+}
+
+/// The modulus sizes, in exact bits, of the paired kernel (AWS-LC's `RSAZ_mod_exp_avx512_x2`).
+const PAIRED_BITS: [u32; 3] = [1024, 1536, 2048];
+
+/// Public exponents up to this many bits go to sliding windows: filling the 32-entry table of the fixed-window
+/// code would cost more than it saves.
+const SLIDING_WINDOW_BITS: u32 = 96;
+
+/// Estimated work, in word multiplications, from which a list goes to the thread pool (about 0.1 ms).
+const PARALLEL_WORK: usize = 200_000;
+
+/// All powers of the list, in its order, each at its modulus's precision.
+///
+/// # Panics
+/// If a base is not below its modulus.
+#[must_use]
+pub fn powers(list: &[Power<'_>]) -> Vec<BoxedUint> {
+    let tasks = pair_up(list);
+    let work: usize = list.iter().map(Power::work).sum();
+    let parts: Vec<Vec<(usize, BoxedUint)>> = if tasks.len() > 1 && work > PARALLEL_WORK {
+        tasks.par_iter().map(|task| task.run()).collect()
+    } else {
+        tasks.iter().map(Task::run).collect()
+    };
+    let mut numbered: Vec<(usize, BoxedUint)> = parts.into_iter().flatten().collect();
+    numbered.sort_unstable_by_key(|(position, _)| *position);
+    numbered.into_iter().map(|(_, value)| value).collect()
+}
+
+/// A list of one.
+///
+/// # Panics
+/// If the base is not below the modulus.
+#[must_use]
+pub fn power(p: Power<'_>) -> BoxedUint {
+    p.compute()
+}
+
+/// What runs in one piece, with the positions in the list.
+enum Task<'a> {
+    One(usize, Power<'a>),
+    Two([(usize, Power<'a>); 2]),
+}
+
+impl Task<'_> {
+    fn run(&self) -> Vec<(usize, BoxedUint)> {
+        match self {
+            Task::One(position, power) => vec![(*position, power.compute())],
+            Task::Two([(i, first), (j, second)]) => {
+                let (mut out1, mut out2) = (first.modulus.zero(), second.modulus.zero());
+                Montgomery::power_pair(first.half(&mut out1), second.half(&mut out2));
+                vec![(*i, out1), (*j, out2)]
+            }
+        }
+    }
+}
+
+/// Cuts a list into tasks; each pair shares one modulus size.
+fn pair_up<'a>(list: &[Power<'a>]) -> Vec<Task<'a>> {
+    let paired = paired_kernel();
+    let mut waiting: [Option<(usize, Power<'a>)>; PAIRED_BITS.len()] = [None; PAIRED_BITS.len()];
+    let mut tasks = Vec::with_capacity(list.len());
+    for (position, power) in list.iter().enumerate() {
+        let size = PAIRED_BITS.iter().position(|bits| *bits == power.modulus.bits());
+        let seat = size.and_then(|size| waiting.get_mut(size)).filter(|_| paired && power.fills_a_pair());
+        match seat {
+            None => tasks.push(Task::One(position, *power)),
+            Some(seat) => match seat.take() {
+                None => *seat = Some((position, *power)),
+                Some(other) => tasks.push(Task::Two([other, (position, *power)])),
+            },
+        }
+    }
+    tasks.extend(waiting.into_iter().flatten().map(|(position, power)| Task::One(position, power)));
+    tasks
+}
+
+impl<'a> Power<'a> {
+    fn compute(&self) -> BoxedUint {
+        let mut out = self.modulus.zero();
+        let (engine, exponent) = (self.modulus.montgomery(), self.exponent_words());
+        let (base, target) = (self.base.as_words(), out.as_mut_words());
+        match self.timing {
+            Timing::Public if self.exponent.bits_vartime() <= SLIDING_WINDOW_BITS => {
+                engine.power_public(base, exponent, target);
+            }
+            Timing::Public | Timing::Secret => engine.power_secret(base, exponent, target),
+        }
+        out
+    }
+
+    /// The stored words of the exponent; those of a public one without leading zeros, but at least one.
+    fn exponent_words(&self) -> &'a [Word] {
+        let words = self.exponent.as_words();
+        match self.timing {
+            Timing::Secret => words,
+            Timing::Public => {
+                let used = words.iter().rposition(|word| *word != 0).map_or(1, |top| top + 1);
+                words.get(..used).expect("invariant: a number has a word")
+            }
+        }
+    }
+
+    /// Whether the paired kernel pays: it always walks over as many exponent bits as the modulus has, at less
+    /// than half the cost of a bit.
+    fn fills_a_pair(&self) -> bool {
+        let (words, limbs) = (self.exponent_words().len(), self.modulus.limbs());
+        (limbs.div_ceil(2)..=limbs).contains(&words)
+    }
+
+    fn half<'b>(&'b self, out: &'b mut BoxedUint) -> Half<'b> {
+        Half {
+            modulus: self.modulus.montgomery(),
+            base: self.base.as_words(),
+            exponent: self.exponent_words(),
+            out: out.as_mut_words(),
+        }
+    }
+
+    /// Estimate of the cost in word multiplications.
+    fn work(&self) -> usize {
+        let limbs = self.modulus.limbs();
+        limbs * limbs * 128 * self.exponent_words().len()
+    }
+}
+
+/// Whether this processor has the instructions of the paired kernel.
+fn paired_kernel() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512ifma")
+        && std::arch::is_x86_feature_detected!("avx512vl")
+        && std::arch::is_x86_feature_detected!("avx512dq");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
