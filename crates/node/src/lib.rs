@@ -1,1 +1,6 @@
 //! Consign: node.
+
+pub mod config;
+pub mod identity;
+pub mod shell;
+pub mod store;

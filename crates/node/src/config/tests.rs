@@ -1,0 +1,126 @@
+use super::*;
+
+fn resolve(flags: &Flags, environment: &[(&str, &str)], text: &str) -> Result<Config, ConfigError> {
+    let lookup = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+    Config::resolve(flags, lookup, text, Path::new("/folder/config.toml"))
+}
+
+fn default() -> Config {
+    resolve(&Flags::default(), &[], "").unwrap()
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    let config = default();
+    assert_eq!(config.listen, [parse_address("/ip4/0.0.0.0/tcp/7600").unwrap()]);
+    assert!(config.announce.is_empty());
+    assert_eq!(config.api, "127.0.0.1:7601".parse().unwrap());
+    assert_eq!(config.key_file, None);
+    assert_eq!(config.passphrase_variable, "CONSIGN_PASSPHRASE");
+    assert_eq!(config.log, "info");
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_default() {
+    let file = "name = \"from file\"\n[api]\nlisten = \"127.0.0.1:1\"\n[store]\nkey_file = \"a.key\"";
+    let environment = [("CONSIGN_NAME", "from environment"), ("CONSIGN_API", "127.0.0.1:2")];
+    let flags = Flags { name: Some("from flag".into()), ..Flags::default() };
+    let config = resolve(&flags, &environment, file).unwrap();
+    assert_eq!(config.name, "from flag");
+    assert_eq!(config.api.port(), 2);
+    assert_eq!(config.key_file, Some(PathBuf::from("/folder/a.key")));
+    assert_eq!(resolve(&Flags::default(), &environment, file).unwrap().name, "from environment");
+    assert_eq!(resolve(&Flags::default(), &[], file).unwrap().api.port(), 1);
+    let flags = Flags { key_file: Some("b.key".into()), ..Flags::default() };
+    assert_eq!(resolve(&flags, &[], file).unwrap().key_file, Some(PathBuf::from("b.key")));
+}
+
+#[test]
+fn lists_come_from_flags_variables_and_file() {
+    let two = ["/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/2"];
+    let expected: Vec<Multiaddr> = two.iter().map(|a| parse_address(a).unwrap()).collect();
+    let flags = Flags { listen: two.map(str::to_owned).to_vec(), ..Flags::default() };
+    assert_eq!(resolve(&flags, &[], "").unwrap().listen, expected);
+    let variable = [("CONSIGN_ANNOUNCE", "/ip4/192.0.2.1/tcp/1, /ip6/2001:db8::1/tcp/2")];
+    assert_eq!(resolve(&Flags::default(), &variable, "").unwrap().announce, expected);
+    let file = "[p2p]\nlisten = [\"/ip4/192.0.2.1/tcp/1\", \"/ip6/2001:db8::1/tcp/2\"]";
+    assert_eq!(resolve(&Flags::default(), &[], file).unwrap().listen, expected);
+}
+
+#[test]
+fn what_init_writes_reads_as_it_was() {
+    assert_eq!(resolve(&Flags::default(), &[], &default().to_file()).unwrap(), default());
+    let mut config = default();
+    config.name = "quotes \" and \\ and \u{e9}".into();
+    config.key_file = Some("/keys/a \"b\".key".into());
+    config.announce = vec![parse_address("/ip4/192.0.2.7/tcp/9").unwrap()];
+    config.api = "[::1]:5".parse().unwrap();
+    assert_eq!(resolve(&Flags::default(), &[], &config.to_file()).unwrap(), config);
+    assert!(config.to_file().lines().all(|line| line.len() <= 110));
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_source() {
+    let flags = Flags { api: Some("everywhere".into()), ..Flags::default() };
+    let text = resolve(&flags, &[], "").unwrap_err().to_string();
+    assert!(text.contains("api.listen") && text.contains("everywhere") && text.contains("--api"), "{text}");
+
+    let text = resolve(&Flags::default(), &[("CONSIGN_LISTEN", "/ip4/1.2.3.4/udp/5")], "").unwrap_err();
+    let text = text.to_string();
+    assert!(text.contains("p2p.listen") && text.contains("CONSIGN_LISTEN"), "{text}");
+
+    let text = resolve(&Flags::default(), &[], "name = \"\\u001b[31m\"").unwrap_err().to_string();
+    assert!(text.contains("control characters") && text.contains("config.toml"), "{text}");
+
+    let text = resolve(&Flags::default(), &[], "nmae = \"x\"").unwrap_err().to_string();
+    assert!(text.contains("nmae") && text.contains("config.toml"), "{text}");
+
+    let many = vec!["/ip4/192.0.2.1/tcp/1".to_owned(); MAX_ADDRESSES + 1];
+    assert!(resolve(&Flags { listen: many, ..Flags::default() }, &[], "").is_err());
+}
+
+#[test]
+fn addresses_are_ip_and_tcp_only() {
+    for good in ["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/7600"] {
+        assert!(parse_address(good).is_some(), "{good}");
+    }
+    for bad in ["", "127.0.0.1:7600", "/tcp/1", "/ip4/1.2.3.4", "/ip4/1.2.3.4/udp/1/quic-v1", "/dns/a/tcp/1"]
+    {
+        assert!(parse_address(bad).is_none(), "{bad}");
+    }
+    let with_peer = "/ip4/1.2.3.4/tcp/1/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA";
+    assert!(parse_address(with_peer).is_none());
+}
+
+#[test]
+fn the_folder_and_its_files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("a").join("b");
+    assert!(matches!(DataFolder::open(&path), Err(FolderError::NotFound { .. })));
+    let folder = DataFolder::create(&path).unwrap();
+    let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(folder.path()), 0o700);
+    folder.write_file(&folder.api_token_file(), b"first, and long").unwrap();
+    folder.write_file(&folder.api_token_file(), b"second").unwrap();
+    assert_eq!(std::fs::read(folder.api_token_file()).unwrap(), b"second");
+    assert_eq!(mode(&folder.api_token_file()), 0o600);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let error = DataFolder::open(&path).unwrap_err();
+    assert!(error.to_string().contains("chmod 700"), "{error}");
+}
+
+#[test]
+fn a_huge_file_is_refused_unread() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = DataFolder::create(&place.path().join("data")).unwrap();
+    assert_eq!(
+        Config::load(&folder, &Flags { name: Some("n".into()), ..Flags::default() }).unwrap().name,
+        "n"
+    );
+    let size = usize::try_from(MAX_FILE_BYTES).unwrap() + 1;
+    std::fs::write(folder.config_file(), " ".repeat(size)).unwrap();
+    assert!(matches!(Config::load(&folder, &Flags::default()), Err(ConfigError::TooLarge { .. })));
+}

@@ -1,0 +1,3 @@
+//! Everything of a node that touches the world: files, sockets, clock, threads.
+
+pub mod lock;
