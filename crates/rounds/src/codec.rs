@@ -1,0 +1,88 @@
+//! Bytes on the wire: postcard, in canonical form only, with a limit that is checked before parsing.
+
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why bytes were refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Longer than the limit; nothing was parsed.
+    #[error("longer than the limit")]
+    TooLong,
+    /// Not an encoding of the expected type, or bytes are left over.
+    #[error("not an encoding of the expected type")]
+    Malformed,
+    /// Decodes, but the value has another encoding.
+    #[error("not the canonical encoding")]
+    NotCanonical,
+}
+
+/// The one encoding of `value`.
+///
+/// # Panics
+///
+/// If `value` cannot be serialised; messages are plain data, so that is a programming error.
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("invariant: messages are plain data")
+}
+
+/// Decodes at most `max` bytes.
+///
+/// # Errors
+///
+/// See [`DecodeError`]. A value has exactly one accepted encoding.
+pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max: usize) -> Result<T, DecodeError> {
+    if bytes.len() > max {
+        return Err(DecodeError::TooLong);
+    }
+    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
+    if !rest.is_empty() {
+        return Err(DecodeError::Malformed);
+    }
+    // Maps with repeated keys and padded integers decode too; two encodings of one value would have two hashes.
+    match postcard::to_stdvec(&value) {
+        Ok(again) if again == bytes => Ok(value),
+        _ => Err(DecodeError::NotCanonical),
+    }
+}
+
+/// A byte string, copied in one piece when decoded. `Debug` shows its length only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Copy;
+        impl Visitor<'_> for Copy {
+            type Value = Bytes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a byte string")
+            }
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                Ok(Bytes(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_byte_buf(Copy)
+    }
+}
