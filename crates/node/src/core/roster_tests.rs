@@ -1,0 +1,131 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn key(i: u8) -> Identity {
+    Identity::from_seed(&[i; 32])
+}
+
+fn id(i: u8) -> NodeId {
+    key(i).node_id()
+}
+
+fn charter(founders: &[u8], members: &[u8]) -> Charter {
+    let sorted = |ids: &[u8]| {
+        let mut ids: Vec<_> = ids.iter().map(|i| id(*i)).collect();
+        ids.sort_unstable();
+        ids
+    };
+    Charter {
+        founders: sorted(founders),
+        members: sorted(members),
+        created: 5,
+        salt: [9; 16],
+        predecessor: None,
+    }
+}
+
+fn roster(founders: &[u8]) -> Roster {
+    Roster::found(charter(founders, founders)).unwrap()
+}
+
+fn say(r: &Roster, author: u8, sequence: u64, says: Says) -> Signed {
+    Statement { cluster: r.cluster(), author: id(author), sequence, says }.sign(&key(author))
+}
+
+fn announce(name: &str) -> Says {
+    Says::Announce {
+        addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+        name: name.to_owned(),
+        version: String::new(),
+    }
+}
+
+#[test]
+fn a_majority_of_founders_decides() {
+    let mut r = roster(&[1, 2, 3]);
+    assert!(r.is_member(id(1)) && !r.is_member(id(7)));
+    assert_eq!(r.add(say(&r, 1, 1, Says::Vouch(id(7)))), Ok(true));
+    assert!(!r.is_member(id(7)));
+    assert_eq!(r.add(say(&r, 2, 1, Says::Vouch(id(7)))), Ok(true));
+    assert!(r.is_member(id(7)));
+    assert_eq!(r.add(say(&r, 2, 2, Says::Revoke(id(7)))), Ok(true));
+    assert!(!r.is_member(id(7)));
+    assert!(r.knows(id(7)));
+}
+
+#[test]
+fn the_charter_vouches_for_its_members_until_told_otherwise() {
+    let mut r = Roster::found(charter(&[1], &[1, 4])).unwrap();
+    assert!(r.is_member(id(4)));
+    assert_eq!(r.add(say(&r, 1, 1, Says::Revoke(id(4)))), Ok(true));
+    assert!(!r.is_member(id(4)));
+}
+
+#[test]
+fn what_does_not_belong_is_refused() {
+    let mut r = roster(&[1]);
+    let before = r.clone();
+    let other = roster(&[2]);
+    assert_eq!(r.add(say(&other, 1, 1, Says::Vouch(id(7)))), Err(Rejected::OtherCluster));
+    assert_eq!(r.add(say(&r, 5, 1, Says::Vouch(id(7)))), Err(Rejected::NotEntitled));
+    assert_eq!(r.add(say(&r, 5, 1, announce("x"))), Err(Rejected::NotEntitled));
+    let mut forged = say(&r, 1, 1, Says::Vouch(id(7)));
+    forged.statement.says = Says::Vouch(id(8));
+    assert_eq!(r.add(forged), Err(Rejected::BadSignature));
+    let mut foreign = say(&r, 5, 1, Says::Vouch(id(7)));
+    foreign.statement.author = id(1);
+    assert_eq!(r.add(foreign), Err(Rejected::BadSignature));
+    assert_eq!(r.add(say(&r, 1, 1, announce(&"x".repeat(MAX_NAME_BYTES + 1)))), Err(Rejected::TooLarge));
+    assert_eq!(r, before);
+}
+
+#[test]
+fn an_older_statement_changes_nothing() {
+    let mut r = roster(&[1]);
+    assert_eq!(r.add(say(&r, 1, 3, announce("new"))), Ok(true));
+    assert_eq!(r.add(say(&r, 1, 2, announce("old"))), Ok(false));
+    assert_eq!(r.record(id(1)).unwrap().name, "new");
+    assert_eq!(r.next(id(1), announce("new")), None);
+    assert_eq!(r.next(id(1), announce("newer")).unwrap().sequence, 4);
+}
+
+#[test]
+fn another_charter_is_not_this_cluster() {
+    let r = roster(&[1]);
+    assert_eq!(Roster::join(r.cluster(), charter(&[2], &[2])).unwrap_err(), Rejected::WrongCharter);
+    let mut unordered = charter(&[1, 2], &[]);
+    unordered.founders.reverse();
+    assert_eq!(Roster::found(unordered).unwrap_err(), Rejected::WrongCharter);
+}
+
+/// Votes of three founders over three peers with few sequence numbers: many collisions and ties.
+fn votes() -> impl Strategy<Value = Vec<(u8, u64, bool, u8)>> {
+    prop::collection::vec((1_u8..4, 0_u64..3, any::<bool>(), 7_u8..10), 0..24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn membership_depends_on_the_set_alone(votes in votes(), shuffle in any::<u64>(), cut in 0_usize..24) {
+        let empty = roster(&[1, 2, 3]);
+        let signed: Vec<_> = votes
+            .iter()
+            .map(|(author, sequence, vouch, peer)| {
+                let says = if *vouch { Says::Vouch(id(*peer)) } else { Says::Revoke(id(*peer)) };
+                say(&empty, *author, *sequence, says)
+            })
+            .collect();
+        let mut in_order = empty.clone();
+        in_order.merge(signed.clone());
+        let mut shuffled = signed.clone();
+        shuffled.sort_by_key(|s| Items::new("shuffle").number("seed", shuffle).bytes("s", s.signature.as_bytes()).hash());
+        let cut = cut.min(shuffled.len());
+        let mut other = empty;
+        other.merge(shuffled[..cut].to_vec());
+        other.merge(shuffled[cut..].to_vec());
+        other.merge(shuffled);
+        prop_assert_eq!(in_order.members(), other.members());
+        prop_assert_eq!(in_order.digest(), other.digest());
+    }
+}

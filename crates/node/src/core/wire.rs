@@ -1,0 +1,188 @@
+//! What nodes say to each other, and how large each kind of message may be. The length is checked by the first byte,
+//! before anything is parsed. Read `ceremony.rs` for what is said when.
+
+use serde::{Deserialize, Serialize};
+
+use super::hash::Hash;
+use super::proposal::{Accept, Proposal, Refusal};
+use super::roster::{Charter, Signed};
+use crate::identity::{ClusterId, NodeId};
+
+/// Largest message of any kind, in bytes; what the transport must let through.
+pub const MAX_MESSAGE_BYTES: usize = 8 << 20;
+/// Largest message from somebody who is not in the roster, in bytes.
+pub const MAX_STRANGER_BYTES: usize = 16 << 10;
+/// Largest message without lists, in bytes.
+const SMALL: usize = 4 << 10;
+/// Largest list of roster statements, in bytes.
+const ROSTER: usize = 1 << 20;
+/// Largest proposal, in bytes: the client's request dominates.
+const PROPOSAL: usize = 1 << 20;
+/// Largest set of accepts, in bytes.
+const ACCEPTS: usize = 64 << 10;
+
+/// A message between nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerMessage {
+    /// The digest of the sender's roster; said on connect and from time to time.
+    RosterDigest(Hash),
+    /// Roster statements the receiver may lack. `complete` asks for what the sender lacks in turn.
+    Roster {
+        /// The charter of the cluster.
+        charter: Charter,
+        /// Signed statements.
+        statements: Vec<Signed>,
+        /// Whether these are all the sender has.
+        complete: bool,
+    },
+    /// A joiner shows its invitation's token.
+    Join {
+        /// Which cluster it means.
+        cluster: ClusterId,
+        /// The one-time token.
+        token: [u8; 16],
+        /// The joiner's own announcement.
+        announce: Signed,
+    },
+    /// The founder does not let the joiner in; the text says why.
+    JoinRefused(String),
+    /// Round 0: please take part.
+    Propose(Box<Proposal>),
+    /// Round 0: the sender will accept, but has to find primes first. Repeated while that lasts.
+    Preparing {
+        /// Hash of the proposal.
+        proposal: Hash,
+    },
+    /// Round 0: yes.
+    Accept(Accept),
+    /// Round 0: no.
+    Refuse(Refusal),
+    /// Round 0: the accepts of all participants.
+    Start {
+        /// Hash of the proposal.
+        proposal: Hash,
+        /// One accept per participant.
+        accepts: Vec<Accept>,
+    },
+    /// A message of a running session, opaque here.
+    Round {
+        /// The ceremony: hash of the proposal.
+        ceremony: Hash,
+        /// The encoded envelope.
+        envelope: Vec<u8>,
+    },
+    /// The sender stores results it may not use yet: which of them did the receiver see confirmed by everybody?
+    AskConfirmed(Vec<Hash>),
+    /// The complete, transferable set of confirmations of one result.
+    Confirmed {
+        /// The ceremony that made the result.
+        ceremony: Hash,
+        /// The encoded set.
+        set: Vec<u8>,
+    },
+    /// Signed messages that prove that somebody broke the protocol, with what is needed to judge them.
+    Evidence(Box<EvidenceFile>),
+}
+
+/// Evidence with its context: enough for a committee member that took no part to judge by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceFile {
+    /// The parameters of the session.
+    pub proposal: Proposal,
+    /// The accepts that fix the session id.
+    pub accepts: Vec<Accept>,
+    /// Who is accused.
+    pub accused: NodeId,
+    /// The encoded evidence of the protocol engine.
+    pub evidence: Vec<u8>,
+}
+
+/// Why bytes of a peer are not a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAMessage {
+    /// Longer than its kind allows.
+    #[error("the message is larger than its kind allows")]
+    TooLarge,
+    /// Not an encoding of a message.
+    #[error("the bytes are not a message")]
+    Malformed,
+}
+
+impl PeerMessage {
+    /// The bytes on the wire.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("invariant: plain data always encodes")
+    }
+
+    /// Reads bytes of a peer; `stranger`: the peer is not in the roster, and may only join.
+    ///
+    /// # Errors
+    /// [`NotAMessage`], by length before parsing.
+    pub fn decode(bytes: &[u8], stranger: bool) -> Result<Self, NotAMessage> {
+        let limit = bytes.first().map_or(0, |kind| limit_of(*kind));
+        let limit = if stranger { limit.min(MAX_STRANGER_BYTES) } else { limit };
+        if bytes.len() > limit {
+            return Err(if limit == 0 { NotAMessage::Malformed } else { NotAMessage::TooLarge });
+        }
+        match postcard::take_from_bytes(bytes) {
+            Ok((message, [])) => Ok(message),
+            Ok(_) | Err(_) => Err(NotAMessage::Malformed),
+        }
+    }
+}
+
+/// Largest length by the first byte, which is the number of the variant; 0 for an unknown one.
+fn limit_of(kind: u8) -> usize {
+    match kind {
+        0 | 2..=3 | 5..=7 => SMALL,
+        1 => ROSTER,
+        4 => PROPOSAL,
+        8 => ACCEPTS,
+        9 | 11 | 12 => MAX_MESSAGE_BYTES,
+        10 => ACCEPTS,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_belongs_to_the_kind() {
+        let hash = Hash([1; 32]);
+        let cases = [
+            (PeerMessage::RosterDigest(hash), SMALL),
+            (PeerMessage::JoinRefused("no".to_owned()), SMALL),
+            (PeerMessage::Preparing { proposal: hash }, SMALL),
+            (PeerMessage::Start { proposal: hash, accepts: Vec::new() }, ACCEPTS),
+            (PeerMessage::Round { ceremony: hash, envelope: Vec::new() }, MAX_MESSAGE_BYTES),
+            (PeerMessage::AskConfirmed(vec![hash]), ACCEPTS),
+            (PeerMessage::Confirmed { ceremony: hash, set: Vec::new() }, MAX_MESSAGE_BYTES),
+        ];
+        for (message, limit) in cases {
+            let mut bytes = message.encode();
+            assert_eq!(limit_of(bytes[0]), limit, "{message:?}");
+            assert_eq!(PeerMessage::decode(&bytes, false), Ok(message));
+            bytes.resize(limit + 1, 0);
+            assert_eq!(PeerMessage::decode(&bytes, false), Err(NotAMessage::TooLarge));
+        }
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        for bytes in [&[][..], &[0], &[13; 40], &[0xff; 40], &[4; 40]] {
+            assert_eq!(PeerMessage::decode(bytes, false), Err(NotAMessage::Malformed));
+        }
+        let mut trailing = PeerMessage::RosterDigest(Hash([1; 32])).encode();
+        trailing.push(0);
+        assert_eq!(PeerMessage::decode(&trailing, false), Err(NotAMessage::Malformed));
+    }
+
+    #[test]
+    fn a_stranger_may_say_little() {
+        let long = PeerMessage::Round { ceremony: Hash([1; 32]), envelope: vec![0; MAX_STRANGER_BYTES] };
+        assert_eq!(PeerMessage::decode(&long.encode(), true), Err(NotAMessage::TooLarge));
+    }
+}
