@@ -35,13 +35,20 @@ impl Natural {
 
     /// The value at the precision of `n` if `0 < value < n`.
     pub fn below(&self, n: &Modulus) -> Option<BoxedUint> {
-        let inside = self.0.is_nonzero().to_bool_vartime() && self.0.cmp_vartime(n.value()).is_lt();
+        let inside = self.0.is_nonzero().to_bool() && self.0.cmp_vartime(n.value()).is_lt();
         inside.then(|| (&self.0).resize_unchecked(n.value().bits_precision()))
     }
 
     /// The value at the precision of `n` if it is a unit in `(0, n)`.
     pub fn unit(&self, n: &Modulus) -> Option<BoxedUint> {
         self.below(n).filter(|v| n.is_unit(v))
+    }
+
+    /// As [`Natural::unit`] for a whole list: a product is a unit exactly if every factor is, so one gcd serves all.
+    pub fn units<'a>(list: impl Iterator<Item = &'a Self>, n: &Modulus) -> Option<Vec<BoxedUint>> {
+        let values: Vec<_> = list.map(|value| value.below(n)).collect::<Option<_>>()?;
+        let product = values.iter().cloned().reduce(|product, value| n.mul(&product, &value));
+        product.is_none_or(|product| n.is_unit(&product)).then_some(values)
     }
 }
 
