@@ -94,7 +94,7 @@ impl Integer {
         let half = scaled_bound(bits, scale);
         let width = half.bits_vartime() + 1;
         let mut full = half.clone().resize_unchecked(width);
-        full = full.wrapping_add(&full.clone());
+        full = full.wrapping_add(full.clone());
         let mut drawn = uniform_at_most(&full, rng);
         let shifted = Self::from_natural(&drawn).sub(&Self::from_natural(&half));
         drawn.zeroize();
@@ -113,7 +113,8 @@ impl Integer {
 
     /// The same value stored in `bits` bits. Panics if it does not fit: callers know the range of what they computed.
     pub fn narrowed(&self, bits: u32) -> Self {
-        let magnitude = (&self.magnitude).try_resize(bits).expect("invariant: the caller's range bound holds");
+        let magnitude =
+            (&self.magnitude).try_resize(bits).expect("invariant: the caller's range bound holds");
         Self { negative: self.negative, magnitude }
     }
 
@@ -124,7 +125,7 @@ impl Integer {
 
     /// Public: the unique encoding, a sign byte (0 or 1) and the minimal big-endian magnitude (empty for zero).
     pub fn to_bytes_public(&self) -> Vec<u8> {
-        let mut bytes = vec![u8::from(self.negative.to_bool_vartime())];
+        let mut bytes = vec![u8::from(self.negative.to_bool())];
         bytes.extend_from_slice(&minimal_bytes(&self.magnitude));
         bytes
     }
@@ -135,7 +136,7 @@ impl Integer {
         let magnitude = from_minimal_bytes(magnitude)?;
         let negative = match sign {
             0 => Choice::FALSE,
-            1 if magnitude.is_nonzero().to_bool_vartime() => Choice::TRUE,
+            1 if magnitude.is_nonzero().to_bool() => Choice::TRUE,
             _ => return None,
         };
         Some(Self { negative, magnitude })
@@ -188,9 +189,9 @@ fn scaled_bound(bits: u32, scale: &BoxedUint) -> BoxedUint {
 /// Uniform in `[0, bound]` by rejection, at the precision of `bound`; `bound` is public.
 pub fn uniform_at_most(bound: &BoxedUint, rng: &mut (impl CryptoRng + ?Sized)) -> BoxedUint {
     let bits = bound.bits_vartime();
-    let bytes = bits.div_ceil(8) as usize;
-    let mask = 0xff_u8 >> (bytes as u32 * 8 - bits);
-    let mut buffer = vec![0; bytes];
+    let bytes = bits.div_ceil(8);
+    let mask = 0xff_u8 >> (bytes * 8 - bits);
+    let mut buffer = vec![0; bytes as usize];
     loop {
         rng.fill_bytes(&mut buffer);
         if let Some(top) = buffer.first_mut() {

@@ -118,7 +118,7 @@ const fn sound(p: Parameters) -> Parameters {
     let sum = p.ell_prime + p.epsilon + ceil_log2(MAX_SIGNERS) + 4;
     assert!(p.modulus_bits >= sum, "C4: MtA sums must stay below N/2");
     assert!(p.modulus_bits >= sum + p.sigma, "C5: responses of the decryption proof must stay below N/2");
-    assert!(p.modulus_bits % 128 == 0, "moduli fill whole limbs, primes too");
+    assert!(p.modulus_bits.is_multiple_of(128), "moduli fill whole limbs, primes too");
     p
 }
 

@@ -67,7 +67,9 @@ impl Serialize for Natural {
 impl<'de> Deserialize<'de> for Natural {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = wire::deserialize(deserializer, MAX_INTEGER_BYTES)?;
-        from_minimal_bytes(&bytes).map(Self).ok_or_else(|| serde::de::Error::custom("integer with leading zeros"))
+        from_minimal_bytes(&bytes)
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("integer with leading zeros"))
     }
 }
 
@@ -80,6 +82,7 @@ impl Serialize for Integer {
 impl<'de> Deserialize<'de> for Integer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = wire::deserialize(deserializer, MAX_INTEGER_BYTES + 1)?;
-        Self::from_bytes_public(&bytes).ok_or_else(|| serde::de::Error::custom("integer not in its unique encoding"))
+        Self::from_bytes_public(&bytes)
+            .ok_or_else(|| serde::de::Error::custom("integer not in its unique encoding"))
     }
 }

@@ -66,8 +66,9 @@ impl Nonce {
         let mut list = Powers::new();
         let slot = list.push_secret_base(&key.n, &rho.0, e.magnitude());
         let power = &list.run()[slot];
-        let product = if e.is_negative().to_bool_vartime() {
-            let inverse = key.n.invert_secret(power).expect("invariant: nonces are units but for factoring N");
+        let product = if e.is_negative().to_bool() {
+            let inverse =
+                key.n.invert_secret(power).expect("invariant: nonces are units but for factoring N");
             key.n.mul(&self.0, &inverse)
         } else {
             key.n.mul(&self.0, power)
@@ -119,7 +120,8 @@ impl EncryptionKey {
     /// `1 + xN mod N^2`: an encryption of `x` without randomness.
     pub fn embed(&self, x: &Integer) -> BoxedUint {
         let mut residue = x.modulo(&self.n);
-        let product = residue.concatenating_mul(self.n.value()).resize_unchecked(self.nn.value().bits_precision());
+        let product =
+            residue.concatenating_mul(self.n.value()).resize_unchecked(self.nn.value().bits_precision());
         residue.zeroize();
         product.wrapping_add(BoxedUint::one())
     }
@@ -179,17 +181,11 @@ impl DecryptionKey {
             .collect()
     }
 
-    /// Decrypts to `[-(N-1)/2, (N-1)/2]`; `None` for a ciphertext that is not a unit.
-    pub fn decrypt(&self, ciphertext: &Ciphertext) -> Option<Integer> {
-        let unit = self.public.unit(ciphertext)?;
-        let n = self.public.n.value();
-        let mut plain = self.factors.decrypt(&unit);
-        let above: Choice = plain.ct_gt(&n.shr(1));
-        let mut mirrored = n.wrapping_sub(&plain);
-        let magnitude = plain.ct_select(&mirrored, above);
-        plain.zeroize();
-        mirrored.zeroize();
-        Some(Integer::new(magnitude, above))
+    /// Decrypts to `[-(N-1)/2, (N-1)/2]`; `None` if one of the ciphertexts is not a unit.
+    pub fn decrypt(&self, list: &[&Ciphertext]) -> Option<Vec<Integer>> {
+        let units: Vec<_> = list.iter().map(|c| self.public.unit(c)).collect::<Option<_>>()?;
+        let plain = self.factors.decrypt(&units.iter().collect::<Vec<_>>());
+        Some(plain.into_iter().map(|x| self.symmetric(x)).collect())
     }
 
     /// The nonce of a ciphertext: `(c mod N)^(N^-1 mod phi) mod N`; `None` for a non-unit.
@@ -197,5 +193,16 @@ impl DecryptionKey {
         let unit = self.public.unit(ciphertext)?;
         let mut roots = self.factors.nth_roots(&[&self.public.n.reduce(&unit)]);
         roots.pop().map(Nonce)
+    }
+
+    /// The representative nearest to zero of a residue in `[0, N)`.
+    fn symmetric(&self, mut residue: BoxedUint) -> Integer {
+        let n = self.public.n.value();
+        let above: Choice = residue.ct_gt(&n.shr(1));
+        let mut mirrored = n.wrapping_sub(&residue);
+        let magnitude = residue.ct_select(&mirrored, above);
+        residue.zeroize();
+        mirrored.zeroize();
+        Integer::new(magnitude, above)
     }
 }

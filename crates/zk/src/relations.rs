@@ -47,7 +47,7 @@ impl<'a> Relations<'a> {
         let mut equation = Equation { name, modulus, left: values(left), right: values(right) };
         for (base, exponent) in powers {
             let factor = Factor::Power(self.powers.push_public(modulus, base, exponent.magnitude()));
-            if exponent.is_negative().to_bool_vartime() {
+            if exponent.is_negative().to_bool() {
                 equation.right.push(factor);
             } else {
                 equation.left.push(factor);
@@ -61,7 +61,9 @@ impl<'a> Relations<'a> {
         let results = self.powers.run();
         for equation in &self.equations {
             let product = |side: &[Factor]| {
-                let one = equation.modulus.reduce(&BoxedUint::one_with_precision(equation.modulus.value().bits_precision()));
+                let one = equation
+                    .modulus
+                    .reduce(&BoxedUint::one_with_precision(equation.modulus.value().bits_precision()));
                 side.iter().fold(one, |product, factor| match factor {
                     Factor::Value(value) => equation.modulus.mul(&product, value),
                     Factor::Power(slot) => equation.modulus.mul(&product, &results[*slot]),

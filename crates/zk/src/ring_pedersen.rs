@@ -91,7 +91,11 @@ impl RingPedersen {
         Natural::new(&self.modulus.mul(&results[commitment.s], &results[commitment.t]))
     }
 
-    fn base(value: &Natural, modulus: &Modulus, name: &'static str) -> Result<(BoxedUint, BoxedUint), Rejection> {
+    fn base(
+        value: &Natural,
+        modulus: &Modulus,
+        name: &'static str,
+    ) -> Result<(BoxedUint, BoxedUint), Rejection> {
         let unit = value.unit(modulus).ok_or(Rejection::Domain(name))?;
         let largest = modulus.value().wrapping_sub(BoxedUint::from(2_u8));
         let inside = unit.cmp_vartime(BoxedUint::from(2_u8)).is_ge() && unit.cmp_vartime(&largest).is_le();

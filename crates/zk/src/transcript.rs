@@ -169,7 +169,11 @@ impl Transcript {
     }
 
     /// Absorbs a list of non-negative integers, with its length.
-    pub fn naturals<'a>(&mut self, label: &str, values: impl ExactSizeIterator<Item = &'a Natural>) -> &mut Self {
+    pub fn naturals<'a>(
+        &mut self,
+        label: &str,
+        values: impl ExactSizeIterator<Item = &'a Natural>,
+    ) -> &mut Self {
         self.count(label, values.len());
         for value in values {
             self.natural(label, value.value());
@@ -229,7 +233,9 @@ impl Transcript {
             }
             let candidate = BoxedUint::from_be_slice_vartime(&bytes);
             if candidate.cmp_vartime(&full).is_le() {
-                return Integer::new(candidate, Choice::FALSE).sub(&Integer::from_natural(&half)).trimmed_public();
+                return Integer::new(candidate, Choice::FALSE)
+                    .sub(&Integer::from_natural(&half))
+                    .trimmed_public();
             }
         }
     }
@@ -280,5 +286,7 @@ impl Transcript {
 }
 
 fn power_of_two(exponent: u32, width: u32) -> BoxedUint {
-    BoxedUint::one_with_precision(width).overflowing_shl_vartime(exponent).expect("invariant: the width holds the bit")
+    BoxedUint::one_with_precision(width)
+        .overflowing_shl_vartime(exponent)
+        .expect("invariant: the width holds the bit")
 }

@@ -16,7 +16,10 @@ pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S:
 }
 
 /// Reads at most `limit` bytes; longer input is refused before it is copied.
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, limit: usize) -> Result<Vec<u8>, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    limit: usize,
+) -> Result<Vec<u8>, D::Error> {
     if deserializer.is_human_readable() {
         deserializer.deserialize_str(Bounded { limit })
     } else {
@@ -65,7 +68,9 @@ impl<'de> Visitor<'de> for Bounded {
 pub(crate) const MAX_LIST: usize = 128;
 
 /// Reads at most [`MAX_LIST`] entries; the exact length is for the proof to check.
-pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     deserializer.deserialize_seq(ShortList(PhantomData))
 }
 

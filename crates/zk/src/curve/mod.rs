@@ -8,7 +8,7 @@ use core::iter::Sum;
 use core::ops::{Add, Mul, Neg, Sub};
 
 use consign_modexp::BoxedUint;
-use crypto_bigint::{CtNeg, CtSelect, CtGt, NonZero, Resize};
+use crypto_bigint::{CtGt, CtNeg, CtSelect, NonZero, Resize};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::{Choice, ConstantTimeEq};
@@ -113,7 +113,8 @@ impl<C: Curve> Scalar<C> {
         let mut residue = value.rem(&order).resize_unchecked(bits);
         let mut bytes = residue.to_be_bytes();
         let start = bytes.len() - C::SCALAR_BYTES;
-        let scalar = bytes.get(start..).and_then(C::decode_scalar).expect("invariant: reduced modulo the order");
+        let scalar =
+            bytes.get(start..).and_then(C::decode_scalar).expect("invariant: reduced modulo the order");
         residue.zeroize();
         bytes.zeroize();
         Self(scalar)
@@ -133,7 +134,8 @@ impl<C: Curve> Scalar<C> {
     pub fn to_natural(&self) -> BoxedUint {
         let mut bytes = C::encode_scalar(&self.0);
         let order_bits = C::order().bits_precision();
-        let value = BoxedUint::from_be_slice(&bytes, order_bits).expect("invariant: scalars fit the order's width");
+        let value =
+            BoxedUint::from_be_slice(&bytes, order_bits).expect("invariant: scalars fit the order's width");
         bytes.zeroize();
         value
     }
@@ -367,6 +369,7 @@ impl<C: Curve> Serialize for Point<C> {
 impl<'de, C: Curve> Deserialize<'de> for Point<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = wire::deserialize(deserializer, C::POINT_BYTES)?;
-        Self::from_bytes(&bytes).ok_or_else(|| serde::de::Error::custom("not a point of the curve in compressed form"))
+        Self::from_bytes(&bytes)
+            .ok_or_else(|| serde::de::Error::custom("not a point of the curve in compressed form"))
     }
 }

@@ -133,7 +133,8 @@ pub fn verify<C: Curve>(
     let (P, Q) = (unit(&proof.P, "P")?, unit(&proof.Q, "Q")?);
     let (A, B, T) = (unit(&proof.A, "A")?, unit(&proof.B, "B")?, unit(&proof.T, "T")?);
     ranges(parameters, &scales, proof)?;
-    let minus_e = challenge::<C>(context, statement, [&proof.P, &proof.Q, &proof.A, &proof.B, &proof.T]).neg();
+    let minus_e =
+        challenge::<C>(context, statement, [&proof.P, &proof.Q, &proof.A, &proof.B, &proof.T]).neg();
     let minus_eN = minus_e.mul(&Integer::from_natural(statement.N.value()));
     let (s, t) = (statement.ring.s(), statement.ring.t());
     let mut relations = Relations::new();

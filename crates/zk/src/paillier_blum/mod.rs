@@ -80,7 +80,8 @@ pub fn prove<C: Curve>(
 ) -> Proof {
     let N = statement.N;
     let w = non_residue(N, rng);
-    let y = challenge::<C>(context, statement, &Natural::new(&w)).expect("invariant: units modulo an own N abound");
+    let y = challenge::<C>(context, statement, &Natural::new(&w))
+        .expect("invariant: units modulo an own N abound");
     // The Jacobi symbols of w and w^b y are -1 and 1, so one of w^b y and -w^b y is a square modulo p and q.
     let b: Vec<_> = y.iter().map(|y| N.jacobi_public(y) == -1).collect();
     let u: Vec<_> = y.iter().zip(&b).map(|(y, b)| if *b { N.mul(&w, y) } else { y.clone() }).collect();
@@ -108,10 +109,7 @@ pub fn verify<C: Curve>(
     statement: &Statement<'_>,
     proof: &Proof,
 ) -> Result<(), Rejection> {
-    require(
-        proof.responses.len() == context.level.parameters().repetitions,
-        Rejection::Length("responses"),
-    )?;
+    require(proof.responses.len() == context.level.parameters().repetitions, Rejection::Length("responses"))?;
     require(statement.N.bits() == context.level.parameters().modulus_bits, Rejection::Domain("N"))?;
     let low = statement.N.value();
     require(low.bit_vartime(0) && !low.bit_vartime(1), Rejection::Domain("N mod 4"))?;

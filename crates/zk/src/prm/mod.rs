@@ -104,7 +104,8 @@ pub fn verify<C: Curve>(
     require(bounded, Rejection::Bound("z"))?;
     let first = Natural::units(proof.repetitions.iter().map(|repetition| &repetition.A), modulus);
     let first = first.ok_or(Rejection::Unit("A"))?;
-    let challenge = challenge::<C>(context, statement, proof.repetitions.iter().map(|repetition| &repetition.A));
+    let challenge =
+        challenge::<C>(context, statement, proof.repetitions.iter().map(|repetition| &repetition.A));
     let mut relations = Relations::new();
     for ((repetition, A), e) in proof.repetitions.iter().zip(&first).zip(challenge) {
         let z = Integer::from_natural(repetition.z.value());

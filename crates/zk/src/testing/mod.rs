@@ -49,7 +49,7 @@ pub fn primes(level: Level, which: usize) -> Primes {
             let bytes = hex::decode(hex).expect("the table holds hexadecimal");
             Some(BoxedUint::from_be_slice_vartime(&bytes).resize_unchecked(bits))
         });
-        let mut next = || found.nth(0).expect("the table holds enough primes");
+        let mut next = || found.next().expect("the table holds enough primes");
         for _ in 0..2 * which {
             next();
         }
