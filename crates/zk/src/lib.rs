@@ -7,11 +7,13 @@
 
 #![allow(non_snake_case, reason = "the paper's letters are kept")]
 
+pub mod aff_g;
 pub mod context;
 pub mod curve;
 pub mod elgamal;
 pub mod elog;
 pub mod fac;
+pub mod enc_elg;
 pub mod feldman;
 pub mod integer;
 pub mod level;

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use crate::integer::{Integer, uniform_at_most};
 use crate::level::Level;
 use crate::natural::Natural;
-use crate::powers::Powers;
+use crate::powers::{Powers, Results, Slot};
 use crate::rejection::{Rejection, require};
 
 /// A public key: modulus `N` with its square. Cheap to clone.
@@ -30,7 +30,7 @@ pub struct DecryptionKey {
 #[serde(transparent)]
 pub struct Ciphertext(Natural);
 
-/// Encryption randomness: uniform in `[1, N)`, as secret as the plaintext, zeroised when dropped.
+/// Encryption randomness: a unit below `N`, as secret as the plaintext, zeroised when dropped.
 pub struct Nonce(BoxedUint);
 
 impl Drop for Nonce {
@@ -40,18 +40,22 @@ impl Drop for Nonce {
 }
 
 impl Nonce {
-    /// Uniform in `[1, N)` by rejection.
+    /// A uniform unit below `N`, whatever odd number `N` is.
+    ///
+    /// The test for a unit runs in variable time on the product with a second unit drawn for this alone: that
+    /// product is uniform and tells nothing about the nonce.
     pub fn random(key: &EncryptionKey, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let largest = key.n.value().wrapping_sub(BoxedUint::one());
         loop {
-            let drawn = uniform_at_most(&largest, rng);
-            if drawn.is_nonzero().to_bool() {
-                return Self(drawn);
+            let nonce = Self(uniform_at_most(&largest, rng));
+            let blinding = Self(uniform_at_most(&largest, rng));
+            if key.n.is_unit(&key.n.mul(&nonce.0, &blinding.0)) {
+                return nonce;
             }
         }
     }
 
-    /// Takes over a value in `(0, N)`.
+    /// Takes over a unit in `(0, N)`.
     pub fn new(value: BoxedUint) -> Self {
         Self(value)
     }
@@ -59,21 +63,6 @@ impl Nonce {
     /// The value.
     pub fn expose(&self) -> &BoxedUint {
         &self.0
-    }
-
-    /// The response `r * rho^e mod N` for a public challenge `e`, in constant time; `self` is `r`.
-    pub fn respond(&self, rho: &Self, e: &Integer, key: &EncryptionKey) -> Natural {
-        let mut list = Powers::new();
-        let slot = list.push_secret_base(&key.n, &rho.0, e.magnitude());
-        let power = &list.run()[slot];
-        let product = if e.is_negative().to_bool() {
-            let inverse =
-                key.n.invert_secret(power).expect("invariant: nonces are units but for factoring N");
-            key.n.mul(&self.0, &inverse)
-        } else {
-            key.n.mul(&self.0, power)
-        };
-        Natural::new(&product)
     }
 }
 
@@ -87,6 +76,45 @@ impl Ciphertext {
     pub fn natural(&self) -> &Natural {
         &self.0
     }
+}
+
+/// A homomorphic operation `(x ⊙ C) ⊕ enc(y; rho)`: it multiplies the plaintext of `C` by `x` and adds `y`.
+#[derive(Clone, Copy)]
+pub struct Affine<'a> {
+    /// Somebody's ciphertext `C`.
+    pub ciphertext: &'a Ciphertext,
+    /// Secret factor.
+    pub x: &'a Integer,
+    /// Secret summand.
+    pub y: &'a Integer,
+    /// Nonce of the summand, without which the nonce of the result would tell `x`.
+    pub rho: &'a Nonce,
+}
+
+/// An affine operation whose exponentiations are queued.
+pub struct QueuedAffine {
+    power: Slot,
+    noise: Slot,
+}
+
+/// The responses `r * rho^e mod N` for a public challenge `e`, in constant time, one per `(key, r, rho)`.
+pub fn respond(e: &Integer, list: &[(&EncryptionKey, &Nonce, &Nonce)]) -> Vec<Natural> {
+    let mut powers = Powers::new();
+    let slots: Vec<_> =
+        list.iter().map(|(key, _, rho)| powers.push_secret_base(&key.n, &rho.0, e.magnitude())).collect();
+    let results = powers.run();
+    list.iter()
+        .zip(slots)
+        .map(|((key, r, _), slot)| {
+            let mut power = results[slot].clone();
+            if e.is_negative().to_bool() {
+                power = key.n.invert_secret(&power).expect("invariant: nonces are units");
+            }
+            let response = Natural::new(&key.n.mul(&r.0, &power));
+            power.zeroize();
+            response
+        })
+        .collect()
 }
 
 impl EncryptionKey {
@@ -136,6 +164,37 @@ impl EncryptionKey {
             .zip(slots)
             .map(|((x, _), slot)| Ciphertext::new(&self.nn.mul(&self.embed(x), &results[slot])))
             .collect()
+    }
+
+    /// Computes affine operations on ciphertexts under this key as one list, in constant time; `None` unless every
+    /// ciphertext is a unit.
+    pub fn affine(&self, list: &[Affine<'_>]) -> Option<Vec<Ciphertext>> {
+        let mut powers = Powers::new();
+        let queued: Vec<_> =
+            list.iter().map(|affine| self.queue_affine(&mut powers, affine)).collect::<Option<_>>()?;
+        let results = powers.run();
+        Some(
+            list.iter()
+                .zip(&queued)
+                .map(|(affine, queued)| self.finish_affine(&results, queued, affine.y))
+                .collect(),
+        )
+    }
+
+    /// Queues the exponentiations of an affine operation; `None` unless the ciphertext is a unit.
+    pub fn queue_affine<'a>(&'a self, powers: &mut Powers<'a>, affine: &Affine<'_>) -> Option<QueuedAffine> {
+        let base = self.unit(affine.ciphertext)?;
+        let inverse = self.nn.invert_public(&base)?;
+        Some(QueuedAffine {
+            power: powers.push_secret_with_inverse(&self.nn, &base, &inverse, affine.x),
+            noise: powers.push_secret_base(&self.nn, &affine.rho.0, self.n.value()),
+        })
+    }
+
+    /// The result of an affine operation with summand `y`, once the list has run.
+    pub fn finish_affine(&self, results: &Results, queued: &QueuedAffine, y: &Integer) -> Ciphertext {
+        let summand = self.nn.mul(&self.embed(y), &results[queued.noise]);
+        Ciphertext::new(&self.nn.mul(&results[queued.power], &summand))
     }
 
     /// Homomorphic sum; `None` unless both are units.

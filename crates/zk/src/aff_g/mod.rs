@@ -1,0 +1,256 @@
+//! Πaff-g: a response of the multiplicative-to-additive conversion is well formed and its secrets are short
+//! (`docs/spec/proofs.md`, 3.7).
+//!
+//! Signs: the *same* `y` is in `D` and in `Y`; whoever uses the conversion takes `-y` as additive share.
+//! Made for one verifier, the owner of `C`, under that verifier's ring-Pedersen parameters. The simpler
+//! [`crate::enc_elg`] explains the technique.
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::curve::{Curve, Point, Scalar};
+use crate::integer::Integer;
+use crate::natural::Natural;
+use crate::paillier::{Affine, Ciphertext, DecryptionKey, EncryptionKey, Nonce, respond};
+use crate::powers::Powers;
+use crate::rejection::{Rejection, require};
+use crate::relations::Relations;
+use crate::ring_pedersen::RingPedersen;
+use crate::transcript::Purpose;
+
+#[cfg(test)]
+mod tests;
+
+/// `D = (x ⊙ C) ⊕ enc0(y; rho)`, `Y = enc1(y; rho_y)`, `X = [x]G`, with `x` in `I(l)` and `y` in `I(l')`.
+#[derive(Clone, Copy)]
+pub struct Statement<'a, C: Curve> {
+    /// The Paillier key `N0` of the receiver, who owns `C` and verifies.
+    pub receiver: &'a EncryptionKey,
+    /// The prover's Paillier key `N1`.
+    pub prover: &'a EncryptionKey,
+    /// The receiver's ciphertext.
+    pub C: &'a Ciphertext,
+    /// The response, under `N0`.
+    pub D: &'a Ciphertext,
+    /// The mask, under `N1`.
+    pub Y: &'a Ciphertext,
+    /// The factor, as a point.
+    pub X: Point<C>,
+    /// The receiver's parameters.
+    pub rp: &'a RingPedersen,
+}
+
+/// What the prover knows.
+pub struct Witness<'a> {
+    /// The factor, in `I(l)`.
+    pub x: &'a Integer,
+    /// The mask, in `I(l')`.
+    pub y: &'a Integer,
+    /// Nonce of the mask in `D`.
+    pub rho: &'a Nonce,
+    /// Nonce of `Y`.
+    pub rho_y: &'a Nonce,
+}
+
+/// The prover's first messages: commitments to `x`, `y` and to the masks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct FirstMessages<C: Curve> {
+    /// `(alpha ⊙ C) ⊕ enc0(beta; r)`.
+    pub A: Ciphertext,
+    /// `[alpha]G`.
+    pub B_x: Point<C>,
+    /// `enc1(beta; r_y)`.
+    pub B_y: Ciphertext,
+    /// `s^alpha t^gamma`.
+    pub E: Natural,
+    /// `s^x t^m`.
+    pub S: Natural,
+    /// `s^beta t^delta`.
+    pub F: Natural,
+    /// `s^y t^mu`.
+    pub T: Natural,
+}
+
+/// First messages and responses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Proof<C: Curve> {
+    /// First messages.
+    pub first: FirstMessages<C>,
+    /// `alpha + e x`, in `I(l+eps)`.
+    pub z1: Integer,
+    /// `beta + e y`, in `I(l'+eps)`.
+    pub z2: Integer,
+    /// `gamma + e m`.
+    pub z3: Integer,
+    /// `delta + e mu`.
+    pub z4: Integer,
+    /// `r rho^e mod N0`.
+    pub w: Natural,
+    /// `r_y rho_y^e mod N1`.
+    pub w_y: Natural,
+}
+
+/// Everything the prover draws. The fields wipe themselves.
+struct Masks {
+    alpha: Integer,
+    beta: Integer,
+    gamma: Integer,
+    delta: Integer,
+    m: Integer,
+    mu: Integer,
+    r: Nonce,
+    r_y: Nonce,
+}
+
+impl Masks {
+    fn random<C: Curve>(
+        context: &Context<'_>,
+        statement: &Statement<'_, C>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Self {
+        let p = context.level.parameters();
+        let modulus = statement.rp.modulus().value();
+        Self {
+            alpha: Integer::sample(p.ell + p.epsilon, rng),
+            beta: Integer::sample(p.ell_prime + p.epsilon, rng),
+            gamma: Integer::sample_scaled(p.ell + p.epsilon, modulus, rng),
+            delta: Integer::sample_scaled(p.ell + p.epsilon, modulus, rng),
+            m: Integer::sample_scaled(p.ell, modulus, rng),
+            mu: Integer::sample_scaled(p.ell, modulus, rng),
+            r: Nonce::random(statement.receiver, rng),
+            r_y: Nonce::random(statement.prover, rng),
+        }
+    }
+}
+
+/// Proves the statement; `key` is the secret half of `statement.prover`. Constant time in witness and masks.
+///
+/// Fails if `C` is not a unit below `N0^2`. An honest proof fails a range check with probability at most `2^(l-1-eps)`.
+pub fn prove<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_, C>,
+    witness: &Witness<'_>,
+    key: &DecryptionKey,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Proof<C>, Rejection> {
+    let masks = Masks::random(context, statement, rng);
+    let first = commit(statement, witness, &masks, key)?;
+    let e = challenge(context, statement, &first).to_integer();
+    let nonces = [(statement.receiver, &masks.r, witness.rho), (statement.prover, &masks.r_y, witness.rho_y)];
+    let mut responses = respond(&e, &nonces).into_iter();
+    let mut next = || responses.next().expect("invariant: two responses were asked for");
+    Ok(Proof {
+        first,
+        z1: masks.alpha.add(&e.mul(witness.x)).trimmed_public(),
+        z2: masks.beta.add(&e.mul(witness.y)).trimmed_public(),
+        z3: masks.gamma.add(&e.mul(&masks.m)).trimmed_public(),
+        z4: masks.delta.add(&e.mul(&masks.mu)).trimmed_public(),
+        w: next(),
+        w_y: next(),
+    })
+}
+
+/// Verifies: bounds, units, the ranges of `z1` and `z2`, then the equations.
+pub fn verify<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_, C>,
+    proof: &Proof<C>,
+) -> Result<(), Rejection> {
+    let p = context.level.parameters();
+    let Statement { receiver, prover, X, rp, .. } = statement;
+    let Proof { first, z1, z2, z3, z4, .. } = proof;
+    let bound = p.ell + p.epsilon + 1;
+    require(z3.is_within_scaled(bound, rp.modulus().value()), Rejection::Bound("z3"))?;
+    require(z4.is_within_scaled(bound, rp.modulus().value()), Rejection::Bound("z4"))?;
+
+    require(!X.is_identity(), Rejection::Domain("X"))?;
+    require(!first.B_x.is_identity(), Rejection::Domain("B_x"))?;
+    let C = receiver.unit(statement.C).ok_or(Rejection::Unit("C"))?;
+    let D = receiver.unit(statement.D).ok_or(Rejection::Unit("D"))?;
+    let A = receiver.unit(&first.A).ok_or(Rejection::Unit("A"))?;
+    let w = proof.w.unit(receiver.n()).ok_or(Rejection::Unit("w"))?;
+    let Y = prover.unit(statement.Y).ok_or(Rejection::Unit("Y"))?;
+    let B_y = prover.unit(&first.B_y).ok_or(Rejection::Unit("B_y"))?;
+    let w_y = proof.w_y.unit(prover.n()).ok_or(Rejection::Unit("w_y"))?;
+    let commitment = |value: &Natural, name| value.unit(rp.modulus()).ok_or(Rejection::Unit(name));
+    let E = commitment(&first.E, "E")?;
+    let S = commitment(&first.S, "S")?;
+    let F = commitment(&first.F, "F")?;
+    let T = commitment(&first.T, "T")?;
+    require(z1.is_within(p.ell + p.epsilon), Rejection::Range("z1"))?;
+    require(z2.is_within(p.ell_prime + p.epsilon), Rejection::Range("z2"))?;
+
+    let scalar = challenge(context, statement, first);
+    let left = Point::mul_generator(&Scalar::from_integer(z1));
+    require(left == first.B_x + *X * scalar, Rejection::Equation("X"))?;
+
+    let minus_e = scalar.to_integer().neg();
+    let natural = |key: &EncryptionKey| Integer::from_natural(key.n().value());
+    let (n0, n1) = (natural(receiver), natural(prover));
+    let mut relations = Relations::new();
+    let affine = [(&C, z1), (&w, &n0), (&D, &minus_e)];
+    relations.add("D", receiver.nn(), &[&receiver.embed(z2)], &[&A], &affine);
+    relations.add("Y", prover.nn(), &[&prover.embed(z2)], &[&B_y], &[(&w_y, &n1), (&Y, &minus_e)]);
+    relations.add("S", rp.modulus(), &[], &[&E], &[(rp.s(), z1), (rp.t(), z3), (&S, &minus_e)]);
+    relations.add("T", rp.modulus(), &[], &[&F], &[(rp.s(), z2), (rp.t(), z4), (&T, &minus_e)]);
+    relations.verify()
+}
+
+/// First messages: one list under the receiver's moduli, one under the own by CRT.
+fn commit<C: Curve>(
+    statement: &Statement<'_, C>,
+    witness: &Witness<'_>,
+    masks: &Masks,
+    key: &DecryptionKey,
+) -> Result<FirstMessages<C>, Rejection> {
+    let Statement { receiver, rp, .. } = statement;
+    let affine = Affine { ciphertext: statement.C, x: &masks.alpha, y: &masks.beta, rho: &masks.r };
+    let mut powers = Powers::new();
+    let A = receiver.queue_affine(&mut powers, &affine).ok_or(Rejection::Unit("C"))?;
+    let E = rp.queue(&mut powers, &masks.alpha, &masks.gamma);
+    let S = rp.queue(&mut powers, witness.x, &masks.m);
+    let F = rp.queue(&mut powers, &masks.beta, &masks.delta);
+    let T = rp.queue(&mut powers, witness.y, &masks.mu);
+    let results = powers.run();
+    let mut encrypted = key.encrypt(&[(&masks.beta, &masks.r_y)]);
+    Ok(FirstMessages {
+        A: receiver.finish_affine(&results, &A, &masks.beta),
+        B_x: Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
+        B_y: encrypted.pop().expect("invariant: one encryption was asked for"),
+        E: rp.finish(&results, E),
+        S: rp.finish(&results, S),
+        F: rp.finish(&results, F),
+        T: rp.finish(&results, T),
+    })
+}
+
+fn challenge<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_, C>,
+    first: &FirstMessages<C>,
+) -> Scalar<C> {
+    let Statement { receiver, prover, C, D, Y, X, rp } = statement;
+    let FirstMessages { A, B_x, B_y, E, S, F, T } = first;
+    let mut transcript = context.transcript::<C>(Purpose::ProofAffG);
+    transcript
+        .natural("N0", receiver.n().value())
+        .natural("N1", prover.n().value())
+        .natural("C", C.natural().value())
+        .natural("D", D.natural().value())
+        .natural("Y", Y.natural().value())
+        .point("X", X)
+        .natural("N^", rp.modulus().value())
+        .natural("s", rp.s())
+        .natural("t", rp.t())
+        .natural("A", A.natural().value())
+        .point("B_x", B_x)
+        .natural("B_y", B_y.natural().value())
+        .natural("E", E.value())
+        .natural("S", S.value())
+        .natural("F", F.value())
+        .natural("T", T.value());
+    transcript.challenge_scalar()
+}

@@ -1,0 +1,225 @@
+//! Πenc-elg: a Paillier ciphertext and an ElGamal commitment hold the same value, and that value is short
+//! (`docs/spec/proofs.md`, 3.5).
+//!
+//! Made for one verifier, under that verifier's ring-Pedersen parameters. Read [`crate::aff_g`] next: the same
+//! technique with two ciphertexts.
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+use crate::context::Context;
+use crate::curve::{Curve, Point, Scalar};
+use crate::integer::Integer;
+use crate::natural::Natural;
+use crate::paillier::{Ciphertext, DecryptionKey, EncryptionKey, Nonce, respond};
+use crate::powers::Powers;
+use crate::rejection::{Rejection, require};
+use crate::relations::Relations;
+use crate::ring_pedersen::RingPedersen;
+use crate::transcript::Purpose;
+
+#[cfg(test)]
+mod tests;
+
+/// `C = enc(x; rho)`, `B = [b]G`, `X = [b]A + [x]G`, with `x` in `I(l)`.
+#[derive(Clone, Copy)]
+pub struct Statement<'a, C: Curve> {
+    /// The prover's Paillier key `N0`.
+    pub prover: &'a EncryptionKey,
+    /// The ciphertext.
+    pub C: &'a Ciphertext,
+    /// The ElGamal key.
+    pub A: Point<C>,
+    /// First half of the ElGamal commitment.
+    pub B: Point<C>,
+    /// Second half of the ElGamal commitment.
+    pub X: Point<C>,
+    /// The verifier's parameters.
+    pub rp: &'a RingPedersen,
+}
+
+/// What the prover knows.
+pub struct Witness<'a, C: Curve> {
+    /// The value, in `I(l)`.
+    pub x: &'a Integer,
+    /// Nonce of the ciphertext.
+    pub rho: &'a Nonce,
+    /// Randomness of the ElGamal commitment.
+    pub b: &'a Scalar<C>,
+}
+
+/// The prover's first messages: commitments to `x` and to the masks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct FirstMessages<C: Curve> {
+    /// `s^x t^mu`.
+    pub S: Natural,
+    /// `s^alpha t^gamma`.
+    pub T: Natural,
+    /// `enc(alpha; r)`.
+    pub D: Ciphertext,
+    /// `[beta]A + [alpha]G`.
+    pub Y: Point<C>,
+    /// `[beta]G`.
+    pub Z: Point<C>,
+}
+
+/// First messages and responses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Proof<C: Curve> {
+    /// First messages.
+    pub first: FirstMessages<C>,
+    /// `alpha + e x`, in `I(l+eps)`.
+    pub z1: Integer,
+    /// `r rho^e mod N0`.
+    pub z2: Natural,
+    /// `gamma + e mu`.
+    pub z3: Integer,
+    /// `beta + e b mod q`.
+    pub w: Scalar<C>,
+}
+
+/// Everything the prover draws.
+struct Masks<C: Curve> {
+    alpha: Integer,
+    mu: Integer,
+    gamma: Integer,
+    r: Nonce,
+    beta: Scalar<C>,
+}
+
+impl<C: Curve> Masks<C> {
+    fn random(
+        context: &Context<'_>,
+        statement: &Statement<'_, C>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Self {
+        let p = context.level.parameters();
+        let modulus = statement.rp.modulus().value();
+        Self {
+            alpha: Integer::sample(p.ell + p.epsilon, rng),
+            mu: Integer::sample_scaled(p.ell, modulus, rng),
+            gamma: Integer::sample_scaled(p.ell + p.epsilon, modulus, rng),
+            r: Nonce::random(statement.prover, rng),
+            beta: Scalar::random(rng),
+        }
+    }
+}
+
+impl<C: Curve> Drop for Masks<C> {
+    fn drop(&mut self) {
+        // The other fields wipe themselves.
+        self.beta.zeroize();
+    }
+}
+
+/// Proves the statement; `key` is the secret half of `statement.prover`. Constant time in witness and masks.
+///
+/// An honest proof fails its range check with probability at most `2^(l-1-eps)`.
+pub fn prove<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_, C>,
+    witness: &Witness<'_, C>,
+    key: &DecryptionKey,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Proof<C> {
+    let masks = Masks::random(context, statement, rng);
+    let first = commit(statement, witness, &masks, key);
+    let e = challenge(context, statement, &first);
+    let integer = e.to_integer();
+    let mut responses = respond(&integer, &[(statement.prover, &masks.r, witness.rho)]);
+    Proof {
+        first,
+        z1: masks.alpha.add(&integer.mul(witness.x)).trimmed_public(),
+        z2: responses.pop().expect("invariant: one response was asked for"),
+        z3: masks.gamma.add(&integer.mul(&masks.mu)).trimmed_public(),
+        w: masks.beta + e * *witness.b,
+    }
+}
+
+/// Verifies: bounds, units, the range of `z1`, then the equations.
+pub fn verify<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_, C>,
+    proof: &Proof<C>,
+) -> Result<(), Rejection> {
+    let p = context.level.parameters();
+    let Statement { prover, rp, .. } = statement;
+    let FirstMessages { S, T, D, Y, Z } = &proof.first;
+    let bound = p.ell + p.epsilon + 1;
+    require(proof.z3.is_within_scaled(bound, rp.modulus().value()), Rejection::Bound("z3"))?;
+
+    let points = [("A", &statement.A), ("B", &statement.B), ("X", &statement.X), ("Y", Y), ("Z", Z)];
+    for (name, point) in points {
+        require(!point.is_identity(), Rejection::Domain(name))?;
+    }
+    let C = prover.unit(statement.C).ok_or(Rejection::Unit("C"))?;
+    let D = prover.unit(D).ok_or(Rejection::Unit("D"))?;
+    let z2 = proof.z2.unit(prover.n()).ok_or(Rejection::Unit("z2"))?;
+    let S = S.unit(rp.modulus()).ok_or(Rejection::Unit("S"))?;
+    let T = T.unit(rp.modulus()).ok_or(Rejection::Unit("T"))?;
+    require(proof.z1.is_within(p.ell + p.epsilon), Rejection::Range("z1"))?;
+
+    let scalar = challenge(context, statement, &proof.first);
+    let z1 = Scalar::from_integer(&proof.z1);
+    let key_times_w = statement.A * proof.w;
+    require(key_times_w + Point::mul_generator(&z1) == *Y + statement.X * scalar, Rejection::Equation("X"))?;
+    require(Point::mul_generator(&proof.w) == *Z + statement.B * scalar, Rejection::Equation("B"))?;
+
+    let e = scalar.to_integer();
+    let (minus_e, n) = (e.neg(), Integer::from_natural(prover.n().value()));
+    let mut relations = Relations::new();
+    relations.add("C", prover.nn(), &[&prover.embed(&proof.z1)], &[&D], &[(&z2, &n), (&C, &minus_e)]);
+    let range = [(rp.s(), &proof.z1), (rp.t(), &proof.z3), (&S, &minus_e)];
+    relations.add("S", rp.modulus(), &[], &[&T], &range);
+    relations.verify()
+}
+
+/// First messages: one list under the verifier's modulus, one under the own by CRT.
+fn commit<C: Curve>(
+    statement: &Statement<'_, C>,
+    witness: &Witness<'_, C>,
+    masks: &Masks<C>,
+    key: &DecryptionKey,
+) -> FirstMessages<C> {
+    let rp = statement.rp;
+    let mut powers = Powers::new();
+    let S = rp.queue(&mut powers, witness.x, &masks.mu);
+    let T = rp.queue(&mut powers, &masks.alpha, &masks.gamma);
+    let results = powers.run();
+    let mut encrypted = key.encrypt(&[(&masks.alpha, &masks.r)]);
+    FirstMessages {
+        S: rp.finish(&results, S),
+        T: rp.finish(&results, T),
+        D: encrypted.pop().expect("invariant: one encryption was asked for"),
+        Y: statement.A * masks.beta + Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
+        Z: Point::mul_generator(&masks.beta),
+    }
+}
+
+fn challenge<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_, C>,
+    first: &FirstMessages<C>,
+) -> Scalar<C> {
+    let Statement { prover, C, A, B, X, rp } = statement;
+    let FirstMessages { S, T, D, Y, Z } = first;
+    let mut transcript = context.transcript::<C>(Purpose::ProofEncElg);
+    transcript
+        .natural("N0", prover.n().value())
+        .natural("C", C.natural().value())
+        .point("A", A)
+        .point("B", B)
+        .point("X", X)
+        .natural("N^", rp.modulus().value())
+        .natural("s", rp.s())
+        .natural("t", rp.t())
+        .natural("S", S.value())
+        .natural("T", T.value())
+        .natural("D", D.natural().value())
+        .point("Y", Y)
+        .point("Z", Z);
+    transcript.challenge_scalar()
+}
