@@ -1,1 +1,19 @@
-//! Consign: cggmp24.
+//! CGGMP24 threshold ECDSA: key generation, auxiliary information, presigning and signing, each a
+//! [`consign_rounds::Protocol`] whose rounds are one file each.
+//!
+//! Order of reading: [`parties`] and [`ssid`] (who, and what ties messages to a session), [`keygen`], [`aux_info`].
+//! The equations are those of `docs/spec/`; paper letters are kept (`K`, `Gamma`).
+
+#![allow(non_snake_case, reason = "the paper's letters are kept")]
+
+pub mod aux_info;
+pub mod ecdsa;
+pub mod hedge;
+pub mod key;
+pub mod keygen;
+pub mod parties;
+mod sizes;
+pub mod ssid;
+
+pub use consign_zk::curve;
+pub use consign_zk::level::Level;

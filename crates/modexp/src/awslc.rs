@@ -287,6 +287,45 @@ mod tests {
         }
     }
 
+    /// Pairs of every size against single exponentiations; where the processor has AVX512-IFMA the three sizes
+    /// of the paired kernel go through it.
+    #[test]
+    fn pairs_agree_with_singles() {
+        for width in [1, 2, 3, 16, 17, 24, 32, 48] {
+            let pattern = |seed: Word| -> Vec<Word> {
+                let odd = |i: usize| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_mul(i as Word + 1) | 1;
+                (0..width).map(odd).collect()
+            };
+            let full = |seed: Word| {
+                let mut words = pattern(seed);
+                *words.last_mut().unwrap() |= 1 << 63;
+                Montgomery::new(&words, true)
+            };
+            let (m1, m2) = (full(1), full(2));
+            let base = |seed| {
+                let mut words = pattern(seed);
+                *words.last_mut().unwrap() >>= 1;
+                words
+            };
+            let bases = [vec![0; width], vec![1], base(3), base(4)];
+            let exponents =
+                [vec![0], vec![1], vec![2; width.div_ceil(2)], pattern(5), vec![Word::MAX; width]];
+            for a in &bases {
+                for e in &exponents {
+                    let (mut one, mut two) = (vec![0; width], vec![0; width]);
+                    let (mut first, mut second) = (one.clone(), two.clone());
+                    m1.power_secret(a, e, &mut one);
+                    m2.power_secret(&bases[3], e, &mut two);
+                    Montgomery::power_pair(
+                        Half { modulus: &m1, base: a, exponent: e, out: &mut first },
+                        Half { modulus: &m2, base: &bases[3], exponent: e, out: &mut second },
+                    );
+                    assert_eq!((first, second), (one, two), "{width} words");
+                }
+            }
+        }
+    }
+
     #[test]
     #[should_panic(expected = "fits the width")]
     fn a_number_too_long_is_refused() {

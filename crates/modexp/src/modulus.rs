@@ -150,6 +150,13 @@ impl Modulus {
         self.contains(a) && self.jacobi_public(a) != 0
     }
 
+    /// Whether every number of a public list is a unit, for the price of one gcd and a product each.
+    #[must_use]
+    pub fn are_units(&self, list: &[&BoxedUint]) -> bool {
+        list.iter().all(|a| self.contains(a))
+            && self.jacobi_public(&list.iter().fold(self.one(), |product, a| self.mul(&product, a))) != 0
+    }
+
     /// The Jacobi symbol `(a/n)` of a public `a` of any size: 1, −1, or 0 exactly if `gcd(a, n) ≠ 1`. Variable time.
     #[must_use]
     pub fn jacobi_public(&self, a: &BoxedUint) -> i8 {

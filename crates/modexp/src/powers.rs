@@ -137,8 +137,8 @@ impl<'a> Power<'a> {
         }
     }
 
-    /// Whether the paired kernel pays: it always walks over as many exponent bits as the modulus has, at less
-    /// than half the cost of a bit.
+    /// Whether the paired kernel pays: it always walks over as many exponent bits as the modulus has, at about
+    /// half the cost of a bit.
     fn fills_a_pair(&self) -> bool {
         let (words, limbs) = (self.exponent_words().len(), self.modulus.limbs());
         (limbs.div_ceil(2)..=limbs).contains(&words)
@@ -164,8 +164,9 @@ impl<'a> Power<'a> {
 fn paired_kernel() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx512ifma")
-        && std::arch::is_x86_feature_detected!("avx512vl")
-        && std::arch::is_x86_feature_detected!("avx512dq");
+        && std::arch::is_x86_feature_detected!("avx512bw")
+        && std::arch::is_x86_feature_detected!("avx512dq")
+        && std::arch::is_x86_feature_detected!("avx512vl");
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }

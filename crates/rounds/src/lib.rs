@@ -14,6 +14,8 @@
 //! Read next: `protocol.rs`, then `session.rs`, then `evidence.rs`.
 
 pub mod limits;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 
 mod codec;
 mod envelope;
@@ -25,6 +27,8 @@ mod past;
 mod protocol;
 mod reveal;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use codec::{Bytes, DecodeError, decode, encode};
 pub use envelope::{DirectPart, Envelope, Header, PublicPart, SignedHeader};

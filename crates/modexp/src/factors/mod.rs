@@ -12,9 +12,11 @@
 //! | plaintext of `c` | `L(c^(p−1) mod p²)·h mod p`, `L(x) = (x−1)/p`, `h = (−q)^(−1) mod p` (Paillier 1999, section 7) |
 //!
 //! **Faults.** One wrong half in a published value reveals a factor by one gcd (Boneh, DeMillo, Lipton). So
-//! every recombined value is compared with halves computed another way before it leaves: see `check.rs`.
+//! every power and root is compared with halves computed another way before it leaves: see `check.rs`.
+//! Plaintexts are not (they are not published as they are), but their exponentiations are.
 //!
-//! Everything here is constant time for the widths of its operands; lists and widths are public.
+//! Everything here is constant time for the widths of its operands; lists and widths are public. Values kept
+//! here and intermediate results are wiped; temporaries inside crypto-bigint's division are not.
 //!
 //! Read next: `half.rs` (constants of one prime), `check.rs` (the fault check).
 
@@ -23,7 +25,7 @@ mod half;
 #[cfg(test)]
 mod tests;
 
-use crypto_bigint::{BoxedUint, ConcatenatingMul, Resize};
+use crypto_bigint::{BoxedUint, ConcatenatingMul};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::modulus::Modulus;
@@ -71,7 +73,7 @@ impl Factors {
         let q = Half::new(prime_q, p.prime().value())?;
         let q_squared = Zeroizing::new(p.square().reduce(q.square().value()));
         let q_squared_inverse = p.square().invert_secret(&q_squared)?;
-        let phi = p.order().concatenating_mul(q.order()).resize_unchecked(modulus.precision());
+        let phi = modulus.fit(&Zeroizing::new(p.order().concatenating_mul(q.order())));
         Some(Self {
             p,
             q,
@@ -235,14 +237,16 @@ impl Factors {
         halves
     }
 
-    /// Adds one to the half mod `p` (or `p²`) of the first entry, as often as a test ordered.
+    /// Flips a bit of one half of the first entry, as often as a test ordered: mod `q` the last time, mod `p`
+    /// the time before, and so on.
     #[cfg(test)]
     fn disturb(&self, halves: &[[Secret; 2]]) -> Vec<[Secret; 2]> {
         use std::sync::atomic::Ordering::SeqCst;
         let mut halves = halves.to_vec();
-        let ordered = self.faults.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
-        if let (true, Some([x, _])) = (ordered, halves.first_mut()) {
-            x.as_mut_words()[0] ^= 1;
+        let ordered = self.faults.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        if let (Ok(left), Some([x, y])) = (ordered, halves.first_mut()) {
+            let half = if left % 2 == 1 { y } else { x };
+            half.as_mut_words()[0] ^= 2;
         }
         halves
     }

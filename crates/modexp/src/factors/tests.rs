@@ -1,1 +1,215 @@
+//! CRT against the definitions, and the check against faults.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::SeqCst;
+
+use crypto_bigint::RandomBits;
+use proptest::prelude::*;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
 use super::*;
+use crate::powers::{Power, Timing, power};
+use crate::primes::{PrimeKind, generate};
+
+fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+fn prime(bits: u32, rng: &mut ChaCha20Rng) -> BoxedUint {
+    generate(PrimeKind::Blum, bits, rng, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn factors(p_bits: u32, q_bits: u32, seed: u64) -> Factors {
+    let mut rng = rng(seed);
+    Factors::new(&prime(p_bits, &mut rng), &prime(q_bits, &mut rng)).unwrap()
+}
+
+fn direct(base: &BoxedUint, exponent: &BoxedUint, modulus: &Modulus) -> BoxedUint {
+    power(Power { base, exponent, modulus, timing: Timing::Public })
+}
+
+/// Every operation against its definition for a list of three.
+fn check_definitions(factors: &Factors, seed: u64) {
+    let mut rng = rng(seed);
+    let (n, n2) = (factors.modulus(), factors.modulus_squared());
+    assert_eq!(n2.value().bits_precision(), n2.bits().div_ceil(64) * 64);
+    let units: Vec<_> = (0..3).map(|_| n.random_unit_candidate(&mut rng)).collect();
+    let squares: Vec<_> = (0..3).map(|_| n2.random_unit_candidate(&mut rng)).collect();
+    let exponents: Vec<_> = [1, n.bits(), 3 * n.bits() + 7]
+        .iter()
+        .map(|bits| BoxedUint::random_bits_with_precision(&mut rng, *bits, bits + 100))
+        .collect();
+
+    let list: Vec<_> = units.iter().zip(&exponents).collect();
+    let expected: Vec<_> = list.iter().map(|(b, e)| direct(b, e, n)).collect();
+    assert_eq!(factors.powers(&list), expected);
+    assert_eq!(factors.powers_unpublished(&list), expected);
+
+    let list: Vec<_> = squares.iter().zip(&exponents).collect();
+    let expected: Vec<_> = list.iter().map(|(b, e)| direct(b, e, n2)).collect();
+    assert_eq!(factors.powers_squared(&list), expected);
+    assert_eq!(factors.powers_squared_unpublished(&list), expected);
+
+    let list: Vec<_> = units.iter().collect();
+    let noises = factors.nth_powers(&list);
+    for (unit, noise) in units.iter().zip(&noises) {
+        assert_eq!(*noise, direct(unit, n.value(), n2));
+        assert_eq!(noise.bits_precision(), n2.value().bits_precision());
+    }
+    for (unit, root) in units.iter().zip(factors.nth_roots(&list)) {
+        assert_eq!(direct(&root, n.value(), n), *unit);
+    }
+    check_encryption(factors, &noises, &mut rng);
+}
+
+/// `dec((1 + mN)·r^N) = m` and `open` gives `r` back, for m = 0, 1, N−1 (repeated) and random.
+fn check_encryption(factors: &Factors, noises: &[BoxedUint], rng: &mut ChaCha20Rng) {
+    let (n, n2) = (factors.modulus(), factors.modulus_squared());
+    let last = n.value().wrapping_sub(BoxedUint::one());
+    for message in [n.zero(), n.one(), last, n.random_below(rng)] {
+        let product = message.concatenating_mul(n.value()).wrapping_add(BoxedUint::one());
+        let lifted = n2.reduce(&product);
+        let ciphertexts: Vec<_> = noises.iter().map(|noise| n2.mul(&lifted, noise)).collect();
+        let list: Vec<_> = ciphertexts.iter().collect();
+        assert_eq!(factors.decrypt(&list), vec![message; noises.len()]);
+    }
+}
+
+#[test]
+fn definitions_hold_at_several_sizes() {
+    for (p_bits, q_bits) in [(128, 128), (192, 192), (192, 256), (256, 192), (200, 131), (512, 512)] {
+        check_definitions(&factors(p_bits, q_bits, 20), 21);
+    }
+}
+
+#[test]
+fn definitions_hold_for_small_primes() {
+    let small = |p: u64, q: u64| Factors::new(&BoxedUint::from(p), &BoxedUint::from(q));
+    let factors = small(11, 7).unwrap();
+    let (n, n2) = (factors.modulus(), factors.modulus_squared());
+    assert_eq!((n.value(), n2.value()), (&BoxedUint::from(77u64), &BoxedUint::from(5929u64)));
+    assert_eq!(factors.phi(), &BoxedUint::from(60u64));
+    assert_eq!((factors.p(), factors.q()), (&BoxedUint::from(11u64), &BoxedUint::from(7u64)));
+    assert_eq!((factors.p_modulus().bits(), factors.q_modulus().bits()), (4, 3));
+    for base in (1u64..77).map(BoxedUint::from).filter(|base: &BoxedUint| n.is_unit(base)) {
+        assert_eq!(factors.nth_powers(&[&base]), [direct(&base, n.value(), n2)]);
+        let root = factors.nth_roots(&[&base]).remove(0);
+        assert_eq!(direct(&root, n.value(), n), base);
+        for exponent in (0u64..70).map(BoxedUint::from) {
+            assert_eq!(factors.powers(&[(&base, &exponent)]), [direct(&base, &exponent, n)]);
+            assert_eq!(factors.powers_squared(&[(&base, &exponent)]), [direct(&base, &exponent, n2)]);
+        }
+    }
+    for x in 0u64..77 {
+        assert_eq!(factors.combine(&BoxedUint::from(x % 11), &BoxedUint::from(x % 7)), BoxedUint::from(x));
+    }
+    // Equal, even, too small, or one divides the other less one: gcd(N, φ) > 1.
+    for (p, q) in [(7, 7), (7, 2), (2, 7), (1, 7), (7, 1), (0, 7), (3, 7), (7, 3), (5, 11), (11, 5)] {
+        assert!(small(p, q).is_none(), "{p} {q}");
+    }
+}
+
+#[test]
+fn empty_lists() {
+    let factors = factors(128, 128, 22);
+    assert!(factors.powers(&[]).is_empty() && factors.powers_squared(&[]).is_empty());
+    assert!(factors.nth_powers(&[]).is_empty() && factors.nth_roots(&[]).is_empty());
+    assert!(factors.decrypt(&[]).is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn definitions_hold(seed: u64, p_bits in 128u32..260, q_bits in 128u32..260) {
+        let factors = factors(p_bits, q_bits, seed);
+        check_definitions(&factors, seed);
+        let (n, n2) = (factors.modulus(), factors.modulus_squared());
+        let (x, y) = (n.random_below(&mut rng(seed)), n2.random_below(&mut rng(seed)));
+        prop_assert_eq!(factors.combine(&factors.p.prime().reduce(&x), &factors.q.prime().reduce(&x)), x);
+        let (p, q) = (factors.p.square().reduce(&y), factors.q.square().reduce(&y));
+        prop_assert_eq!(factors.combine_squared(&p, &q), y);
+    }
+}
+
+type Operation = fn(&Factors, &BoxedUint) -> Vec<BoxedUint>;
+
+/// The checked operations on one base, which also serves as a second entry's exponent.
+const CHECKED: [(&str, Operation); 4] = [
+    ("powers", |f, x| f.powers(&[(x, x), (x, &BoxedUint::from(6u64))])),
+    ("powers_squared", |f, x| f.powers_squared(&[(x, x), (x, &BoxedUint::from(7u64))])),
+    ("nth_powers", |f, x| f.nth_powers(&[x, x])),
+    ("nth_roots", |f, x| f.nth_roots(&[x, x])),
+];
+
+/// The hook flips a half mod q on the last ordered fault and one mod p on the one before.
+#[test]
+fn one_wrong_half_is_found_and_computed_anew() {
+    let factors = factors(256, 256, 23);
+    let base = factors.modulus().random_unit_candidate(&mut rng(24));
+    for (name, operation) in CHECKED {
+        let right = operation(&factors, &base);
+        factors.faults.store(1, SeqCst);
+        assert_eq!(operation(&factors, &base), right, "{name}");
+        assert_eq!(factors.faults.load(SeqCst), 0, "{name} met the fault");
+    }
+}
+
+fn panics(factors: &Factors, operation: Operation, base: &BoxedUint) -> bool {
+    catch_unwind(AssertUnwindSafe(|| operation(factors, base))).is_err()
+}
+
+#[test]
+fn a_half_wrong_twice_never_leaves() {
+    let factors = factors(256, 256, 25);
+    let base = factors.modulus().random_unit_candidate(&mut rng(26));
+    for (name, operation) in CHECKED {
+        factors.faults.store(2, SeqCst);
+        assert!(panics(&factors, operation, &base), "{name}");
+        assert_eq!(factors.faults.load(SeqCst), 0, "{name} met both faults");
+        assert!(!panics(&factors, operation, &base), "{name} works again");
+    }
+}
+
+/// The unchecked twin gives the wrong value out: the hook does disturb, and only the check saves.
+#[test]
+fn without_the_check_a_fault_factors_the_modulus() {
+    let factors = factors(256, 256, 27);
+    let n = factors.modulus();
+    let base = n.random_unit_candidate(&mut rng(28));
+    factors.faults.store(1, SeqCst);
+    let wrong = factors.powers_unpublished(&[(&base, &BoxedUint::from(5u64))]).remove(0);
+    let difference = n.sub(&wrong, &direct(&base, &BoxedUint::from(5u64), n));
+    assert!(bool::from(difference.is_nonzero()));
+    assert!(bool::from(factors.p.prime().reduce(&difference).is_zero()), "the right half gives p away");
+}
+
+#[test]
+fn disturbed_constants_are_found() {
+    let base = BoxedUint::from(123_456_789u64);
+    let flip = |x: &mut BoxedUint| x.as_mut_words()[0] ^= 2;
+    let disturbances: [fn(&mut Factors, fn(&mut BoxedUint)); 3] = [
+        |factors, flip| flip(&mut factors.q_inverse),
+        |factors, flip| flip(&mut factors.q_squared_inverse),
+        |factors, _| std::mem::swap(&mut factors.p, &mut self::factors(256, 256, 30).p),
+    ];
+    for (index, disturb) in disturbances.iter().enumerate() {
+        let mut factors = factors(256, 256, 29);
+        disturb(&mut factors, flip);
+        for (name, operation) in CHECKED {
+            // Each recombination constant serves one of the two moduli.
+            let squared = matches!(name, "powers_squared" | "nth_powers");
+            let concerned = index == 2 || (index == 1) == squared;
+            assert_eq!(panics(&factors, operation, &base), concerned, "{name}, {index}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "ciphertexts are units")]
+fn decrypting_a_multiple_of_a_factor_is_refused() {
+    let factors = factors(128, 128, 31);
+    let _ = factors.decrypt(&[&factors.p().concatenating_mul(factors.p())]);
+}

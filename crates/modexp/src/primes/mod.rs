@@ -10,7 +10,7 @@
 //! 1/(number of primes in the window): trying survivors in random order removes the dependence on the gap,
 //! and what is left is smaller than for incremental search, whose entropy is already within a
 //! few bits of the maximum (Brandt and Damgård, *On generation of probable primes by incremental search*, CRYPTO '92). The
-//! window is short (below 2^23 around a start with over 2^500 values), so nothing is learnt about the high bits.
+//! window is short (2^22 numbers at 1536 bits), so it says nothing about the high bits.
 //!
 //! **Timing.** The number and place of the rejected candidates show in run time and memory accesses, as in
 //! every search for primes; they are independent of the prime found but for its neighbourhood's sieve
@@ -35,6 +35,9 @@ pub use test::fermat_composites;
 /// The shortest prime that [`generate`] makes, in bits.
 pub const MIN_PRIME_BITS: u32 = 128;
 
+/// The longest prime that [`generate`] makes, in bits.
+pub const MAX_PRIME_BITS: u32 = 8192;
+
 /// Candidates per list of Fermat tests: enough for eight lanes, few enough that little is wasted at the end.
 const BATCH: usize = 8;
 
@@ -53,17 +56,21 @@ pub enum PrimeKind {
 /// `Break`: then None is returned. A safe prime of 1536 bits takes about 1,800 candidates, of 1024 bits
 /// about 850; a Blum prime of 1536 bits about 50; all with a long tail (`progress` is for a spinner, not a percentage).
 ///
-/// The error probability is below 2^-128 for any seed-independent adversary: see `test.rs`.
+/// The error probability is below 2^-128: see `test.rs`.
 ///
 /// # Panics
-/// If `bits` is below [`MIN_PRIME_BITS`].
+/// If `bits` is not from [`MIN_PRIME_BITS`] to [`MAX_PRIME_BITS`].
 pub fn generate(
     kind: PrimeKind,
     bits: u32,
     rng: &mut impl CryptoRng,
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Option<BoxedUint> {
-    assert!(bits >= MIN_PRIME_BITS, "invariant: primes have at least {MIN_PRIME_BITS} bits");
+    let allowed = MIN_PRIME_BITS..=MAX_PRIME_BITS;
+    assert!(
+        allowed.contains(&bits),
+        "invariant: primes have at least {MIN_PRIME_BITS} bits and not too many"
+    );
     let mut tried = 0;
     loop {
         let interval = sieve::Interval::draw(kind, bits, rng);

@@ -4,10 +4,11 @@
 //! For a uniformly random odd `k`-bit number the probability to be composite given that it passes `t` rounds is
 //! `p(k,t) < k^(3/2)·2^t·t^(−1/2)·4^(2−√(tk))` (Damgård, Landrock, Pomerance, *Average case error estimates for
 //! the strong probable prime test*, Math. Comp. 61, 1993, theorem 2; the same bound underlies FIPS 186-5,
-//! table B.1). Each position of a sieved interval is such a number but for its class mod 4 or 12 and its second
-//! bit, which a factor of 2^5 covers, and an interval has fewer than 2^19 positions; so rounds are chosen for
-//! `p(k,t) < 2^-152`, and the whole search errs with probability below 2^-128. Below 512 bits the bound that holds for *every* composite,
-//! `4^-t` (Rabin), is used instead.
+//! table B.1). Each position of a sieved interval holds such a number but for its class mod 4 or 12 and its
+//! second bit, which cost a factor below 2^5, and an interval has fewer than 2^19 positions up to 2048 bits. So
+//! rounds are chosen for `p(k,t) < 2^-152`: the whole search errs with probability below 2^-128 (that few candidates
+//! pass at all pays for intervals searched in vain; at larger sizes the same rounds give far less). Below 512
+//! bits the bound that holds for *every* composite, `4^-t` (Rabin), is used instead.
 //!
 //! **Safe primes** need these rounds for `p' = (p−1)/2` only: once `p'` is prime, `2^(p−1) ≡ 1 (mod p)`
 //! and `gcd(2² − 1, p) = 1` *prove* `p` prime (Pocklington's theorem with `F = p' > √p − 1`).

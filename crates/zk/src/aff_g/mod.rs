@@ -138,19 +138,7 @@ pub fn prove<C: Curve>(
 ) -> Result<Proof<C>, Rejection> {
     let masks = Masks::random(context, statement, rng);
     let first = commit(statement, witness, &masks, key)?;
-    let e = challenge(context, statement, &first).to_integer();
-    let nonces = [(statement.receiver, &masks.r, witness.rho), (statement.prover, &masks.r_y, witness.rho_y)];
-    let mut responses = respond(&e, &nonces).into_iter();
-    let mut next = || responses.next().expect("invariant: two responses were asked for");
-    Ok(Proof {
-        first,
-        z1: masks.alpha.add(&e.mul(witness.x)).trimmed_public(),
-        z2: masks.beta.add(&e.mul(witness.y)).trimmed_public(),
-        z3: masks.gamma.add(&e.mul(&masks.m)).trimmed_public(),
-        z4: masks.delta.add(&e.mul(&masks.mu)).trimmed_public(),
-        w: next(),
-        w_y: next(),
-    })
+    Ok(answer(context, statement, witness, &masks, first))
 }
 
 /// Verifies: bounds, units, the ranges of `z1` and `z2`, then the equations.
@@ -225,6 +213,29 @@ fn commit<C: Curve>(
         F: rp.finish(&results, F),
         T: rp.finish(&results, T),
     })
+}
+
+/// Responses to the challenge that the first messages give.
+fn answer<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_, C>,
+    witness: &Witness<'_>,
+    masks: &Masks,
+    first: FirstMessages<C>,
+) -> Proof<C> {
+    let e = challenge(context, statement, &first).to_integer();
+    let nonces = [(statement.receiver, &masks.r, witness.rho), (statement.prover, &masks.r_y, witness.rho_y)];
+    let mut responses = respond(&e, &nonces).into_iter();
+    let mut next = || responses.next().expect("invariant: two responses were asked for");
+    Proof {
+        first,
+        z1: masks.alpha.add(&e.mul(witness.x)).trimmed_public(),
+        z2: masks.beta.add(&e.mul(witness.y)).trimmed_public(),
+        z3: masks.gamma.add(&e.mul(&masks.m)).trimmed_public(),
+        z4: masks.delta.add(&e.mul(&masks.mu)).trimmed_public(),
+        w: next(),
+        w_y: next(),
+    }
 }
 
 fn challenge<C: Curve>(

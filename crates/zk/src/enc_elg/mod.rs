@@ -127,16 +127,7 @@ pub fn prove<C: Curve>(
 ) -> Proof<C> {
     let masks = Masks::random(context, statement, rng);
     let first = commit(statement, witness, &masks, key);
-    let e = challenge(context, statement, &first);
-    let integer = e.to_integer();
-    let mut responses = respond(&integer, &[(statement.prover, &masks.r, witness.rho)]);
-    Proof {
-        first,
-        z1: masks.alpha.add(&integer.mul(witness.x)).trimmed_public(),
-        z2: responses.pop().expect("invariant: one response was asked for"),
-        z3: masks.gamma.add(&integer.mul(&masks.mu)).trimmed_public(),
-        w: masks.beta + e * *witness.b,
-    }
+    answer(context, statement, witness, &masks, first)
 }
 
 /// Verifies: bounds, units, the range of `z1`, then the equations.
@@ -196,6 +187,26 @@ fn commit<C: Curve>(
         D: encrypted.pop().expect("invariant: one encryption was asked for"),
         Y: statement.A * masks.beta + Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
         Z: Point::mul_generator(&masks.beta),
+    }
+}
+
+/// Responses to the challenge that the first messages give.
+fn answer<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_, C>,
+    witness: &Witness<'_, C>,
+    masks: &Masks<C>,
+    first: FirstMessages<C>,
+) -> Proof<C> {
+    let scalar = challenge(context, statement, &first);
+    let e = scalar.to_integer();
+    let mut responses = respond(&e, &[(statement.prover, &masks.r, witness.rho)]);
+    Proof {
+        first,
+        z1: masks.alpha.add(&e.mul(witness.x)).trimmed_public(),
+        z2: responses.pop().expect("invariant: one response was asked for"),
+        z3: masks.gamma.add(&e.mul(&masks.mu)).trimmed_public(),
+        w: masks.beta + scalar * *witness.b,
     }
 }
 

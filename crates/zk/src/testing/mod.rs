@@ -10,6 +10,9 @@ use crate::paillier::DecryptionKey;
 use crate::ring_pedersen::{self, RingPedersen};
 use crate::secret::Secret;
 
+#[cfg(test)]
+pub(crate) mod cases;
+
 const PRIMES: &str = include_str!("primes.txt");
 
 /// The ready-made primes of one party: two for Paillier, two safe ones for ring-Pedersen.

@@ -1,0 +1,162 @@
+//! The result: proven moduli of a set of parties, and the own factors.
+//!
+//! Stored by identity key, never by index: a key's committee may number its members differently.
+
+use consign_modexp::{BoxedUint, Factors, Modulus, fermat_composites};
+use consign_rounds::SessionId;
+use consign_zk::level::Level;
+use consign_zk::natural::Natural;
+use consign_zk::paillier::{DecryptionKey, EncryptionKey};
+use consign_zk::ring_pedersen::{Parameters, RingPedersen};
+use consign_zk::transcript::{Purpose, Transcript};
+use crypto_bigint::Resize;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::Primes;
+use crate::parties::Identity;
+
+/// Version of the stored form.
+const STORED_VERSION: u8 = 1;
+
+/// What everybody knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuxPublic {
+    /// Identifier of this set.
+    pub aux_id: [u8; 32],
+    /// Session that made it.
+    pub session: SessionId,
+    /// Security level.
+    pub level: Level,
+    /// Joint randomness of that session.
+    pub rid: [u8; 32],
+    /// The parties' moduli, in the order of that session.
+    pub parties: Vec<AuxParty>,
+}
+
+/// One party's moduli.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuxParty {
+    /// Whose.
+    pub identity: Identity,
+    /// Paillier modulus.
+    pub n: Natural,
+    /// Ring-Pedersen parameters.
+    pub ring: Parameters,
+}
+
+/// Auxiliary information as one party holds it. No `Clone`, no `Debug`; factors are zeroised when dropped.
+///
+/// The factors of `N^` are kept as well: with them the owner verifies proofs made for it faster.
+pub struct Aux {
+    public: AuxPublic,
+    paillier: DecryptionKey,
+    primes: Primes,
+}
+
+/// Unusable auxiliary information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AuxError {
+    /// Not an encoding of this version.
+    #[error("the stored auxiliary information is damaged or of an unknown version; restore it from a backup")]
+    Encoding,
+    /// The factors do not belong to any of the listed parties, or are not of the required form (attack A-09).
+    #[error("the stored factors are not usable primes for the listed moduli")]
+    Factors,
+    /// A modulus or base is outside its domain.
+    #[error("the stored moduli are outside their domain")]
+    Domain,
+}
+
+impl AuxPublic {
+    /// `H("aux", sid, rid, (identity, N, N^, s, t)_j)` over the given parties.
+    pub(super) fn new(session: SessionId, level: Level, rid: [u8; 32], parties: Vec<AuxParty>) -> Self {
+        let mut transcript = Transcript::new(Purpose::AuxId);
+        transcript.bytes("sid", &session.0).bytes("rid", &rid).count("parties", parties.len());
+        for party in &parties {
+            transcript
+                .bytes("identity", &party.identity)
+                .natural("N", party.n.value())
+                .natural("N^", party.ring.modulus.value())
+                .natural("s", party.ring.s.value())
+                .natural("t", party.ring.t.value());
+        }
+        Self { aux_id: transcript.hash(), session, level, rid, parties }
+    }
+
+    /// The moduli of one identity.
+    pub fn of(&self, identity: &Identity) -> Option<&AuxParty> {
+        self.parties.iter().find(|party| party.identity == *identity)
+    }
+
+    /// Whether all of `identities` are covered.
+    pub fn covers<'a>(&self, mut identities: impl Iterator<Item = &'a Identity>) -> bool {
+        identities.all(|identity| self.of(identity).is_some())
+    }
+}
+
+impl AuxParty {
+    /// The moduli ready for use.
+    pub fn keys(&self, level: Level) -> Result<(EncryptionKey, RingPedersen), AuxError> {
+        let paillier = EncryptionKey::new(&self.n, level).map_err(|_| AuxError::Domain)?;
+        let ring = RingPedersen::new(&self.ring, level).map_err(|_| AuxError::Domain)?;
+        Ok((paillier, ring))
+    }
+}
+
+impl Aux {
+    /// Puts own factors and the public list together; refuses factors of the wrong form or of nobody's moduli.
+    pub fn new(public: AuxPublic, primes: Primes) -> Result<Self, AuxError> {
+        let [p, q] = &primes.paillier;
+        let paillier = DecryptionKey::new(p, q, public.level).map_err(|_| AuxError::Factors)?;
+        let [p, q] = &primes.ring;
+        let ring = Factors::new(p, q).ok_or(AuxError::Factors)?;
+        let own = public.parties.iter().any(|party| {
+            party.n.value() == paillier.public().n().value()
+                && party.ring.modulus.value() == ring.modulus().value()
+        });
+        if !own || !are_safe(&primes.ring) {
+            return Err(AuxError::Factors);
+        }
+        Ok(Self { public, paillier, primes })
+    }
+
+    /// What everybody knows.
+    pub fn public(&self) -> &AuxPublic {
+        &self.public
+    }
+
+    /// The own Paillier key.
+    pub fn paillier(&self) -> &DecryptionKey {
+        &self.paillier
+    }
+
+    /// The stored form. It contains the factors: seal it before it touches a disk.
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let primes = self.primes.encode();
+        Zeroizing::new(consign_rounds::encode(&(STORED_VERSION, &self.public, primes.as_slice())))
+    }
+
+    /// Reads the stored form, and tests the factors.
+    pub fn decode(bytes: &[u8]) -> Result<Self, AuxError> {
+        let (version, public, mut primes): (u8, AuxPublic, Vec<u8>) =
+            postcard::from_bytes(bytes).map_err(|_| AuxError::Encoding)?;
+        let decoded = Primes::decode(public.level, &primes);
+        primes.zeroize();
+        if version != STORED_VERSION {
+            return Err(AuxError::Encoding);
+        }
+        Self::new(public, decoded?)
+    }
+}
+
+/// Whether both are safe primes, by one Fermat test each of `p` and `(p-1)/2`: enough against mistakes in own storage.
+fn are_safe(primes: &[BoxedUint; 2]) -> bool {
+    let halves = primes.iter().map(|p| p.shr(1).resize_unchecked(p.bits() - 1));
+    let moduli: Option<Vec<_>> =
+        halves.chain(primes.iter().cloned()).map(|p| Modulus::new_secret(&p)).collect();
+    moduli.is_some_and(|moduli| {
+        fermat_composites(&moduli.iter().collect::<Vec<_>>()).iter().all(|composite| !composite)
+    })
+}

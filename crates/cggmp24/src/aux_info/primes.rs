@@ -1,0 +1,66 @@
+//! The primes of one party: generated ahead of time, used once, zeroised.
+
+use std::ops::ControlFlow;
+
+use consign_modexp::{BoxedUint, PrimeKind, generate_many};
+use consign_zk::level::Level;
+use crypto_bigint::Resize;
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::AuxError;
+
+/// Two Blum primes for the Paillier modulus and two safe primes for the ring-Pedersen modulus. No `Clone`.
+pub struct Primes {
+    pub(super) paillier: [BoxedUint; 2],
+    pub(super) ring: [BoxedUint; 2],
+}
+
+impl Drop for Primes {
+    fn drop(&mut self) {
+        self.paillier.iter_mut().chain(&mut self.ring).for_each(Zeroize::zeroize);
+    }
+}
+
+impl Primes {
+    /// Searches for primes of the level's size, on all cores. `progress` is told which of the four primes a search
+    /// is for (0 to 3) and how many candidates it has tried, and may stop it all, which then returns `None`. Takes
+    /// seconds at L128.
+    pub fn generate(
+        level: Level,
+        rng: &mut impl CryptoRng,
+        progress: &(dyn Fn(usize, u64) -> ControlFlow<()> + Sync),
+    ) -> Option<Self> {
+        let bits = level.parameters().prime_bits();
+        let kinds =
+            [PrimeKind::Safe, PrimeKind::Safe, PrimeKind::Blum, PrimeKind::Blum].map(|kind| (kind, bits));
+        let found = generate_many(&kinds, rng, progress)?;
+        let [r1, r2, p1, p2]: [BoxedUint; 4] = found.try_into().expect("invariant: one prime per entry");
+        Some(Self { paillier: [p1, p2], ring: [r1, r2] })
+    }
+
+    /// Takes over primes from elsewhere: from storage, or ready-made ones in tests.
+    pub fn from_parts(paillier: [BoxedUint; 2], ring: [BoxedUint; 2]) -> Self {
+        Self { paillier, ring }
+    }
+
+    /// The stored form: four big-endian numbers. It is secret: seal it before it touches a disk.
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let all = self.paillier.iter().chain(&self.ring);
+        Zeroizing::new(all.flat_map(|prime| prime.to_be_bytes().into_vec()).collect())
+    }
+
+    /// Reads the stored form for a level.
+    pub fn decode(level: Level, bytes: &[u8]) -> Result<Self, AuxError> {
+        let bits = level.parameters().prime_bits();
+        let length = (bits / 8) as usize;
+        let mut parts = bytes.chunks_exact(length).map(|part| {
+            BoxedUint::from_be_slice(part, bits)
+                .map(|prime| prime.resize_unchecked(bits))
+                .map_err(|_| AuxError::Encoding)
+        });
+        let mut next = || parts.next().unwrap_or(Err(AuxError::Encoding));
+        let primes = Self { paillier: [next()?, next()?], ring: [next()?, next()?] };
+        if bytes.len() == 4 * length { Ok(primes) } else { Err(AuxError::Encoding) }
+    }
+}

@@ -1,0 +1,100 @@
+//! Round 6: store the share, then confirm the result (`docs/spec/keygen.md`, 4.4).
+//!
+//! The signed confirmations of all parties are a transferable set: whoever holds it activates the key, also later and
+//! also when it got the set from somebody else ([`is_complete`]). A confirmed share is never discarded.
+
+use consign_rounds::{Identities, PartyIndex, PerParty, PublicPart, SessionId, Step, decode};
+use consign_zk::curve::Curve;
+use consign_zk::transcript::{Purpose, Transcript};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use super::round5::Round5;
+use super::{Failure, Fault, Keygen, Public, View, say, xor};
+use crate::key::{KeyInfo, KeyShare};
+use crate::sizes;
+
+/// The round in which confirmations are sent.
+const ROUND: u8 = 6;
+
+/// Hash of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broadcast {
+    /// `H("done", sid, key_id, t, n, X, (X_j), cc)`.
+    pub done: [u8; 32],
+}
+
+pub(super) fn speak<C: Curve>(state: Round5<C>, public: &Public, view: &View<C>) -> Step<Keygen<C>> {
+    let Round5 { me, session, share } = state;
+    let info = result(public, view, session);
+    let done = done(&info);
+    let Ok(share) = KeyShare::new(info, me, *share.expose()) else {
+        return Step::Abort(Failure::Degenerate);
+    };
+    let mut speech = say(public, me, super::Broadcast::Round6(Broadcast { done }));
+    speech.durable = Some(share.encode());
+    Step::Speak(Keygen::Round6(Box::new(share)), speech)
+}
+
+pub(super) fn check<C: Curve>(
+    public: &Public,
+    view: &View<C>,
+    session: SessionId,
+    broadcast: &Broadcast,
+) -> Result<(), Fault> {
+    let expected = done(&result(public, view, session));
+    if bool::from(broadcast.done.ct_eq(&expected)) { Ok(()) } else { Err(Fault::Confirmation) }
+}
+
+/// Whether `confirmations` are those of all holders of `info`: then its key is usable by everyone who has a share.
+pub fn is_complete<C: Curve>(
+    info: &KeyInfo<C>,
+    confirmations: &PerParty<PublicPart>,
+    identities: &impl Identities,
+) -> bool {
+    let expected = done(info);
+    let confirms = |(from, part): (&PartyIndex, &PublicPart)| {
+        let header = &part.signed.header;
+        let said = decode::<super::Broadcast<C>>(&part.broadcast, sizes::HASH);
+        header.session == info.session
+            && header.round == ROUND
+            && header.from == *from
+            && matches!(said, Ok(super::Broadcast::Round6(said)) if said.done == expected)
+            && part.is_authentic(identities)
+    };
+    info.parties.indices().eq(confirmations.keys().copied()) && confirmations.iter().all(confirms)
+}
+
+/// What the broadcasts imply.
+fn result<C: Curve>(public: &Public, view: &View<C>, session: SessionId) -> KeyInfo<C> {
+    let public_key = view.public_key();
+    let rid = view.rid();
+    let mut transcript = Transcript::new(Purpose::KeyId);
+    transcript.bytes("sid", &session.0).bytes("rid", &rid).point("X", &public_key);
+    let codes = view.openings.values().filter_map(|opening| opening.chain_code.as_ref());
+    KeyInfo {
+        key_id: transcript.hash(),
+        session,
+        level: public.level,
+        epoch: 0,
+        threshold: public.threshold,
+        parties: public.parties.clone(),
+        public_key,
+        public_shares: public.parties.indices().map(|l| view.public_share(l)).collect(),
+        chain_code: public.derivable.then(|| xor(codes)),
+        rid,
+    }
+}
+
+fn done<C: Curve>(info: &KeyInfo<C>) -> [u8; 32] {
+    let mut transcript = Transcript::new(Purpose::KeygenDone);
+    transcript
+        .bytes("sid", &info.session.0)
+        .bytes("key_id", &info.key_id)
+        .number("t", info.threshold.into())
+        .number("n", info.parties.count() as u64)
+        .point("X", &info.public_key)
+        .points("X_j", info.public_shares.iter())
+        .optional("cc", info.chain_code.as_ref().map(<[u8; 32]>::as_slice));
+    transcript.hash()
+}

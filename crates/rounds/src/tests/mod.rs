@@ -1,0 +1,13 @@
+//! Tests of the engine, on a toy protocol of three rounds.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+
+mod toy;
+
+mod complaints;
+mod echo;
+mod engine;
+mod framing;
+mod honest;
+mod lies;
+mod parsing;
+mod wire;

@@ -1,0 +1,124 @@
+//! What the tests of all proofs share: contexts and their variations, values that are not units, encodings that are
+//! not canonical.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use core::fmt::Debug;
+
+use consign_modexp::{BoxedUint, Modulus};
+use crypto_bigint::Choice;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::context::{Context, Role};
+use crate::integer::Integer;
+use crate::level::Level;
+use crate::natural::{MAX_INTEGER_BYTES, Natural};
+
+/// A deterministic generator.
+pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+/// A context in which everything is set.
+pub(crate) fn context(level: Level, role: Role) -> Context<'static> {
+    Context { level, session: &[7; 32], role, round: 2, prover: 1, verifier: Some(3), rid: Some(&[9; 32]) }
+}
+
+/// The context with one field changed, for every field.
+pub(crate) fn changed_contexts(original: Context<'static>) -> Vec<(&'static str, Context<'static>)> {
+    let level = if original.level == Level::L112 { Level::L128 } else { Level::L112 };
+    let role = if original.role == Role::Psi { Role::PsiHat } else { Role::Psi };
+    vec![
+        ("level", Context { level, ..original }),
+        ("session", Context { session: &[8; 32], ..original }),
+        ("role", Context { role, ..original }),
+        ("round", Context { round: 3, ..original }),
+        ("prover", Context { prover: 2, ..original }),
+        ("verifier", Context { verifier: Some(2), ..original }),
+        ("no verifier", Context { verifier: None, ..original }),
+        ("rid", Context { rid: Some(&[10; 32]), ..original }),
+        ("no rid", Context { rid: None, ..original }),
+    ]
+}
+
+/// An integer from a machine one.
+pub(crate) fn integer(value: i128) -> Integer {
+    let magnitude = BoxedUint::from(value.unsigned_abs());
+    Integer::new(magnitude, Choice::from_u8_lsb(u8::from(value < 0)))
+}
+
+/// `2^exponent`.
+pub(crate) fn power_of_two(exponent: u32) -> Integer {
+    let one = BoxedUint::one_with_precision(exponent + 1);
+    Integer::from_natural(&one.overflowing_shl_vartime(exponent).unwrap())
+}
+
+/// `value * factor`, without reduction.
+pub(crate) fn multiple(value: &BoxedUint, factor: u64) -> BoxedUint {
+    Integer::from_natural(value).mul(&Integer::from_natural(&BoxedUint::from(factor))).magnitude().clone()
+}
+
+/// Numbers that are no units below `modulus`, of which `factor` is a factor: zero, multiples of the factor, the
+/// modulus, and a unit increased by the modulus.
+pub(crate) fn not_units(modulus: &Modulus, factor: &BoxedUint) -> Vec<Natural> {
+    let n = modulus.value();
+    let above = Integer::from_natural(n).add(&integer(1));
+    let values =
+        [BoxedUint::zero(), factor.clone(), multiple(factor, 2), n.clone(), above.magnitude().clone()];
+    values.iter().map(Natural::new).collect()
+}
+
+/// Checks that `value` survives encoding, and that no number or point in it has a second spelling: what is accepted
+/// in its place is another value, which is written just as it was read.
+pub(crate) fn check_encoding<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+    let tree = serde_json::to_value(value).unwrap();
+    assert_eq!(serde_json::from_value::<T>(tree.clone()).unwrap(), *value);
+    let mut paths = Vec::new();
+    leaves(&tree, String::new(), &mut paths);
+    assert!(!paths.is_empty());
+    for path in paths {
+        let original = tree.pointer(&path).unwrap().as_str().unwrap().to_owned();
+        let (head, tail) = original.split_at(2);
+        let long = "11".repeat(MAX_INTEGER_BYTES + 2);
+        let spellings = [
+            format!("00{original}"),
+            format!("{head}00{tail}"),
+            format!("{original}00"),
+            format!("02{tail}"),
+            format!("0{original}"),
+            "zz".into(),
+            "01".into(),
+            long,
+        ];
+        let mut refused = 0;
+        for spelling in spellings {
+            let mut changed = tree.clone();
+            *changed.pointer_mut(&path).unwrap() = Value::String(spelling);
+            match serde_json::from_value::<T>(changed.clone()) {
+                Ok(read) => assert_eq!(serde_json::to_value(&read).unwrap(), changed, "{path}"),
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused >= 4, "{path}: only {refused} spellings refused");
+    }
+}
+
+fn leaves(tree: &Value, path: String, found: &mut Vec<String>) {
+    match tree {
+        Value::String(_) => found.push(path),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| leaves(value, format!("{path}/{name}"), found))
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, value)| leaves(value, format!("{path}/{index}"), found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
