@@ -54,6 +54,11 @@ impl<C: Curve> Case<C> {
     }
 }
 
+/// Alters a statement or a proof.
+type Change = fn(&mut Statement<Toy>, &mut Proof<Toy>);
+/// Alters a statement with the help of a point.
+type Shift = fn(&mut Statement<Toy>, Point<Toy>);
+
 fn toy() -> Case<Toy> {
     Case::new(Level::Tiny, 5)
 }
@@ -75,7 +80,7 @@ proptest! {
 #[test]
 fn inconsistent_statements_are_refused() {
     let G = Point::generator();
-    let cases: [(&str, fn(&mut Statement<Toy>, Point<Toy>)); 5] = [
+    let cases: [(_, Shift); 5] = [
         ("Y", |statement, G| statement.Y = statement.Y + G),
         ("Y", |statement, G| statement.h = statement.h + G),
         ("L", |statement, G| statement.commitment.randomness = statement.commitment.randomness + G),
@@ -130,7 +135,7 @@ fn identity_points_are_refused() {
     let mut case = toy();
     (case.statement.h, case.statement.Y) = (O, O);
     assert_eq!(case.verify(&case.prove()), Err(Rejection::Domain("h")));
-    let cases: [(&str, fn(&mut Statement<Toy>, &mut Proof<Toy>)); 7] = [
+    let cases: [(_, Change); 7] = [
         ("L", |statement, _| statement.commitment.randomness = Point::identity()),
         ("M", |statement, _| statement.commitment.value = Point::identity()),
         ("X", |statement, _| statement.X = Point::identity()),

@@ -68,6 +68,9 @@ impl Case {
     }
 }
 
+/// Sets a field of a proof.
+type Set<T> = fn(&mut Proof, T);
+
 fn tiny() -> Case {
     Case::new(Level::Tiny, 5)
 }
@@ -204,7 +207,7 @@ fn decoder_bounds_are_closed() {
         Integer::from_natural(case.verifier.ring.modulus().value()).mul(&power_of_two(p.ell + p.epsilon));
     let product = ring.mul(&Integer::from_natural(case.N.value()));
     let one = integer(1);
-    let set: [(&str, &str, &Integer, fn(&mut Proof, Integer)); 3] = [
+    let set: [(_, _, _, Set<Integer>); 3] = [
         ("w1", "P", &ring, |proof, w1| proof.w1 = w1),
         ("w2", "Q", &ring, |proof, w2| proof.w2 = w2),
         ("v", "N", &product, |proof, v| proof.v = v),
@@ -227,7 +230,7 @@ fn decoder_bounds_are_closed() {
 fn non_units_are_refused() {
     let case = tiny();
     let honest = case.prove::<Toy>();
-    let set: [(&str, fn(&mut Proof, Natural)); 5] = [
+    let set: [(_, Set<Natural>); 5] = [
         ("P", |proof, P| proof.P = P),
         ("Q", |proof, Q| proof.Q = Q),
         ("A", |proof, A| proof.A = A),

@@ -39,6 +39,9 @@ impl Case {
     }
 }
 
+/// Alters a response.
+type Change<'a> = &'a dyn Fn(&mut Response);
+
 fn tiny() -> Case {
     Case::new(Level::Tiny, 5)
 }
@@ -74,7 +77,7 @@ fn wrong_responses_are_refused() {
     let N = case.factors().modulus().clone();
     let honest = case.prove::<Toy>();
     let times_4 = |value: &Natural| Natural::new(&N.mul(value.value(), &BoxedUint::from(4_u8)));
-    let cases: [(&str, &dyn Fn(&mut Response)); 5] = [
+    let cases: [(_, Change<'_>); 5] = [
         ("fourth root", &|response| response.x = times_4(&response.x)),
         ("fourth root", &|response| response.a = !response.a),
         ("fourth root", &|response| response.b = !response.b),

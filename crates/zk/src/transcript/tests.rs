@@ -262,6 +262,6 @@ fn unit_challenges_are_uniform_units() {
     let (four, eight) =
         (start().challenge_units(4, &big).unwrap(), start().challenge_units(8, &big).unwrap());
     assert_eq!(four, eight[..4]);
-    assert_eq!(eight.iter().map(|unit| minimal_bytes(unit)).collect::<HashSet<_>>().len(), 8);
+    assert_eq!(eight.iter().map(minimal_bytes).collect::<HashSet<_>>().len(), 8);
     assert!(start().challenge_units(0, &big).unwrap().is_empty());
 }

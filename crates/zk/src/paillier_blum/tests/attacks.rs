@@ -34,7 +34,7 @@ fn modulus(value: &Integer) -> Modulus {
 
 /// The largest `count` primes below `2^16` whose product is 3 mod 4.
 fn small_primes(count: usize) -> Vec<u64> {
-    let is_prime = |n: &u64| (2..256).all(|d| n % d != 0);
+    let is_prime = |n: &u64| (2..256).all(|d| !n.is_multiple_of(d));
     let mut found: Vec<u64> = (0..1 << 16).rev().filter(is_prime).take(count).collect();
     if found.iter().filter(|r| **r % 4 == 3).count() % 2 == 0 {
         let least = found.pop().unwrap();
