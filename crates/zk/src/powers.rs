@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 
 use crate::integer::Integer;
 
-/// A list being built. [`Powers::push`] returns where the result will be.
+/// A list being built. Each `push_*` returns where the result will be.
 #[derive(Default)]
 pub struct Powers<'a> {
     jobs: Vec<Job<'a>>,
