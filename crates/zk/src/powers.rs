@@ -6,6 +6,9 @@ use zeroize::Zeroize;
 
 use crate::integer::Integer;
 
+#[cfg(test)]
+mod tests;
+
 /// A list being built. Each `push_*` returns where the result will be.
 #[derive(Default)]
 pub struct Powers<'a> {

@@ -6,7 +6,7 @@ use super::*;
 use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
-use crate::testing::cases::{check_encoding, context, integer, power_of_two, rng};
+use crate::testing::cases::{check_encoding, check_every_change, context, integer, power_of_two, rng};
 use crate::testing::{Party, party, vectors};
 
 mod domains;
@@ -305,6 +305,13 @@ fn decoder_bounds_are_closed() {
 #[test]
 fn encoding_is_canonical() {
     check_encoding(&tiny().prove());
+}
+
+/// no other bytes are a proof of the same, and none make the verifier panic.
+#[test]
+fn changed_bytes_are_refused() {
+    let case = tiny();
+    check_every_change(&case.prove(), 1, |proof| case.verify(proof));
 }
 
 #[test]

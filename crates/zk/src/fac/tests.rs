@@ -6,7 +6,7 @@ use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
 use crate::ring_pedersen::Parameters;
 use crate::testing::cases::{
-    changed_contexts, check_encoding, context, integer, not_units, power_of_two, rng,
+    changed_contexts, check_encoding, check_every_change, context, integer, not_units, power_of_two, rng,
 };
 use crate::testing::{Party, party, vectors};
 
@@ -301,6 +301,13 @@ fn statement_and_first_messages_are_bound() {
 #[test]
 fn encoding_is_canonical() {
     check_encoding(&tiny().prove::<Toy>());
+}
+
+/// no other bytes are a proof of the same, and none make the verifier panic.
+#[test]
+fn changed_bytes_are_refused() {
+    let case = tiny();
+    check_every_change(&case.prove::<Toy>(), 1, |proof| case.verify(proof));
 }
 
 #[test]

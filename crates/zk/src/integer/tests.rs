@@ -94,6 +94,21 @@ fn other_encodings_are_refused() {
     assert_eq!(from_minimal_bytes(&[0]), None);
 }
 
+/// A zero from the wire has no bytes at all; it is a number like any other.
+#[test]
+fn decoded_zero_is_a_number() {
+    let zero = Integer::from_bytes_public(&[0]).unwrap();
+    let n = Modulus::new(&BoxedUint::from(35_u8)).unwrap();
+    assert_eq!(zero.add(&integer(5)), integer(5));
+    assert_eq!(zero.sub(&integer(5)), integer(-5));
+    assert_eq!(zero.mul(&integer(5)), zero);
+    assert_eq!(zero.neg(), zero);
+    assert_eq!(zero.trimmed_public(), zero);
+    assert_eq!(zero.modulo(&n), BoxedUint::zero());
+    assert!(zero.is_within(1));
+    assert!(crate::curve::Scalar::<crate::curve::Toy>::from_integer(&zero).is_zero());
+}
+
 /// `I(b)` is closed at both ends and `2^b + 1` values wide.
 #[test]
 fn intervals_are_closed_and_symmetric() {

@@ -5,7 +5,7 @@ use super::*;
 use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
-use crate::testing::cases::{changed_contexts, check_encoding, context, not_units, rng};
+use crate::testing::cases::{changed_contexts, check_encoding, check_every_change, context, not_units, rng};
 use crate::testing::{Party, party, vectors};
 
 mod attacks;
@@ -193,6 +193,13 @@ fn encoding_is_canonical() {
     let responses = proof.responses.iter().cycle().take(129).cloned().collect();
     let bytes = postcard::to_stdvec(&Proof { responses, ..proof }).unwrap();
     assert!(postcard::from_bytes::<Proof>(&bytes).is_err());
+}
+
+/// no other bytes are a proof of the same, and none make the verifier panic.
+#[test]
+fn changed_bytes_are_refused() {
+    let case = tiny();
+    check_every_change(&case.prove::<Toy>(), 11, |proof| case.verify(proof));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
 use crate::ring_pedersen::Parameters;
-use crate::testing::cases::{changed_contexts, check_encoding, context, integer, multiple, not_units, rng};
+use crate::testing::cases::{
+    changed_contexts, check_encoding, check_every_change, context, integer, multiple, not_units, rng,
+};
 use crate::testing::{Party, party, vectors};
 
 /// An owner of parameters.
@@ -312,6 +314,13 @@ fn encoding_is_canonical() {
     assert!(postcard::from_bytes::<Proof>(&bytes).is_err());
     let longest = Proof { repetitions: long.repetitions[..128].to_vec() };
     assert_eq!(postcard::from_bytes::<Proof>(&postcard::to_stdvec(&longest).unwrap()).unwrap(), longest);
+}
+
+/// no other bytes are a proof of the same, and none make the verifier panic.
+#[test]
+fn changed_bytes_are_refused() {
+    let case = tiny();
+    check_every_change(&case.prove::<Toy>(), 11, |proof| case.verify(proof));
 }
 
 #[test]

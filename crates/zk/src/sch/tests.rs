@@ -6,7 +6,7 @@ use super::*;
 use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
-use crate::testing::cases::{changed_contexts, check_encoding, context, rng};
+use crate::testing::cases::{changed_contexts, check_encoding, check_every_change, context, rng};
 use crate::testing::vectors;
 
 /// A prover of a discrete logarithm.
@@ -137,6 +137,13 @@ fn statement_is_bound() {
 fn encoding_is_canonical() {
     check_encoding(&toy().prove());
     check_encoding(&Case::<Secp256k1>::new(Level::L128, 5).prove());
+}
+
+/// no other bytes are a proof of the same, and none make the verifier panic.
+#[test]
+fn changed_bytes_are_refused() {
+    let case = toy();
+    check_every_change(&case.prove(), 1, |proof| case.verify(proof));
 }
 
 #[test]
