@@ -9,7 +9,7 @@ use crate::level::Level;
 use crate::ring_pedersen::Parameters;
 use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, multiple, not_units,
-    power_of_two, rng,
+    other_modulus, power_of_two, rng,
 };
 use crate::testing::{Party, party, vectors};
 
@@ -345,6 +345,7 @@ fn statement_and_first_messages_are_bound() {
     };
     let ring = |parameters| RingPedersen::new(&parameters, Level::Tiny).unwrap();
     let other_s = ring(Parameters { s: square(&rp.s), ..rp.clone() });
+    let other_n = other_modulus(&case.verifier.ring, Level::Tiny);
     let other_t = ring(Parameters { t: square(&rp.t), ..rp.clone() });
     let honest = case.statement();
     let statements = [
@@ -353,7 +354,7 @@ fn statement_and_first_messages_are_bound() {
         ("A", Statement { A: other.A, ..honest }),
         ("B", Statement { B: other.B, ..honest }),
         ("X", Statement { X: other.X, ..honest }),
-        ("N^", Statement { rp: &more.ring, ..honest }),
+        ("N^", Statement { rp: &other_n, ..honest }),
         ("s", Statement { rp: &other_s, ..honest }),
         ("t", Statement { rp: &other_t, ..honest }),
     ];

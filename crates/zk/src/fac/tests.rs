@@ -6,7 +6,8 @@ use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
 use crate::ring_pedersen::Parameters;
 use crate::testing::cases::{
-    changed_contexts, check_encoding, check_every_change, context, integer, not_units, power_of_two, rng,
+    changed_contexts, check_encoding, check_every_change, context, integer, not_units, other_modulus,
+    power_of_two, rng,
 };
 use crate::testing::{Party, party, vectors};
 
@@ -278,11 +279,12 @@ fn statement_and_first_messages_are_bound() {
     let square = |value: &Natural| Natural::new(&ring.modulus().square(value.value()));
     let changed = |parameters| RingPedersen::new(&parameters, Level::Tiny).unwrap();
     let other_s = changed(Parameters { s: square(&rp.s), ..rp.clone() });
+    let other_n = other_modulus(ring, Level::Tiny);
     let other_t = changed(Parameters { t: square(&rp.t), ..rp.clone() });
     let honest = case.statement();
     let statements = [
         ("N", Statement { N: more.paillier.public().n(), ..honest }),
-        ("N^", Statement { ring: &more.ring, ..honest }),
+        ("N^", Statement { ring: &other_n, ..honest }),
         ("s", Statement { ring: &other_s, ..honest }),
         ("t", Statement { ring: &other_t, ..honest }),
     ];

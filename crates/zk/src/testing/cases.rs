@@ -18,6 +18,7 @@ use crate::integer::Integer;
 use crate::level::Level;
 use crate::natural::{MAX_INTEGER_BYTES, Natural};
 use crate::rejection::Rejection;
+use crate::ring_pedersen::{Parameters, RingPedersen};
 
 /// A deterministic generator.
 pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
@@ -61,6 +62,17 @@ pub(crate) fn power_of_two(exponent: u32) -> Integer {
 /// `value * factor`, without reduction.
 pub(crate) fn multiple(value: &BoxedUint, factor: u64) -> BoxedUint {
     Integer::from_natural(value).mul(&Integer::from_natural(&BoxedUint::from(factor))).magnitude().clone()
+}
+
+/// Parameters with the same bases modulo another number: nothing but the modulus tells them apart.
+pub(crate) fn other_modulus(ring: &RingPedersen, level: Level) -> RingPedersen {
+    let honest = ring.parameters();
+    let n = Integer::from_natural(honest.modulus.value());
+    let mut others = (1..).map(|step| {
+        let modulus = Natural::new(n.add(&integer(2 * step)).magnitude());
+        RingPedersen::new(&Parameters { modulus, ..honest.clone() }, level)
+    });
+    others.find_map(Result::ok).unwrap()
 }
 
 /// Numbers that are no units below `modulus`, of which `factor` is a factor: zero, multiples of the factor, the

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ring_pedersen::Parameters;
-use crate::testing::cases::{changed_contexts, not_units};
+use crate::testing::cases::{changed_contexts, not_units, other_modulus};
 
 /// zero, the modulus, multiples of a factor, and a number increased by the modulus, in every place.
 #[test]
@@ -117,6 +117,7 @@ fn statement_and_first_messages_are_bound() {
     let square = |value: &Natural| Natural::new(&case.receiver.ring.modulus().square(value.value()));
     let ring = |parameters| RingPedersen::new(&parameters, Level::Tiny).unwrap();
     let other_s = ring(Parameters { s: square(&rp.s), ..rp.clone() });
+    let other_n = other_modulus(&case.receiver.ring, Level::Tiny);
     let other_t = ring(Parameters { t: square(&rp.t), ..rp.clone() });
     let honest = case.statement();
     let statements = [
@@ -126,7 +127,7 @@ fn statement_and_first_messages_are_bound() {
         ("D", Statement { D: &other.D, ..honest }),
         ("Y", Statement { Y: &other.Y, ..honest }),
         ("X", Statement { X: other.X, ..honest }),
-        ("N^", Statement { rp: &more.ring, ..honest }),
+        ("N^", Statement { rp: &other_n, ..honest }),
         ("s", Statement { rp: &other_s, ..honest }),
         ("t", Statement { rp: &other_t, ..honest }),
     ];
