@@ -49,6 +49,15 @@ proptest! {
     }
 }
 
+/// The modulus itself and zero are outside, their neighbours inside.
+#[test]
+fn interval_below_is_open() {
+    let n = modulus(35);
+    for (value, inside) in [(0, false), (1, true), (34, true), (35, false), (36, false), (70, false)] {
+        assert_eq!(natural(value).below(&n).is_some(), inside, "{value}");
+    }
+}
+
 /// equal values are equal and written alike, whatever precision they are stored with.
 #[test]
 fn precision_does_not_matter() {
