@@ -26,6 +26,9 @@ pub struct Round3<C: Curve> {
     pub(super) slots: Vec<Slot<C>>,
 }
 
+/// What this round gives; it has no direct parts.
+pub(crate) type ThirdRound<C> = Spoken<Round3<C>, Vec<Broadcast<C>>, ()>;
+
 /// Secrets of one slot.
 pub(super) struct Slot<C: Curve> {
     pub(super) k: Secret<Scalar<C>>,
@@ -84,7 +87,7 @@ pub(crate) fn speak<C: Curve>(
     public: &Public<C>,
     view: &View<C>,
     rng: &mut impl CryptoRng,
-) -> Result<Spoken<Round3<C>, Vec<Broadcast<C>>, ()>, Failure> {
+) -> Result<ThirdRound<C>, Failure> {
     let Round2 { me, session, w, paillier, slots } = state;
     // Nobody is to blame: every Gamma_j was fixed by B_j before any was seen.
     if let Some(b) = (0..public.slots()).find(|&b| view.Gamma(b).is_identity()) {
