@@ -90,9 +90,9 @@ fn lies_in_round_2_convict() {
             let slot: &mut consign_cggmp24::presign::round2::Broadcast<Toy> = &mut said[1];
             slot.responses.pop();
         }),
-        ("a response more", Fault::Responses { slot: 0 }, |said, _| {
-            let more = said[0].responses[0].clone();
-            said[0].responses.push(more);
+        ("a response of slot 1 in slot 0", Fault::Responses { slot: 0 }, |said, _| {
+            let moved = said[1].responses.pop().unwrap();
+            said[0].responses.push(moved);
         }),
         ("another Gamma", Fault::Elog { slot: 0 }, |said, _| other(&mut said[0].Gamma)),
         ("D and D^ swapped", Fault::Psi { slot: 1 }, |said, _| {
