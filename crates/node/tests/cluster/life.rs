@@ -152,3 +152,22 @@ fn an_invitation_serves_once() {
     sim.pass(20_000);
     assert!(!sim.is_member(founder, second));
 }
+
+#[test]
+fn a_node_without_a_share_proposes() {
+    let mut sim = Sim::cluster(17, 4, Weather::default());
+    let key = sim.new_key(3, 2, &[0, 1, 2]);
+    assert_eq!(sim.keys(3).len(), 1);
+    let signature = sim.sign(3, key.id, b"from outside").unwrap();
+    verify(&key, &signature, b"from outside");
+    // Another one has never heard of the key, and asks.
+    let invitation = sim.invite(0);
+    let joiner = sim.add_joiner(&invitation);
+    sim.until("it is in", |sim| sim.is_member(joiner, joiner) && (0..3).all(|i| sim.is_member(i, joiner)));
+    sim.until("it is connected", |sim| (0..4).all(|i| sim.sees(joiner, i)));
+    let signature = sim.sign(joiner, key.id, b"from further outside").unwrap();
+    verify(&key, &signature, b"from further outside");
+    sim.crash(joiner);
+    sim.boot(joiner);
+    assert_eq!(sim.keys(joiner).len(), 1);
+}

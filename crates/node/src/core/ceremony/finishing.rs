@@ -32,7 +32,7 @@ impl Node {
                 let record = self.aux.get_mut(&Hash(aux)).expect("invariant: kept before it was confirmed");
                 record.confirmed = true;
                 writes.push(record.write());
-                End::Aux
+                End::Aux(Hash(aux))
             }
             Product::Signature(signature) => {
                 writes.extend(self.finish_request(request));
@@ -57,14 +57,15 @@ impl Node {
         proposal: &Arc<super::Proposal>,
         end: End,
     ) {
+        self.report(hash, proposal, &end);
         match end {
             End::Key(key) => {
                 self.tasks.remove(&request);
                 self.key_is_active(request, key);
                 self.name_peers();
             }
-            End::Aux if self.tasks.contains_key(&request) => self.go_on(request),
-            End::Aux => {
+            End::Aux(aux) if self.tasks.contains_key(&request) => self.go_on_with(request, aux),
+            End::Aux(_) => {
                 let text = "The moduli are made, but the proposer did not go on to the key.";
                 let problem = api::Problem::new(api::ProblemKind::DeadlinePassed, text);
                 self.tell_maybe(request, problem);

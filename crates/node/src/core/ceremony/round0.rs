@@ -17,6 +17,7 @@ use super::super::setup::pooled;
 use super::super::stories::wanted_of;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
+use super::reports::REPORT_MS;
 use super::{Ceremony, End, Gathering, MAX_DEADLINE_MS, Part, Running};
 use crate::identity::NodeId;
 use crate::store::{Table, Value, Write};
@@ -55,7 +56,7 @@ impl Node {
             request,
             me,
             gathering: Some(Gathering { accepts: BTreeMap::new(), heard }),
-            part: Part::Watching,
+            part: Part::Watching { until: None },
             primes: None,
             inbox: Inbox::default(),
             ended: None,
@@ -151,7 +152,8 @@ impl Node {
             Wanted::Key(_) => None,
             Wanted::Signature(sign) => {
                 let key = self.keys.get(&Hash(sign.key.0));
-                Some(key.filter(|key| key.is_active()).ok_or("this node holds no active share of the key")?)
+                let key = key.filter(|key| key.is_active() && key.share().is_some());
+                Some(key.ok_or("this node holds no active share of the key")?)
             }
         };
         let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
@@ -303,7 +305,7 @@ impl Node {
         let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
         let proposal = Arc::clone(&ceremony.proposal);
         let Part::Accepted { drawn, accept, since, .. } = &mut ceremony.part else { return };
-        if now.saturating_sub(*since) >= REDRAW_MS {
+        if drawn.is_empty() || now.saturating_sub(*since) >= REDRAW_MS {
             let (fresh, signed) = Drawn::accept(&self.identity, &proposal, accept.index, now, &mut self.rng);
             (*accept, *since) = (signed, now);
             drawn.truncate(MAX_DRAWS - 1);
@@ -314,20 +316,29 @@ impl Node {
     }
 
     pub(super) fn tick_accepted(&mut self, hash: Hash) {
-        let now = self.now.monotonic;
+        let (now, me) = (self.now.monotonic, self.me);
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         let proposer = ceremony.proposal.proposer;
-        let Part::Accepted { drawn, until, .. } = &mut ceremony.part else { return };
+        let Part::Accepted { drawn, since, until, .. } = &mut ceremony.part else { return };
         drawn.retain(|d| !d.is_lapsed(now));
+        // Lapsed: is the proposer still there? It says so if it is not.
+        let ask = drawn.is_empty() && proposer != me && now.saturating_sub(*since) >= PREPARING_MS;
+        if ask {
+            *since = now;
+        }
         if now >= *until && ceremony.gathering.is_none() {
             let text = "No start came from the proposer in time; ask again.";
             self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, [proposer]));
+        } else if ask {
+            self.send(proposer, &PeerMessage::Preparing { proposal: hash });
         }
     }
 
     pub(in super::super) fn hear_preparing(&mut self, from: NodeId, hash: Hash) {
         let now = self.now.monotonic;
-        let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else {
+            return self.send(from, &PeerMessage::Lost { ceremony: hash });
+        };
         // Only where primes are needed may a participant take its time.
         if ceremony.proposal.kind == Kind::Aux
             && let Some(heard) = ceremony.gathering.as_mut().and_then(|g| g.heard.get_mut(&from))
@@ -379,6 +390,10 @@ impl Node {
         if stale.is_empty() {
             let accepts: Vec<_> = gathering.accepts.values().map(|(accept, _)| accept.clone()).collect();
             ceremony.gathering = None;
+            if let Part::Watching { until } = &mut ceremony.part {
+                let longest = u64::from(proposal.deadline_ms).saturating_add(REPORT_MS);
+                *until = Some(now.saturating_add(longest));
+            }
             let message = PeerMessage::Start { proposal: hash, accepts: accepts.clone() };
             for peer in proposal.others(self.me).collect::<Vec<_>>() {
                 self.send(peer, &message);
@@ -468,8 +483,8 @@ impl Node {
             Kind::Sign => {
                 let key = proposal.key.and_then(|key| self.keys.get(&key));
                 let aux = proposal.aux.and_then(|aux| self.aux.get(&aux));
-                key.zip(aux).map(|(key, aux)| Materials::Sign {
-                    share: Arc::clone(key.share()),
+                key.and_then(super::super::keys::Key::share).zip(aux).map(|(share, aux)| Materials::Sign {
+                    share: Arc::clone(share),
                     aux: Arc::clone(&aux.aux),
                 })
             }
