@@ -19,6 +19,8 @@ pub const MAX_SKEW_S: u64 = 30;
 pub const REQUEST_LIFETIME_S: u64 = 600;
 /// How long the record of a request is kept, in seconds: far longer than it is fresh.
 pub const REQUEST_KEPT_S: u64 = 24 * 60 * 60;
+/// Most requests that are remembered. A full table takes no more and forgets none.
+pub const MAX_REQUESTS: usize = 100_000;
 /// Most tries of one request a participant takes part in.
 pub const MAX_TRIES: u8 = 8;
 /// Number of the fast test level in proposals.
@@ -251,5 +253,76 @@ pub(super) fn level_of(number: u16) -> Option<Level> {
         #[cfg(all(feature = "test-levels", debug_assertions))]
         TEST_LEVEL => Some(Level::Fast),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    fn create(label: &str) -> Wanted {
+        let id = |i| api::NodeId(*Identity::from_seed(&[i; 32]).node_id().as_bytes());
+        Wanted::Key(api::CreateKey {
+            label: label.parse().unwrap(),
+            scheme: api::Scheme::Cggmp24,
+            curve: api::Curve::Secp256k1,
+            level: api::Level::L128,
+            threshold: 2,
+            committee: vec![id(3), id(1), id(2)],
+        })
+    }
+
+    fn free(kind: Kind) -> Free {
+        let proposer = Identity::from_seed(&[1; 32]).node_id();
+        Free { kind, aux: Some(Hash([7; 32])), signers: vec![1], deadline_ms: 5, proposer, salt: [1; 16] }
+    }
+
+    #[test]
+    fn a_request_has_one_reading_and_one_writing() {
+        let sign = api::Sign { key: api::KeyId([5; 32]), target: api::SignTarget::Digest([6; 32]) };
+        for wanted in [create("pay"), Wanted::Signature(sign)] {
+            let raw = RawRequest::new(&wanted, 100, [2; 16]);
+            let bytes = raw.encode();
+            assert_eq!(RawRequest::parse(&bytes), Some((raw.clone(), wanted)));
+            let cluster = ClusterId::from_bytes([1; 32]);
+            let again = RawRequest { nonce: [3; 16], ..raw.clone() }.encode();
+            assert_ne!(request_id(&cluster, &bytes), request_id(&cluster, &again));
+            assert_eq!(RawRequest::parse(&[bytes.as_slice(), &[0]].concat()), None);
+            for end in 0..bytes.len() {
+                assert_eq!(RawRequest::parse(&bytes[..end]), None);
+            }
+            for path in ["/v1/keys/", "/v1/keysx", "/v1/keys/zz/signatures", "/v1//keys"] {
+                let other = RawRequest { path: path.to_owned(), ..raw.clone() };
+                assert_eq!(RawRequest::parse(&other.encode()), None, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_is_fresh_for_a_while() {
+        let raw = RawRequest::new(&create("pay"), 1_000, [2; 16]);
+        let last = 1_000 + REQUEST_LIFETIME_S + MAX_SKEW_S - 1;
+        for (now, fresh) in [(969, false), (970, true), (1_000, true), (last, true), (last + 1, false)] {
+            assert_eq!(raw.is_fresh(now), fresh, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_draft_says_what_the_request_says() {
+        let cluster = ClusterId::from_bytes([1; 32]);
+        let wanted = create("pay");
+        let raw = RawRequest::new(&wanted, 1, [2; 16]).encode();
+        let keygen = draft(cluster, &raw, &wanted, None, free(Kind::Keygen)).unwrap();
+        assert_eq!((keygen.level, keygen.threshold, keygen.aux), (128, 2, Some(Hash([7; 32]))));
+        assert_eq!(keygen.participants[0].id, Identity::from_seed(&[3; 32]).node_id());
+        assert!(keygen.signers.is_empty() && keygen.is_well_formed());
+        let aux = draft(cluster, &raw, &wanted, None, free(Kind::Aux)).unwrap();
+        assert_eq!(aux.aux, None);
+        assert_eq!(draft(cluster, &raw, &wanted, None, free(Kind::Sign)), Err(Unfit::Kind));
+        let sign = api::Sign { key: api::KeyId([5; 32]), target: api::SignTarget::Digest([6; 32]) };
+        let sign = Wanted::Signature(sign);
+        assert_eq!(draft(cluster, &raw, &sign, None, free(Kind::Sign)), Err(Unfit::Key));
+        assert_eq!(draft(cluster, &raw, &sign, None, free(Kind::Keygen)), Err(Unfit::Kind));
     }
 }

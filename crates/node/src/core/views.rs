@@ -207,3 +207,18 @@ fn ethereum(key: &Key) -> String {
     let x_y = <&[u8; 64]>::try_from(x_y).expect("invariant: two coordinates of 32 bytes");
     api::hash::ethereum_address(x_y)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn der_is_minimal_and_never_negative() {
+        let number = |top: &[u8]| [top, &vec![1; 32 - top.len()]].concat();
+        for (r, s) in [(&[0x01][..], &[0x80][..]), (&[0, 0x7f], &[0, 0x80]), (&[0, 0, 0], &[0xff])] {
+            let (r, s) = (number(r), number(s));
+            let parsed = k256::ecdsa::Signature::from_der(&der(&r, &s)).unwrap();
+            assert_eq!(parsed.to_bytes().to_vec(), [r, s].concat());
+        }
+    }
+}

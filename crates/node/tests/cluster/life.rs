@@ -87,6 +87,48 @@ fn a_silent_signer_is_replaced() {
 }
 
 #[test]
+fn ceremonies_run_side_by_side() {
+    let mut sim = Sim::cluster(18, 3, Weather::default());
+    let key = sim.new_key(0, 2, &[0, 1, 2]);
+    sim.until("all have the key", |sim| {
+        (0..3).all(|i| sim.keys(i).iter().any(|k| k.state == api::KeyState::Active))
+    });
+    let target = |i: u8| api::SignTarget::Message { bytes: vec![i], hash: api::HashName::Sha256 };
+    let started: Vec<_> = (0..6_u8)
+        .map(|i| {
+            let request = api::Request::Sign(api::Sign { key: key.id, target: target(i) });
+            (i, sim.start(usize::from(i % 3), request).unwrap())
+        })
+        .collect();
+    for (i, id) in started {
+        match sim.finish(usize::from(i % 3), id) {
+            Ok(api::Outcome::Signature(signature)) => verify(&key, &signature, &[i]),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_node_takes_only_so_much_work() {
+    let mut sim = Sim::cluster(19, 2, Weather::default());
+    let key = sim.new_key(0, 2, &[0, 1]);
+    // Nothing arrives, so nothing ends.
+    sim.tamper = Some(Box::new(|_, _, _| Vec::new()));
+    let target = |i: usize| api::SignTarget::Digest([u8::try_from(i + 1).unwrap(); 32]);
+    let request = |i| api::Request::Sign(api::Sign { key: key.id, target: target(i) });
+    for i in 0..consign_node::core::ceremony::MAX_RUNNING {
+        sim.start(0, request(i)).unwrap();
+    }
+    let problem = sim.start(0, request(100)).unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::Busy);
+    // Once all have failed there is room again.
+    sim.pass(120_000);
+    sim.tamper = None;
+    let id = sim.start(0, request(101)).unwrap();
+    assert!(matches!(sim.finish(0, id), Ok(api::Outcome::Signature(_))));
+}
+
+#[test]
 fn a_raw_digest_is_signed_and_zero_is_not() {
     let mut sim = Sim::cluster(14, 2, Weather::default());
     let key = sim.new_key(0, 2, &[0, 1]);

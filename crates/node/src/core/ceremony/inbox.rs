@@ -47,3 +47,43 @@ impl Inbox {
         std::mem::take(&mut self.messages)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use consign_rounds::{Bytes, Envelope, Header, PartyIndex, SessionId, Signature, SignedHeader};
+
+    use super::*;
+
+    fn message(from: u16, round: u8) -> Message {
+        let index = |i| PartyIndex::new(i).unwrap();
+        let header = Header {
+            session: SessionId([0; 32]),
+            round,
+            from: index(from),
+            to: index(9),
+            echo: [0; 32],
+            broadcast_hash: [0; 32],
+            direct_hash: [0; 32],
+        };
+        let signed = SignedHeader { header, signature: Signature([0; 64]) };
+        Message::Envelope(Envelope { signed, broadcast: Bytes::default(), direct: Bytes::default() })
+    }
+
+    #[test]
+    fn nobody_takes_more_than_its_place() {
+        let mut inbox = Inbox::default();
+        for from in [1, 2] {
+            for round in [2, 3] {
+                assert!(inbox.put(message(from, round), 2));
+                assert!(inbox.put(message(from, round), 2));
+                assert!(!inbox.put(message(from, round), 2));
+            }
+            assert!(!inbox.put(message(from, 0), 2));
+            assert!(!inbox.put(message(from, 4), 2));
+            assert!(!inbox.put(message(from, 255), 2));
+        }
+        assert_eq!(inbox.take().len(), 8);
+        assert!(inbox.is_empty());
+        assert!(inbox.put(message(1, 2), 2));
+    }
+}

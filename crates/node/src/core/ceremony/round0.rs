@@ -12,7 +12,7 @@ use super::super::jobs::{Enter, Materials, Work};
 use super::super::node::{For, Node, Then};
 use super::super::proposal::{Accept, Drawn, Kind, PROTOCOL_VERSION, Proposal, Refusal};
 use super::super::records::{RequestRecord, encode};
-use super::super::requests::{self, Free, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
+use super::super::requests::{self, Free, MAX_REQUESTS, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
 use super::super::setup::pooled;
 use super::super::stories::wanted_of;
 use super::super::wire::PeerMessage;
@@ -141,6 +141,9 @@ impl Node {
         match self.requests.get(&request) {
             None if !raw.is_fresh(self.now.unix) => {
                 return Err("the request is not fresh: compare the clocks, then ask again".to_owned());
+            }
+            None if self.requests.len() >= MAX_REQUESTS => {
+                return Err("this node remembers as many requests as it may".to_owned());
             }
             Some(record) if record.finished => return Err("the request is already done".to_owned()),
             Some(record) if record.tries >= MAX_TRIES => {
