@@ -205,7 +205,7 @@ async fn stop(running: Running) {
         storage.finish();
     });
     let _ = finished.await;
-    drop(p2p);
+    p2p.finish().await;
     info!("stopped");
 }
 

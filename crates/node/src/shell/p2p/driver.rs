@@ -169,9 +169,12 @@ impl Driver {
         }
         // Set again when the dial fails; until then the condition keeps a second one away.
         known.dial_at = Some(now + pause(known.failed_dials + 1));
+        // A new port: from the port it listens on, two nodes that dial each other at once would meet in one
+        // connection that neither answers.
         let options = DialOpts::peer_id(id.to_peer_id())
             .addresses(known.addresses.clone())
             .condition(PeerCondition::DisconnectedAndNotDialing)
+            .allocate_new_port()
             .build();
         match self.swarm.dial(options) {
             Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
@@ -280,13 +283,16 @@ impl Driver {
                 }
                 self.flush(id);
             }
-            Event::OutboundFailure { peer, request_id, error, .. } => {
+            Event::OutboundFailure { peer, connection_id, request_id, error } => {
                 debug!(%peer, %error, "a batch was not confirmed");
                 let refused = match error {
                     OutboundFailure::Io(_) | OutboundFailure::UnsupportedProtocols => true,
-                    OutboundFailure::DialFailure
-                    | OutboundFailure::Timeout
-                    | OutboundFailure::ConnectionClosed => false,
+                    OutboundFailure::DialFailure | OutboundFailure::ConnectionClosed => false,
+                    OutboundFailure::Timeout => {
+                        // Perhaps only this connection is stuck.
+                        self.swarm.close_connection(connection_id);
+                        false
+                    }
                 };
                 let Some(known) = self.ids.get(&peer).and_then(|id| self.peers.get_mut(id)) else { return };
                 if known.link.failed(request_id, refused, Instant::now()) {

@@ -11,6 +11,7 @@ mod frame;
 mod gate;
 mod link;
 
+use std::net::{IpAddr, TcpListener};
 use std::time::Duration;
 
 use libp2p::swarm::NetworkBehaviour;
@@ -86,6 +87,15 @@ pub(crate) struct P2p {
     /// Its orders, done in order.
     pub commands: mpsc::UnboundedSender<Command>,
     task: JoinHandle<()>,
+}
+
+impl P2p {
+    /// Stops, and returns when all ports are free again.
+    pub(crate) async fn finish(mut self) {
+        self.task.abort();
+        // It was cancelled; that is what was wanted.
+        let _ = (&mut self.task).await;
+    }
 }
 
 impl Drop for P2p {
@@ -181,6 +191,7 @@ async fn listen_on(swarm: &mut Swarm<Behaviour>, address: &Multiaddr) -> Result<
     use libp2p::futures::StreamExt;
     use libp2p::swarm::SwarmEvent;
     let refused = |reason: String| P2pError::Listen { address: address.clone(), reason };
+    ensure_free(address).map_err(|e| refused(super::cannot_listen(&e, "--listen")))?;
     let listener = swarm.listen_on(address.clone()).map_err(|e| refused(why_not(e)))?;
     let mut found = Vec::new();
     loop {
@@ -200,6 +211,26 @@ async fn listen_on(swarm: &mut Swarm<Behaviour>, address: &Multiaddr) -> Result<
             }
             _ => {}
         }
+    }
+}
+
+/// Fails if another process listens on the port: libp2p alone would share it, and each of the two processes would get
+/// some of the other's connections.
+fn ensure_free(address: &Multiaddr) -> std::io::Result<()> {
+    use libp2p::multiaddr::Protocol;
+    let mut ip = None;
+    let mut port = None;
+    for part in address {
+        match part {
+            Protocol::Ip4(address) => ip = Some(IpAddr::V4(address)),
+            Protocol::Ip6(address) => ip = Some(IpAddr::V6(address)),
+            Protocol::Tcp(number) => port = Some(number),
+            _ => {}
+        }
+    }
+    match (ip, port) {
+        (Some(ip), Some(port)) if port != 0 => TcpListener::bind((ip, port)).map(drop),
+        _ => Ok(()),
     }
 }
 
