@@ -1,8 +1,10 @@
 //! One ceremony: a proposal on its way from round 0 over a running session to its end. Read `ceremony/round0.rs`
-//! (propose, accept, start), `ceremony/running.rs` (the session), `ceremony/finishing.rs` (results).
+//! (propose, accept, start), `ceremony/running.rs` (the session), `ceremony/finishing.rs` (results), `ceremony/reports.rs` (what a
+//! proposer that takes no part hears).
 
 mod finishing;
 mod inbox;
+mod reports;
 mod round0;
 mod running;
 
@@ -57,14 +59,15 @@ struct Gathering {
 
 /// How far this node is as a participant.
 enum Part {
-    /// Takes no part; waits for the others' report.
-    Watching,
+    /// Takes no part; after the start it waits for the others' reports, until then.
+    Watching { until: Option<u64> },
     /// Its primes are on their way; when the proposer was last told so.
     Priming { told: u64 },
     /// The record of the request is on its way to the disk.
     Recording,
-    /// Accepted, and waits for the start. A lapsed accept is gone, but the proposer may ask again.
-    Accepted { drawn: Option<Drawn>, accept: Accept, until: u64 },
+    /// Accepted, and waits for the start. A lapsed accept is gone, but the proposer may ask again. The last two draws
+    /// are good: a late copy of a proposal must not void the accept that is on its way. Entering consumes all.
+    Accepted { drawn: Vec<Drawn>, accept: Accept, since: u64, until: u64 },
     /// In the session.
     Running(Box<Running>),
 }
@@ -122,7 +125,7 @@ impl Ceremony {
     pub(super) fn session_accepts(&self) -> &[Accept] {
         match &self.part {
             Part::Running(running) => &running.accepts,
-            Part::Watching | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => &[],
+            Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => &[],
         }
     }
 
@@ -149,7 +152,8 @@ impl Node {
     fn tick_part(&mut self, hash: Hash) {
         let Some(ceremony) = self.ceremonies.get(&hash).filter(|c| !c.is_over()) else { return };
         match &ceremony.part {
-            Part::Watching | Part::Recording => {}
+            Part::Recording => {}
+            Part::Watching { .. } => self.tick_watching(hash),
             Part::Priming { .. } => self.tick_priming(hash),
             Part::Accepted { .. } => self.tick_accepted(hash),
             Part::Running(_) => self.tick_running(hash),
@@ -168,7 +172,7 @@ impl Node {
         let priming = matches!(ceremony.part, Part::Priming { .. });
         let standing = match &ceremony.part {
             Part::Running(running) => Some(running.standing.clone()),
-            Part::Watching | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => None,
+            Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => None,
         };
         self.tell(request, |story, now| match standing {
             Some(standing) => {

@@ -10,17 +10,18 @@ use consign_rounds::{PerParty, PublicPart, decode as decode_parts, encode as enc
 use zeroize::Zeroizing;
 
 use super::hash::Hash;
-use super::proposal::{Accept, Participant, Proposal};
+use super::jobs::{public_input, session_id};
+use super::proposal::{Accept, Kind, Participant, Proposal, session_nonce};
 use super::records::{BadRecord, decode, encode};
-use super::requests::{RawRequest, Wanted, request_id};
+use super::requests::{Free, RawRequest, Wanted, draft, level_of, request_id};
 use super::sessions::{C, Roll};
-use super::wire::MAX_MESSAGE_BYTES;
+use super::wire::{Certificate, MAX_MESSAGE_BYTES};
+use crate::identity::ClusterId;
 use crate::store::{Table, Value, Write};
 
-/// A key of which this node holds a share.
+/// A key: one of which this node holds a share, or one that was shown to it.
 pub(super) struct Key {
-    share: Arc<KeyShare<C>>,
-    bytes: Zeroizing<Vec<u8>>,
+    held: Held,
     proposal: Arc<Proposal>,
     accepts: Vec<Accept>,
     wanted: api::CreateKey,
@@ -28,7 +29,16 @@ pub(super) struct Key {
     set: Option<Vec<u8>>,
 }
 
-type Stored = (Vec<u8>, Proposal, Vec<Accept>, Option<Vec<u8>>);
+/// What this node has of a key.
+enum Held {
+    /// Its share, and the share's stored form.
+    Share(Arc<KeyShare<C>>, Zeroizing<Vec<u8>>),
+    /// What everybody may know.
+    Public(Box<KeyInfo<C>>),
+}
+
+/// The stored form: share or public part, then what certifies it.
+type Stored = (bool, Vec<u8>, Proposal, Vec<Accept>, Option<Vec<u8>>);
 
 impl Key {
     /// A share that was just made and is not confirmed by everybody yet.
@@ -38,25 +48,73 @@ impl Key {
         proposal: Arc<Proposal>,
         accepts: Vec<Accept>,
     ) -> Option<Self> {
+        Self::new(Held::Share(share, bytes), proposal, accepts)
+    }
+
+    fn new(held: Held, proposal: Arc<Proposal>, accepts: Vec<Accept>) -> Option<Self> {
         let (_, wanted) = RawRequest::parse(&proposal.request)?;
         let Wanted::Key(wanted) = wanted else { return None };
         proposal.aux?;
-        Some(Self { share, bytes, proposal, accepts, wanted, set: None })
+        Some(Self { held, proposal, accepts, wanted, set: None })
     }
 
     /// Reads a record.
     pub(super) fn read(value: &Value) -> Result<Self, BadRecord> {
-        let (bytes, proposal, accepts, set): Stored = decode(value)?;
+        let (is_share, bytes, proposal, accepts, set): Stored = decode(value)?;
         let bytes = Zeroizing::new(bytes);
-        let share = Arc::new(KeyShare::decode(&bytes).map_err(|_| BadRecord)?);
-        let key = Self::pending(share, bytes, Arc::new(proposal), accepts).ok_or(BadRecord)?;
+        let held = if is_share {
+            Held::Share(Arc::new(KeyShare::decode(&bytes).map_err(|_| BadRecord)?), bytes)
+        } else {
+            Held::Public(Box::new(decode_parts(&bytes, MAX_MESSAGE_BYTES).map_err(|_| BadRecord)?))
+        };
+        let key = Self::new(held, Arc::new(proposal), accepts).ok_or(BadRecord)?;
         Ok(Self { set, ..key })
     }
 
     /// The write that makes it durable.
     pub(super) fn write(&self) -> Write {
-        let record = (self.bytes.as_slice(), &*self.proposal, &self.accepts, &self.set);
+        let public;
+        let (is_share, bytes) = match &self.held {
+            Held::Share(_, bytes) => (true, bytes.as_slice()),
+            Held::Public(info) => {
+                public = encode_parts(info);
+                (false, public.as_slice())
+            }
+        };
+        let record = (is_share, bytes, &*self.proposal, &self.accepts, &self.set);
         Write::put(Table::Keys, self.id().0, encode(&record))
+    }
+
+    /// What shows to others what this key is; nothing before everybody has confirmed it.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        let (proposal, accepts) = ((*self.proposal).clone(), self.accepts.clone());
+        Some(Certificate { proposal, accepts, info: encode_parts(self.info()), set: self.set.clone()? })
+    }
+
+    /// A key that somebody shows, if everything about it holds together: the request that its proposal carries, the
+    /// session that the accepts make of it, and the confirmation of every holder.
+    pub(super) fn certified(certificate: Certificate, cluster: ClusterId) -> Option<Self> {
+        let Certificate { proposal, accepts, info, set } = certificate;
+        let info: KeyInfo<C> = decode_parts(&info, MAX_MESSAGE_BYTES).ok()?;
+        let (_, wanted) = RawRequest::parse(&proposal.request)?;
+        let free = Free::of(&proposal);
+        let expected = draft(cluster, &proposal.request, &wanted, None, free).ok()?;
+        let nonce = session_nonce(&proposal, &accepts).ok()?;
+        let input = public_input(&proposal, None, None).ok()?;
+        let session = session_id(&proposal, &input, &nonce).ok()?;
+        let holds = expected == proposal
+            && proposal.kind == Kind::Keygen
+            && proposal.is_well_formed()
+            && info.validate().is_ok()
+            && info.session == session
+            && Roll::of(&proposal).parties().is_ok_and(|parties| parties == info.parties)
+            && (info.threshold, info.epoch) == (proposal.threshold, 0)
+            && Some(info.level) == level_of(proposal.level);
+        if !holds {
+            return None;
+        }
+        let mut key = Self::new(Held::Public(Box::new(info)), Arc::new(proposal), accepts)?;
+        key.activate_from(&set).then_some(key)
     }
 
     pub(super) fn id(&self) -> Hash {
@@ -64,11 +122,18 @@ impl Key {
     }
 
     pub(super) fn info(&self) -> &KeyInfo<C> {
-        self.share.info()
+        match &self.held {
+            Held::Share(share, _) => share.info(),
+            Held::Public(info) => info,
+        }
     }
 
-    pub(super) fn share(&self) -> &Arc<KeyShare<C>> {
-        &self.share
+    /// The own share, if this node is a holder.
+    pub(super) fn share(&self) -> Option<&Arc<KeyShare<C>>> {
+        match &self.held {
+            Held::Share(share, _) => Some(share),
+            Held::Public(_) => None,
+        }
     }
 
     /// The ceremony that made it.

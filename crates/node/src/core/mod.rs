@@ -11,6 +11,7 @@ pub mod invitation;
 pub mod jobs;
 pub mod joining;
 mod keys;
+mod lookups;
 pub mod membership;
 pub mod node;
 mod pages;

@@ -14,6 +14,7 @@ use super::hash::Hash;
 use super::jobs::{Job, Result as Computed, Work};
 use super::joining::Home;
 use super::keys::{AuxRecord, Key};
+use super::lookups::Lookups;
 use super::records::{BadRecord, REQUEST_RECORD_KEPT, RequestRecord, decode};
 use super::stories::Story;
 use super::tasks::Task;
@@ -114,6 +115,7 @@ pub struct Node {
     pub(super) changed: BTreeSet<Hash>,
     pub(super) culprits: BTreeSet<NodeId>,
     pub(super) evidence: BTreeMap<Hash, EvidenceRecord>,
+    pub(super) lookups: Lookups,
     pub(super) writes: BTreeMap<WriteId, Then>,
     pub(super) jobs: BTreeMap<JobId, For>,
     pub(super) next_repair: u64,
@@ -153,6 +155,7 @@ impl Node {
             changed: BTreeSet::new(),
             culprits: BTreeSet::new(),
             evidence: BTreeMap::new(),
+            lookups: Lookups::new(),
             writes: BTreeMap::new(),
             jobs: BTreeMap::new(),
             next_repair: 0,
@@ -271,6 +274,10 @@ impl Node {
             PeerMessage::AskConfirmed(ceremonies) => self.hear_ask(from, &ceremonies),
             PeerMessage::Confirmed { ceremony, set } => self.hear_confirmed(from, ceremony, &set),
             PeerMessage::Evidence(file) => self.hear_evidence(from, *file),
+            PeerMessage::Lost { ceremony } => self.hear_lost(from, ceremony),
+            PeerMessage::Report { ceremony, report } => self.hear_report(from, ceremony, report),
+            PeerMessage::AskKey(key) => self.hear_ask_key(from, key),
+            PeerMessage::Certificate(certificate) => self.hear_certificate(from, *certificate),
         }
     }
 
@@ -307,6 +314,7 @@ impl Node {
         self.tick_ceremonies();
         self.tick_tasks();
         self.tick_stories();
+        self.tick_lookups();
     }
 
     /// Sends a message to a peer.

@@ -23,6 +23,8 @@ pub const PAUSES_MS: [u64; 2] = [500, 2_000];
 pub(super) struct Task {
     raw: Vec<u8>,
     wanted: Wanted,
+    /// Moduli that others made for it, where this node takes no part.
+    aux: Option<Hash>,
     tries: u8,
     /// Who failed a try: asked last.
     demoted: Vec<NodeId>,
@@ -43,7 +45,7 @@ impl Node {
         }
         let raw = RawRequest::new(&wanted, self.now.unix, self.random()).encode();
         let request = request_id(&self.cluster(), &raw);
-        let task = Task { raw, wanted, tries: 0, demoted: Vec::new(), due: None };
+        let task = Task { raw, wanted, aux: None, tries: 0, demoted: Vec::new(), due: None };
         self.tasks.insert(request, task);
         match self.next_step(request) {
             Ok(proposal) => {
@@ -110,7 +112,7 @@ impl Node {
         let salt = self.random();
         let task = self.tasks.get(&request).expect("invariant: the caller looked it up");
         let (kind, aux, signers) = match &task.wanted {
-            Wanted::Key(create) => match self.moduli_for(create) {
+            Wanted::Key(create) => match task.aux.or_else(|| self.moduli_for(create)) {
                 Some(aux) => (Kind::Keygen, Some(aux), Vec::new()),
                 None => (Kind::Aux, None, Vec::new()),
             },
@@ -180,7 +182,15 @@ impl Node {
         Ok(signers)
     }
 
-    /// A phase is over; the next one begins.
+    /// The moduli are made; the key is next.
+    pub(super) fn go_on_with(&mut self, request: Hash, aux: Hash) {
+        if let Some(task) = self.tasks.get_mut(&request) {
+            task.aux = Some(aux);
+        }
+        self.go_on(request);
+    }
+
+    /// The next phase or try begins.
     pub(super) fn go_on(&mut self, request: Hash) {
         match self.next_step(request) {
             Ok(proposal) => {

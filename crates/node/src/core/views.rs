@@ -72,6 +72,21 @@ fn short_length(body: &[u8]) -> u8 {
 impl Node {
     /// A client's call.
     pub(super) fn asked(&mut self, call: CallId, request: api::Request) {
+        let named = match &request {
+            api::Request::Sign(sign) => Some(sign.key),
+            api::Request::ShowKey(key) => Some(*key),
+            api::Request::CreateKey(_)
+            | api::Request::ListKeys(_)
+            | api::Request::ListCeremonies(_)
+            | api::Request::ShowCeremony(_)
+            | api::Request::ListValidators
+            | api::Request::ShowNode
+            | api::Request::Invite(_)
+            | api::Request::Health => None,
+        };
+        if named.is_some_and(|key| self.look_up(call, Hash(key.0), &request)) {
+            return;
+        }
         let reply = match request {
             api::Request::CreateKey(create) => return self.begin(call, Wanted::Key(create)),
             api::Request::Sign(sign) => return self.begin(call, Wanted::Signature(sign)),

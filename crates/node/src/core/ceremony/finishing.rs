@@ -57,13 +57,14 @@ impl Node {
         proposal: &Arc<super::Proposal>,
         end: End,
     ) {
+        self.report(hash, proposal, &end);
         match end {
             End::Key(key) => {
                 self.tasks.remove(&request);
                 self.key_is_active(request, key);
                 self.name_peers();
             }
-            End::Aux(_) if self.tasks.contains_key(&request) => self.go_on(request),
+            End::Aux(aux) if self.tasks.contains_key(&request) => self.go_on_with(request, aux),
             End::Aux(_) => {
                 let text = "The moduli are made, but the proposer did not go on to the key.";
                 let problem = api::Problem::new(api::ProblemKind::DeadlinePassed, text);

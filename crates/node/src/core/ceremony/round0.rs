@@ -13,9 +13,11 @@ use super::super::node::{For, Node, Then};
 use super::super::proposal::{Accept, Drawn, Kind, PROTOCOL_VERSION, Proposal, Refusal};
 use super::super::records::{RequestRecord, encode};
 use super::super::requests::{self, Free, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
+use super::super::setup::pooled;
 use super::super::stories::wanted_of;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
+use super::reports::REPORT_MS;
 use super::{Ceremony, End, Gathering, MAX_DEADLINE_MS, Part, Running};
 use crate::identity::NodeId;
 use crate::store::{Table, Value, Write};
@@ -27,6 +29,11 @@ const PREPARING_MS: u64 = 3_000;
 /// An accept older than this is asked for anew before the start, in milliseconds: well within its lifetime, so that
 /// it does not lapse on the way.
 const ACCEPT_FRESH_MS: u64 = 6_000;
+/// A repeated proposal within this time gets the same accept again, in milliseconds: it is a copy, or the accept is
+/// still on its way.
+const REDRAW_MS: u64 = 3_000;
+/// Most accepts of one participant that are good at once.
+const MAX_DRAWS: usize = 2;
 /// How long a participant waits for a start, in milliseconds: others may have to find primes first.
 fn wait_ms(kind: Kind) -> u64 {
     match kind {
@@ -49,7 +56,7 @@ impl Node {
             request,
             me,
             gathering: Some(Gathering { accepts: BTreeMap::new(), heard }),
-            part: Part::Watching,
+            part: Part::Watching { until: None },
             primes: None,
             inbox: Inbox::default(),
             ended: None,
@@ -145,7 +152,8 @@ impl Node {
             Wanted::Key(_) => None,
             Wanted::Signature(sign) => {
                 let key = self.keys.get(&Hash(sign.key.0));
-                Some(key.filter(|key| key.is_active()).ok_or("this node holds no active share of the key")?)
+                let key = key.filter(|key| key.is_active() && key.share().is_some());
+                Some(key.ok_or("this node holds no active share of the key")?)
             }
         };
         let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
@@ -240,9 +248,9 @@ impl Node {
 
     /// Puts unopened primes into the pool.
     pub(in super::super) fn return_primes(&mut self, level: u16, primes: &Zeroizing<Vec<u8>>) {
-        let key = [&level.to_be_bytes()[..], &self.random::<16>()].concat();
-        self.pool.entry(level).or_default().push(key.clone());
-        self.store(vec![Write::put(Table::Primes, key, encode(&primes.as_slice()))], Then::Rest);
+        let write = pooled(level, primes, self.random());
+        self.pool.entry(level).or_default().push(write.key().to_vec());
+        self.store(vec![write], Then::Rest);
     }
 
     pub(super) fn tick_priming(&mut self, hash: Hash) {
@@ -277,7 +285,8 @@ impl Node {
         let until = self.now.monotonic.saturating_add(wait_ms(ceremony.proposal.kind));
         let proposal = Arc::clone(&ceremony.proposal);
         let (drawn, accept) = Drawn::accept(&self.identity, &proposal, me, self.now.monotonic, &mut self.rng);
-        ceremony.part = Part::Accepted { drawn: Some(drawn), accept: accept.clone(), until };
+        let since = self.now.monotonic;
+        ceremony.part = Part::Accepted { drawn: vec![drawn], accept: accept.clone(), since, until };
         self.give_accept(proposal.proposer, accept);
         self.tell_standing(hash);
     }
@@ -295,31 +304,41 @@ impl Node {
         let now = self.now.monotonic;
         let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
         let proposal = Arc::clone(&ceremony.proposal);
-        let Part::Accepted { drawn, accept, .. } = &mut ceremony.part else { return };
-        let me = accept.index;
-        // New bytes: the old draw dies with its accept, so one draw still serves one session at most.
-        let (fresh, signed) = Drawn::accept(&self.identity, &proposal, me, now, &mut self.rng);
-        (*drawn, *accept) = (Some(fresh), signed.clone());
-        self.give_accept(proposal.proposer, signed);
+        let Part::Accepted { drawn, accept, since, .. } = &mut ceremony.part else { return };
+        if drawn.is_empty() || now.saturating_sub(*since) >= REDRAW_MS {
+            let (fresh, signed) = Drawn::accept(&self.identity, &proposal, accept.index, now, &mut self.rng);
+            (*accept, *since) = (signed, now);
+            drawn.truncate(MAX_DRAWS - 1);
+            drawn.insert(0, fresh);
+        }
+        let accept = accept.clone();
+        self.give_accept(proposal.proposer, accept);
     }
 
     pub(super) fn tick_accepted(&mut self, hash: Hash) {
-        let now = self.now.monotonic;
+        let (now, me) = (self.now.monotonic, self.me);
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         let proposer = ceremony.proposal.proposer;
-        let Part::Accepted { drawn, until, .. } = &mut ceremony.part else { return };
-        if drawn.as_ref().is_some_and(|d| d.is_lapsed(now)) {
-            *drawn = None;
+        let Part::Accepted { drawn, since, until, .. } = &mut ceremony.part else { return };
+        drawn.retain(|d| !d.is_lapsed(now));
+        // Lapsed: is the proposer still there? It says so if it is not.
+        let ask = drawn.is_empty() && proposer != me && now.saturating_sub(*since) >= PREPARING_MS;
+        if ask {
+            *since = now;
         }
         if now >= *until && ceremony.gathering.is_none() {
             let text = "No start came from the proposer in time; ask again.";
             self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, [proposer]));
+        } else if ask {
+            self.send(proposer, &PeerMessage::Preparing { proposal: hash });
         }
     }
 
     pub(in super::super) fn hear_preparing(&mut self, from: NodeId, hash: Hash) {
         let now = self.now.monotonic;
-        let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else {
+            return self.send(from, &PeerMessage::Lost { ceremony: hash });
+        };
         // Only where primes are needed may a participant take its time.
         if ceremony.proposal.kind == Kind::Aux
             && let Some(heard) = ceremony.gathering.as_mut().and_then(|g| g.heard.get_mut(&from))
@@ -371,6 +390,10 @@ impl Node {
         if stale.is_empty() {
             let accepts: Vec<_> = gathering.accepts.values().map(|(accept, _)| accept.clone()).collect();
             ceremony.gathering = None;
+            if let Part::Watching { until } = &mut ceremony.part {
+                let longest = u64::from(proposal.deadline_ms).saturating_add(REPORT_MS);
+                *until = Some(now.saturating_add(longest));
+            }
             let message = PeerMessage::Start { proposal: hash, accepts: accepts.clone() };
             for peer in proposal.others(self.me).collect::<Vec<_>>() {
                 self.send(peer, &message);
@@ -434,13 +457,19 @@ impl Node {
         let now = self.now.monotonic;
         let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
         let Part::Accepted { drawn, .. } = &mut ceremony.part else { return };
-        let Some(mine) = drawn.take() else { return };
-        match mine.enter(now, &ceremony.proposal, &accepts) {
-            Ok(nonce) => self.enter(hash, nonce, accepts),
-            Err((mine, why)) => {
-                *drawn = Some(mine);
-                self.dropped(from, &format!("a start: {why}"));
+        let mut refused = None;
+        for mine in std::mem::take(drawn) {
+            match mine.enter(now, &ceremony.proposal, &accepts) {
+                // The other draw dies here too: one proposal leads to one session at most.
+                Ok(nonce) => return self.enter(hash, nonce, accepts),
+                Err((mine, why)) => {
+                    drawn.push(mine);
+                    refused = Some(why);
+                }
             }
+        }
+        if let Some(why) = refused {
+            self.dropped(from, &format!("a start: {why}"));
         }
     }
 
@@ -454,8 +483,8 @@ impl Node {
             Kind::Sign => {
                 let key = proposal.key.and_then(|key| self.keys.get(&key));
                 let aux = proposal.aux.and_then(|aux| self.aux.get(&aux));
-                key.zip(aux).map(|(key, aux)| Materials::Sign {
-                    share: Arc::clone(key.share()),
+                key.and_then(super::super::keys::Key::share).zip(aux).map(|(share, aux)| Materials::Sign {
+                    share: Arc::clone(share),
                     aux: Arc::clone(&aux.aux),
                 })
             }

@@ -48,13 +48,15 @@ impl Node {
     fn running(&mut self, hash: Hash) -> Option<&mut Running> {
         match &mut self.ceremonies.get_mut(&hash)?.part {
             Part::Running(running) => Some(running),
-            Part::Watching | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => None,
+            Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => None,
         }
     }
 
     /// A message of a session: kept until the session can take it.
     pub(in super::super) fn hear_round(&mut self, from: NodeId, hash: Hash, envelope: &[u8]) {
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else {
+            // This node has restarted, or has long ended it.
+            self.send(from, &PeerMessage::Lost { ceremony: hash });
             return self.dropped(from, "a message of a ceremony that does not run here");
         };
         let Ok(message) = Message::decode(envelope, MAX_MESSAGE_BYTES) else {
@@ -65,7 +67,7 @@ impl Node {
         }
         let round = match &ceremony.part {
             Part::Running(running) => running.round(),
-            Part::Watching | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => FIRST,
+            Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => FIRST,
         };
         if !ceremony.inbox.put(message, round) {
             return self.dropped(from, "more messages of a session than may wait");
@@ -169,6 +171,24 @@ impl Node {
         let kind =
             if silent.is_empty() { api::ProblemKind::Internal } else { api::ProblemKind::DeadlinePassed };
         self.end(hash, End::failed(kind, format!("The session ended: {}.", ending.text), silent));
+    }
+
+    /// A participant has lost the session. Proves nothing; but who is waited for will not come.
+    pub(in super::super) fn hear_lost(&mut self, from: NodeId, hash: Hash) {
+        let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
+        let index = ceremony.index_of(from);
+        match &mut ceremony.part {
+            Part::Running(running) => {
+                let waited = running.standing.as_ref().map(|s| &s.waiting_for);
+                running.give_up |= index.is_some_and(|i| waited.is_some_and(|w| w.contains(&i)));
+                self.pump(hash);
+            }
+            Part::Accepted { .. } if ceremony.proposal.proposer == from => {
+                let text = "The proposer restarted before the start; ask again.";
+                self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, [from]));
+            }
+            Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => {}
+        }
     }
 
     pub(super) fn tick_running(&mut self, hash: Hash) {
