@@ -86,7 +86,7 @@ id!(
     KeyId
 );
 id!(
-    /// One run of a protocol: the hash of its proposal.
+    /// What one client request started, over all its phases and tries: the hash of the request.
     CeremonyId
 );
 id!(

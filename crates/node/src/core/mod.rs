@@ -4,15 +4,33 @@
 //! Read next: `proposal.rs` (round 0), `roster.rs` (who may be asked), `ceremony.rs` (one running session),
 //! `wire.rs` (what nodes say to each other).
 
+pub mod ceremony;
+pub mod evidence;
 pub mod hash;
 pub mod invitation;
+pub mod jobs;
+pub mod joining;
+mod keys;
+mod lookups;
+pub mod membership;
+pub mod node;
+mod pages;
 pub mod proposal;
+mod records;
+pub mod requests;
 pub mod roster;
+mod sessions;
+pub mod setup;
+mod stories;
+pub mod tasks;
+mod views;
 pub mod wire;
 
 use consign_api as api;
 
 pub use hash::Hash;
+pub use jobs::{Done, Job};
+pub use node::{Node, OpenError, Settings};
 
 use crate::identity::NodeId;
 use crate::store::{Table, Value, Write};
@@ -116,9 +134,3 @@ pub enum Level {
     /// Details.
     Debug,
 }
-
-/// Work for the compute threads.
-pub enum Job {}
-
-/// The result of a [`Job`].
-pub enum Done {}

@@ -82,6 +82,59 @@ pub enum PeerMessage {
     },
     /// Signed messages that prove that somebody broke the protocol, with what is needed to judge them.
     Evidence(Box<EvidenceFile>),
+    /// The sender is not in this ceremony (any more): it has restarted. Waiting for it is useless.
+    Lost {
+        /// The ceremony.
+        ceremony: Hash,
+    },
+    /// A participant tells a proposer that takes no part itself how the ceremony ended.
+    Report {
+        /// The ceremony.
+        ceremony: Hash,
+        /// How.
+        report: Report,
+    },
+    /// What is this key? Asked by a node that holds no share of it.
+    AskKey(Hash),
+    /// Everything that shows what a key is.
+    Certificate(Box<Certificate>),
+}
+
+/// The end of a ceremony, for a proposer that takes no part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// Moduli with this id were made. Not certified: who uses them looks at its own.
+    Aux(Hash),
+    /// A key was made.
+    Key(Box<Certificate>),
+    /// A signature was made; it is verified before it is believed.
+    Signature {
+        /// `r` and `s`, 32 bytes each, big-endian.
+        r_s: Vec<u8>,
+        /// Which public key is recovered.
+        recovery_id: u8,
+    },
+    /// Nothing was made.
+    Failed {
+        /// A sentence for people.
+        reason: String,
+        /// Who was silent or cheated, as the sender sees it.
+        naming: Vec<NodeId>,
+    },
+}
+
+/// A key with what certifies it (exact rules, 11.3): the proposal with the client's request, everybody's accept,
+/// everybody's confirmation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The proposal of the key generation.
+    pub proposal: Proposal,
+    /// The accepts that fix its session.
+    pub accepts: Vec<Accept>,
+    /// The encoded public part of the key.
+    pub info: Vec<u8>,
+    /// The encoded set of confirmations.
+    pub set: Vec<u8>,
 }
 
 /// Evidence with its context: enough for a committee member that took no part to judge by itself.
@@ -135,11 +188,11 @@ impl PeerMessage {
 /// Largest length by the first byte, which is the number of the variant; 0 for an unknown one.
 fn limit_of(kind: u8) -> usize {
     match kind {
-        0 | 2..=3 | 5..=7 => SMALL,
+        0 | 2..=3 | 5..=7 | 13 | 15 => SMALL,
         1 => ROSTER,
         4 => PROPOSAL,
         8 => ACCEPTS,
-        9 | 11 | 12 => MAX_MESSAGE_BYTES,
+        9 | 11 | 12 | 14 | 16 => MAX_MESSAGE_BYTES,
         10 => ACCEPTS,
         _ => 0,
     }
@@ -160,6 +213,9 @@ mod tests {
             (PeerMessage::Round { ceremony: hash, envelope: Vec::new() }, MAX_MESSAGE_BYTES),
             (PeerMessage::AskConfirmed(vec![hash]), ACCEPTS),
             (PeerMessage::Confirmed { ceremony: hash, set: Vec::new() }, MAX_MESSAGE_BYTES),
+            (PeerMessage::Lost { ceremony: hash }, SMALL),
+            (PeerMessage::Report { ceremony: hash, report: Report::Aux(hash) }, MAX_MESSAGE_BYTES),
+            (PeerMessage::AskKey(hash), SMALL),
         ];
         for (message, limit) in cases {
             let mut bytes = message.encode();
@@ -172,7 +228,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bytes in [&[][..], &[0], &[13; 40], &[0xff; 40], &[4; 40]] {
+        for bytes in [&[][..], &[0], &[17; 40], &[0xff; 40], &[4; 40]] {
             assert_eq!(PeerMessage::decode(bytes, false), Err(NotAMessage::Malformed));
         }
         let mut trailing = PeerMessage::RosterDigest(Hash([1; 32])).encode();

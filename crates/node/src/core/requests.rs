@@ -1,0 +1,328 @@
+//! What a client asked, as it travels to every participant, and the one function that makes a proposal of it.
+//!
+//! The proposer and every participant call [`draft`] with the same raw request: the proposer to propose, a participant
+//! to see what the proposal must look like from the request and its **own** key record. Whatever differs is refused,
+//! so a hijacked proposer is free in nothing but what stands in [`Free`].
+
+use consign_api as api;
+use consign_cggmp24::Level;
+use serde::{Deserialize, Serialize};
+
+use super::hash::{Hash, Items};
+use super::keys::Key;
+use super::proposal::{Kind, MAX_REQUEST_BYTES, PROTOCOL_VERSION, Participant, Proposal};
+use crate::identity::{ClusterId, NodeId};
+
+/// How far a request's time may lie ahead of this node's clock, in seconds: clocks differ.
+pub const MAX_SKEW_S: u64 = 30;
+/// How long a request may first be brought to a participant, in seconds.
+pub const REQUEST_LIFETIME_S: u64 = 600;
+/// How long the record of a request is kept, in seconds: far longer than it is fresh.
+pub const REQUEST_KEPT_S: u64 = 24 * 60 * 60;
+/// Most requests that are remembered. A full table takes no more and forgets none.
+pub const MAX_REQUESTS: usize = 100_000;
+/// Most tries of one request a participant takes part in.
+pub const MAX_TRIES: u8 = 8;
+/// Number of the fast test level in proposals.
+#[cfg(all(feature = "test-levels", debug_assertions))]
+const TEST_LEVEL: u16 = 1;
+
+/// The call of a client, complete: path and body as they came, and what makes two equal calls differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawRequest {
+    /// The path of the call.
+    pub path: String,
+    /// The JSON body.
+    pub body: Vec<u8>,
+    /// When the client asked: Unix time in seconds.
+    pub created: u64,
+    /// Random.
+    pub nonce: [u8; 16],
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// A key.
+    Key(api::CreateKey),
+    /// A signature.
+    Signature(api::Sign),
+}
+
+const KEYS_PATH: &str = "/v1/keys";
+const SIGNATURES: &str = "/signatures";
+
+impl RawRequest {
+    /// Wraps what the API layer has parsed.
+    #[must_use]
+    pub fn new(wanted: &Wanted, created: u64, nonce: [u8; 16]) -> Self {
+        let json = |v: serde_json::Result<Vec<u8>>| v.expect("invariant: bodies are plain data");
+        let (path, body) = match wanted {
+            Wanted::Key(key) => (KEYS_PATH.to_owned(), json(serde_json::to_vec(key))),
+            Wanted::Signature(sign) => {
+                (format!("{KEYS_PATH}/{}{SIGNATURES}", sign.key), json(serde_json::to_vec(&sign.target)))
+            }
+        };
+        Self { path, body, created, nonce }
+    }
+
+    /// The bytes that travel.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("invariant: requests are plain data")
+    }
+
+    /// Reads bytes that came in a proposal. Strict: bytes have one reading, and a request one writing.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<(Self, Wanted)> {
+        if bytes.len() > MAX_REQUEST_BYTES {
+            return None;
+        }
+        let (raw, rest) = postcard::take_from_bytes::<Self>(bytes).ok()?;
+        if !rest.is_empty() || raw.encode() != bytes {
+            return None;
+        }
+        let wanted = if raw.path == KEYS_PATH {
+            Wanted::Key(serde_json::from_slice(&raw.body).ok()?)
+        } else {
+            let id = raw.path.strip_prefix(KEYS_PATH)?.strip_prefix('/')?.strip_suffix(SIGNATURES)?;
+            let target = serde_json::from_slice(&raw.body).ok()?;
+            Wanted::Signature(api::Sign { key: id.parse().ok()?, target })
+        };
+        Some((raw, wanted))
+    }
+
+    /// Whether it may be brought for the first time.
+    #[must_use]
+    pub fn is_fresh(&self, now_unix: u64) -> bool {
+        self.created <= now_unix.saturating_add(MAX_SKEW_S)
+            && self.created.saturating_add(REQUEST_LIFETIME_S + MAX_SKEW_S) > now_unix
+    }
+}
+
+/// Names a request, and so everything that is done for it: the id of the ceremony that clients see.
+#[must_use]
+pub fn request_id(cluster: &ClusterId, raw: &[u8]) -> Hash {
+    Items::new("request").bytes("cluster", cluster.as_bytes()).bytes("raw", raw).hash()
+}
+
+/// Everything the proposer may choose.
+#[derive(Debug, Clone)]
+pub struct Free {
+    /// Aux or keygen, where a key is wanted; sign, where a signature is.
+    pub kind: Kind,
+    /// The moduli, in keygen: any that covers the committee at the level.
+    pub aux: Option<Hash>,
+    /// The signer set, in signing: any `t` holders.
+    pub signers: Vec<u16>,
+    /// How long the rounds may take.
+    pub deadline_ms: u32,
+    /// Who proposes.
+    pub proposer: NodeId,
+    /// Random.
+    pub salt: [u8; 16],
+}
+
+impl Free {
+    /// What the proposer of this proposal chose.
+    #[must_use]
+    pub fn of(proposal: &Proposal) -> Self {
+        Self {
+            kind: proposal.kind,
+            aux: proposal.aux,
+            signers: proposal.signers.clone(),
+            deadline_ms: proposal.deadline_ms,
+            proposer: proposal.proposer,
+            salt: proposal.salt,
+        }
+    }
+}
+
+/// A proposal that cannot follow from the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Another protocol than the request is about.
+    #[error("the request does not ask for this protocol")]
+    Kind,
+    /// A committee with an identifier that is no key.
+    #[error("the committee names something that is no validator")]
+    Identity,
+    /// The signers are not `t` distinct holders, in ascending order.
+    #[error("the signers are not exactly as many holders of the key as its threshold says")]
+    Signers,
+    /// The request is about another key than the record.
+    #[error("the request is about another key")]
+    Key,
+}
+
+/// The one proposal that follows from a request, this node's own record of the key, and the proposer's choices.
+///
+/// # Errors
+/// [`Unfit`].
+pub(super) fn draft(
+    cluster: ClusterId,
+    raw: &[u8],
+    wanted: &Wanted,
+    key: Option<&Key>,
+    free: Free,
+) -> Result<Proposal, Unfit> {
+    let Free { kind, aux, signers, deadline_ms, proposer, salt } = free;
+    let blank = Proposal {
+        cluster,
+        kind,
+        version: PROTOCOL_VERSION,
+        level: 0,
+        curve: String::new(),
+        threshold: 0,
+        participants: Vec::new(),
+        key: None,
+        epoch: 0,
+        aux: None,
+        signers: Vec::new(),
+        path: Vec::new(),
+        digest: None,
+        batch: 0,
+        request: raw.to_vec(),
+        deadline_ms,
+        proposer,
+        salt,
+    };
+    match wanted {
+        Wanted::Key(_) if kind == Kind::Sign => Err(Unfit::Kind),
+        Wanted::Key(create) => Ok(Proposal {
+            level: level_number(create.level),
+            curve: create.curve.word().to_owned(),
+            threshold: create.threshold,
+            participants: committee(create)?,
+            aux: if kind == Kind::Keygen { aux } else { None },
+            ..blank
+        }),
+        Wanted::Signature(_) if kind != Kind::Sign => Err(Unfit::Kind),
+        Wanted::Signature(sign) => {
+            let key = key.filter(|key| key.id().0 == sign.key.0).ok_or(Unfit::Key)?;
+            let participants = signers.iter().filter_map(|i| key.holder(*i)).collect::<Vec<_>>();
+            let ascending = signers.windows(2).all(|w| matches!(w, [a, b] if a < b));
+            let complete =
+                participants.len() == signers.len() && signers.len() == usize::from(key.info().threshold);
+            if !ascending || !complete {
+                return Err(Unfit::Signers);
+            }
+            Ok(Proposal {
+                level: level_number(key.level()),
+                curve: key.curve().word().to_owned(),
+                threshold: key.info().threshold,
+                participants,
+                key: Some(key.id()),
+                epoch: key.info().epoch,
+                aux: Some(key.aux()),
+                signers,
+                digest: Some(sign.target.digest()),
+                batch: 1,
+                ..blank
+            })
+        }
+    }
+}
+
+/// The committee with its indices: from 1, in the order of the request.
+pub(super) fn committee(create: &api::CreateKey) -> Result<Vec<Participant>, Unfit> {
+    let members = create.committee.iter().zip(1..);
+    members
+        .map(|(id, index)| {
+            let id = NodeId::from_bytes(&id.0).map_err(|_| Unfit::Identity)?;
+            Ok(Participant { index, id })
+        })
+        .collect()
+}
+
+/// The level's number in proposals.
+pub(super) fn level_number(level: api::Level) -> u16 {
+    match level {
+        api::Level::L112 => 112,
+        api::Level::L128 => 128,
+        #[cfg(all(feature = "test-levels", debug_assertions))]
+        api::Level::Test => TEST_LEVEL,
+    }
+}
+
+/// The level behind a number.
+pub(super) fn level_of(number: u16) -> Option<Level> {
+    match number {
+        112 => Some(Level::L112),
+        128 => Some(Level::L128),
+        #[cfg(all(feature = "test-levels", debug_assertions))]
+        TEST_LEVEL => Some(Level::Fast),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    fn create(label: &str) -> Wanted {
+        let id = |i| api::NodeId(*Identity::from_seed(&[i; 32]).node_id().as_bytes());
+        Wanted::Key(api::CreateKey {
+            label: label.parse().unwrap(),
+            scheme: api::Scheme::Cggmp24,
+            curve: api::Curve::Secp256k1,
+            level: api::Level::L128,
+            threshold: 2,
+            committee: vec![id(3), id(1), id(2)],
+        })
+    }
+
+    fn free(kind: Kind) -> Free {
+        let proposer = Identity::from_seed(&[1; 32]).node_id();
+        Free { kind, aux: Some(Hash([7; 32])), signers: vec![1], deadline_ms: 5, proposer, salt: [1; 16] }
+    }
+
+    #[test]
+    fn a_request_has_one_reading_and_one_writing() {
+        let sign = api::Sign { key: api::KeyId([5; 32]), target: api::SignTarget::Digest([6; 32]) };
+        for wanted in [create("pay"), Wanted::Signature(sign)] {
+            let raw = RawRequest::new(&wanted, 100, [2; 16]);
+            let bytes = raw.encode();
+            assert_eq!(RawRequest::parse(&bytes), Some((raw.clone(), wanted)));
+            let cluster = ClusterId::from_bytes([1; 32]);
+            let again = RawRequest { nonce: [3; 16], ..raw.clone() }.encode();
+            assert_ne!(request_id(&cluster, &bytes), request_id(&cluster, &again));
+            assert_eq!(RawRequest::parse(&[bytes.as_slice(), &[0]].concat()), None);
+            for end in 0..bytes.len() {
+                assert_eq!(RawRequest::parse(&bytes[..end]), None);
+            }
+            for path in ["/v1/keys/", "/v1/keysx", "/v1/keys/zz/signatures", "/v1//keys"] {
+                let other = RawRequest { path: path.to_owned(), ..raw.clone() };
+                assert_eq!(RawRequest::parse(&other.encode()), None, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_request_is_fresh_for_a_while() {
+        let raw = RawRequest::new(&create("pay"), 1_000, [2; 16]);
+        let last = 1_000 + REQUEST_LIFETIME_S + MAX_SKEW_S - 1;
+        for (now, fresh) in [(969, false), (970, true), (1_000, true), (last, true), (last + 1, false)] {
+            assert_eq!(raw.is_fresh(now), fresh, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_draft_says_what_the_request_says() {
+        let cluster = ClusterId::from_bytes([1; 32]);
+        let wanted = create("pay");
+        let raw = RawRequest::new(&wanted, 1, [2; 16]).encode();
+        let keygen = draft(cluster, &raw, &wanted, None, free(Kind::Keygen)).unwrap();
+        assert_eq!((keygen.level, keygen.threshold, keygen.aux), (128, 2, Some(Hash([7; 32]))));
+        assert_eq!(keygen.participants[0].id, Identity::from_seed(&[3; 32]).node_id());
+        assert!(keygen.signers.is_empty() && keygen.is_well_formed());
+        let aux = draft(cluster, &raw, &wanted, None, free(Kind::Aux)).unwrap();
+        assert_eq!(aux.aux, None);
+        assert_eq!(draft(cluster, &raw, &wanted, None, free(Kind::Sign)), Err(Unfit::Kind));
+        let sign = api::Sign { key: api::KeyId([5; 32]), target: api::SignTarget::Digest([6; 32]) };
+        let sign = Wanted::Signature(sign);
+        assert_eq!(draft(cluster, &raw, &sign, None, free(Kind::Sign)), Err(Unfit::Key));
+        assert_eq!(draft(cluster, &raw, &sign, None, free(Kind::Keygen)), Err(Unfit::Kind));
+    }
+}
