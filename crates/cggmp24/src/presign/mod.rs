@@ -1,7 +1,7 @@
 //! Presigning: everything of a signature that does not need the message (`docs/spec/signing.md`, 6.0 to 6.4, 6.12).
 //!
 //! Rounds: 1 encrypt and commit, 2 multiply, 3 show shares, 4 closing echo. One file each; the closing echo has no
-//! content of its own, since every header carries it, and lives here. [`output`] holds the checks after round 3 and
+//! content of its own, since every header carries it, and lives here. `output.rs` holds the checks after round 3 and
 //! what they lead to. Messages carry one entry per slot of the batch, in order.
 //!
 //! [`crate::sign::interactive`] runs the same three rounds with the message in the session identifier. Read
