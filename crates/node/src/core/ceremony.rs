@@ -1,9 +1,11 @@
 //! One ceremony: a proposal on its way from round 0 over a running session to its end. Read `ceremony/round0.rs`
-//! (propose, accept, start), `ceremony/running.rs` (the session), `ceremony/finishing.rs` (results), `ceremony/reports.rs` (what a
+//! and `ceremony/accepting.rs` (propose, accept, start), `ceremony/running.rs` (the session), `ceremony/finishing.rs` (results), `ceremony/reports.rs` (what a
 //! proposer that takes no part hears).
 
+mod accepting;
 mod finishing;
 mod inbox;
+mod priming;
 mod reports;
 mod round0;
 mod running;

@@ -146,7 +146,8 @@ pub(super) fn public_input(
         Kind::Sign => {
             let (key, aux) = key.zip(aux).ok_or("the key or its auxiliary information is not here")?;
             let digest = Digest::raw::<C>(proposal.digest.ok_or("no digest")?).map_err(|e| e.to_string())?;
-            PublicInput::Sign(interactive::Public::new(key, aux, parties, digest).map_err(|e| e.to_string())?)
+            let public = interactive::Public::new(key, aux, parties, digest).map_err(|e| e.to_string())?;
+            PublicInput::Sign(Box::new(public))
         }
     })
 }
@@ -168,8 +169,8 @@ pub(super) fn session_id(
 }
 
 impl Enter {
-    fn run(self: Box<Self>) -> std::result::Result<Stepped, String> {
-        let Self { proposal, me, nonce, materials, identity, entropy } = *self;
+    fn run(self) -> std::result::Result<Stepped, String> {
+        let Self { proposal, me, nonce, materials, identity, entropy } = self;
         let me = PartyIndex::new(me).ok_or("index 0")?;
         let (key, aux) = match &materials {
             Materials::Sign { share, aux } => (Some(share.info()), Some(aux.public())),
@@ -202,7 +203,7 @@ impl Enter {
             (PublicInput::Sign(public), Materials::Sign { share, aux }) => {
                 let (state, speech) = interactive::start(&public, session, &share, &aux, &mut rng)
                     .map_err(|e| e.to_string())?;
-                let seat = seat::<Interactive<C>>(session, me, public, roll, signer);
+                let seat = seat::<Interactive<C>>(session, me, *public, roll, signer);
                 let (run, acts) = Run::start(seat, state, speech, rng)?;
                 (Live::Sign(run), acts)
             }
@@ -225,8 +226,8 @@ fn seat<P: Runs>(
 }
 
 impl Judge {
-    fn run(self: Box<Self>) -> Option<NodeId> {
-        let Self { file, key, aux } = *self;
+    fn run(self) -> Option<NodeId> {
+        let Self { file, key, aux } = self;
         let EvidenceFile { proposal, accepts, accused, evidence } = file;
         let nonce = session_nonce(&proposal, &accepts).ok()?;
         let input = public_input(&proposal, key.as_ref(), aux.as_ref()).ok()?;

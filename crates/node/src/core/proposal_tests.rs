@@ -135,7 +135,7 @@ fn an_old_accept_of_ones_own_does_not_open_round_one() {
     let (d1, _) = Drawn::accept(&key(1), &p, 1, 0, &mut rng);
     assert_eq!(refused(d1, 0, &p, &[old, a1.clone(), a2.clone()]), NoEntry::Incomplete);
     let (d1, _) = Drawn::accept(&key(1), &p, 1, 0, &mut rng);
-    assert_eq!(refused(d1, 0, &p, &[a2.clone()]), NoEntry::Incomplete);
+    assert_eq!(refused(d1, 0, &p, std::slice::from_ref(&a2)), NoEntry::Incomplete);
     let (d1, _) = Drawn::accept(&key(1), &p, 1, 0, &mut rng);
     assert_eq!(refused(d1, 0, &p, &[a1.clone(), a1]), NoEntry::Incomplete);
 }
@@ -144,10 +144,9 @@ fn an_old_accept_of_ones_own_does_not_open_round_one() {
 fn mixed_accepts_of_a_retried_party_only_make_the_sessions_differ() {
     let mut rng = rng();
     let p = proposal();
-    let ((d1, a1), (d2, a2)) = both(&p, &mut rng);
+    let ((d1, a1), (_, a2)) = both(&p, &mut rng);
     // Party 2 drew again; the proposer shows its old accept to party 1 and the new one to party 2.
     let (d2_new, a2_new) = Drawn::accept(&key(2), &p, 2, 0, &mut rng);
-    drop(d2);
     let seen_by_1 = d1.enter(0, &p, &[a1.clone(), a2]).map_err(|e| e.1).unwrap();
     let seen_by_2 = d2_new.enter(0, &p, &[a1, a2_new]).map_err(|e| e.1).unwrap();
     assert_ne!(seen_by_1, seen_by_2);

@@ -265,7 +265,7 @@ fn erase<P: Runs>(effect: Effect<P>) -> Act {
 pub(super) enum PublicInput {
     Keygen(keygen::Public),
     Aux(aux_info::Public),
-    Sign(interactive::Public<C>),
+    Sign(Box<interactive::Public<C>>),
 }
 
 impl PublicInput {

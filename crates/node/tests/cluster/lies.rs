@@ -14,7 +14,8 @@ use consign_node::store::Table;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use crate::sim::{Sim, Weather, verify};
+use crate::client::verify;
+use crate::sim::{Sim, Weather};
 
 /// Three nodes with a 2-of-3 key.
 fn with_key(seed: u64) -> (Sim, api::KeyView) {

@@ -3,7 +3,8 @@
 use consign_api as api;
 use consign_api::ProblemKind;
 
-use crate::sim::{STORMY, Sim, Weather, seeds, verify};
+use crate::client::verify;
+use crate::sim::{STORMY, Sim, Weather, seeds};
 
 #[test]
 fn two_of_three_sign_through_a_crash() {

@@ -1,8 +1,15 @@
 //! Whole clusters in one thread, on the code that runs in production: seeded network, disks that survive crashes,
 //! virtual time. A failure prints its seed; `SEED=… cargo test -p consign-node --test cluster` replays it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
 
+mod client;
 mod crashes;
 mod forge;
 mod lies;

@@ -12,7 +12,7 @@ use consign_node::core::{
 };
 use consign_node::identity::{Identity, NodeId};
 use consign_node::store::memory::Memory;
-use consign_node::store::{Store, Table, Value, Write};
+use consign_node::store::{Store, Value, Write};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -37,7 +37,7 @@ pub(crate) struct Machine {
     pub(crate) node: Option<Node>,
     boot: u64,
     peers: BTreeSet<NodeId>,
-    replies: BTreeMap<CallId, api::Reply>,
+    pub(crate) replies: BTreeMap<CallId, api::Reply>,
     /// Transactions until it loses its power; before or after the last one of them is applied.
     pub(crate) crash_in: Option<(u64, bool)>,
     pub(crate) writes: u64,
@@ -61,7 +61,7 @@ pub(crate) struct Sim {
     pub(crate) clock: u64,
     pub(crate) machines: Vec<Machine>,
     queue: BTreeMap<(u64, u64), Event>,
-    counter: u64,
+    pub(crate) counter: u64,
     /// Messages for peers that are away.
     held: BTreeMap<(usize, usize), Vec<Vec<u8>>>,
     last_due: BTreeMap<(usize, usize), u64>,
@@ -384,12 +384,12 @@ impl Sim {
         self.links = wanted;
         for (a, b) in gone {
             self.unplug(a, b);
-            self.input(a, |id| Input::PeerDown(id), b);
-            self.input(b, |id| Input::PeerDown(id), a);
+            self.input(a, Input::PeerDown, b);
+            self.input(b, Input::PeerDown, a);
         }
         for (a, b) in new {
-            self.input(a, |id| Input::PeerUp(id), b);
-            self.input(b, |id| Input::PeerUp(id), a);
+            self.input(a, Input::PeerUp, b);
+            self.input(b, Input::PeerUp, a);
             for (from, to) in [(a, b), (b, a)] {
                 for bytes in self.held.remove(&(from, to)).unwrap_or_default() {
                     self.transmit(from, to, bytes);
@@ -486,153 +486,4 @@ impl Sim {
             self.step();
         }
     }
-
-    /// A call to a node's API, with its answer.
-    pub(crate) fn ask(&mut self, which: usize, request: api::Request) -> api::Reply {
-        self.counter += 1;
-        let call = CallId(self.counter);
-        self.handle(which, Input::Api(call, request));
-        let end = self.clock + PATIENCE_MS;
-        loop {
-            if let Some(reply) = self.machines[which].replies.remove(&call) {
-                return reply;
-            }
-            assert!(self.clock < end && self.is_running(which), "SEED={}: no reply", self.seed);
-            self.step();
-        }
-    }
-
-    pub(crate) fn invite(&mut self, founder: usize) -> Invitation {
-        match self.ask(founder, api::Request::Invite(api::Invite { valid_for: 3600 })) {
-            api::Reply::Invitation(view) => view.invitation.parse().unwrap(),
-            other => panic!("SEED={}: {other:?}", self.seed),
-        }
-    }
-
-    pub(crate) fn validators(&mut self, which: usize) -> Vec<api::ValidatorView> {
-        match self.ask(which, api::Request::ListValidators) {
-            api::Reply::Validators(page) => page.items,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub(crate) fn is_member(&mut self, which: usize, other: usize) -> bool {
-        let id = self.api_id(other);
-        self.is_running(which)
-            && self.validators(which).iter().any(|v| v.id == id && v.member && v.name.is_some())
-    }
-
-    pub(crate) fn sees(&mut self, which: usize, other: usize) -> bool {
-        let id = self.api_id(other);
-        self.is_running(which) && self.validators(which).iter().any(|v| v.id == id && v.connected)
-    }
-
-    pub(crate) fn view(&mut self, which: usize, id: api::CeremonyId) -> Option<api::CeremonyView> {
-        if !self.is_running(which) {
-            return None;
-        }
-        match self.ask(which, api::Request::ShowCeremony(id)) {
-            api::Reply::Ceremony(view) => Some(view),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn create_key(&self, threshold: u16, committee: &[usize]) -> api::Request {
-        api::Request::CreateKey(api::CreateKey {
-            label: "pay".parse().unwrap(),
-            scheme: api::Scheme::Cggmp24,
-            curve: api::Curve::Secp256k1,
-            level: api::Level::Test,
-            threshold,
-            committee: committee.iter().map(|i| self.api_id(*i)).collect(),
-        })
-    }
-
-    pub(crate) fn start(
-        &mut self,
-        which: usize,
-        request: api::Request,
-    ) -> Result<api::CeremonyId, api::Problem> {
-        match self.ask(which, request) {
-            api::Reply::Started(view) => Ok(view.id),
-            api::Reply::Problem(problem) => Err(problem),
-            other => panic!("SEED={}: {other:?}", self.seed),
-        }
-    }
-
-    /// As [`start`](Self::start), where the node may die before it answers.
-    pub(crate) fn start_unless_crashed(
-        &mut self,
-        which: usize,
-        request: api::Request,
-    ) -> Option<api::CeremonyId> {
-        self.counter += 1;
-        let call = CallId(self.counter);
-        self.handle(which, Input::Api(call, request));
-        match self.machines[which].replies.remove(&call) {
-            Some(api::Reply::Started(view)) => Some(view.id),
-            None if !self.is_running(which) => None,
-            other => panic!("SEED={}: {other:?}", self.seed),
-        }
-    }
-
-    /// Runs a ceremony to its end as `which` sees it.
-    pub(crate) fn finish(&mut self, which: usize, id: api::CeremonyId) -> Result<api::Outcome, api::Problem> {
-        self.until("the ceremony is over", |sim| sim.view(which, id).is_some_and(|v| v.state.is_over()));
-        let view = self.view(which, id).unwrap();
-        match view.outcome {
-            Some(outcome) => Ok(outcome),
-            None => Err(view.failure.unwrap()),
-        }
-    }
-
-    pub(crate) fn new_key(&mut self, which: usize, threshold: u16, committee: &[usize]) -> api::KeyView {
-        let request = self.create_key(threshold, committee);
-        let id = self.start(which, request).unwrap();
-        match self.finish(which, id) {
-            Ok(api::Outcome::Key(key)) => *key,
-            other => panic!("SEED={}: {other:?}", self.seed),
-        }
-    }
-
-    pub(crate) fn sign(
-        &mut self,
-        which: usize,
-        key: api::KeyId,
-        message: &[u8],
-    ) -> Result<api::SignatureView, api::Problem> {
-        let target = api::SignTarget::Message { bytes: message.to_vec(), hash: api::HashName::Sha256 };
-        let id = self.start(which, api::Request::Sign(api::Sign { key, target }))?;
-        match self.finish(which, id)? {
-            api::Outcome::Signature(signature) => Ok(*signature),
-            other => panic!("SEED={}: {other:?}", self.seed),
-        }
-    }
-
-    pub(crate) fn keys(&mut self, which: usize) -> Vec<api::KeyView> {
-        match self.ask(which, api::Request::ListKeys(api::PageQuery::default())) {
-            api::Reply::Keys(page) => page.items,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub(crate) fn records(&self, which: usize, table: Table) -> usize {
-        self.machines[which].store.list(table).unwrap().len()
-    }
-}
-
-/// Checks a signature with an implementation that shares no code with the protocol.
-pub(crate) fn verify(key: &api::KeyView, signature: &api::SignatureView, message: &[u8]) {
-    use k256::ecdsa::signature::hazmat::PrehashVerifier;
-    let public = k256::ecdsa::VerifyingKey::from_sec1_bytes(&hex::decode(&key.public_key).unwrap()).unwrap();
-    let digest = api::HashName::Sha256.digest(message);
-    assert_eq!(signature.digest, hex::encode(digest));
-    let der = k256::ecdsa::Signature::from_der(&hex::decode(&signature.der).unwrap()).unwrap();
-    public.verify_prehash(&digest, &der).unwrap();
-    let both = format!("{}{}", signature.r, signature.s);
-    let fixed = k256::ecdsa::Signature::from_slice(&hex::decode(both).unwrap()).unwrap();
-    assert_eq!(fixed, der);
-    let recovery = k256::ecdsa::RecoveryId::from_byte(signature.recovery_id).unwrap();
-    let recovered = k256::ecdsa::VerifyingKey::recover_from_prehash(&digest, &der, recovery).unwrap();
-    assert_eq!(recovered, public);
 }
