@@ -23,6 +23,8 @@ pub mod round1;
 pub mod round3;
 pub mod round4;
 pub mod round5;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 /// What all parties agreed on.
 #[derive(Clone, Debug)]
