@@ -22,7 +22,7 @@ pub mod round1;
 pub mod round3;
 pub mod round4;
 pub mod round5;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(feature = "testing")]
 pub mod testing;
 
 pub use output::{Aux, AuxError, AuxParty, AuxPublic};

@@ -2,6 +2,8 @@
 //!
 //! Stored by identity key, never by index: a key's committee may number its members differently.
 
+use std::sync::Arc;
+
 use consign_modexp::Factors;
 use consign_rounds::SessionId;
 use consign_zk::level::Level;
@@ -50,7 +52,7 @@ pub struct AuxParty {
 /// The factors of `N^` are kept as well: with them the owner verifies proofs made for it faster.
 pub struct Aux {
     public: AuxPublic,
-    paillier: DecryptionKey,
+    paillier: Arc<DecryptionKey>,
     primes: Primes,
 }
 
@@ -70,7 +72,7 @@ pub enum AuxError {
 
 impl AuxPublic {
     /// `H("aux", sid, rid, (identity, N, N^, s, t)_j)` over the given parties.
-    pub(super) fn new(session: SessionId, level: Level, rid: [u8; 32], parties: Vec<AuxParty>) -> Self {
+    pub(crate) fn new(session: SessionId, level: Level, rid: [u8; 32], parties: Vec<AuxParty>) -> Self {
         Self { aux_id: Self::id(session, &rid, &parties), session, level, rid, parties }
     }
 
@@ -128,7 +130,7 @@ impl Aux {
             return Err(AuxError::Factors);
         }
         primes.test()?;
-        Ok(Self { public, paillier, primes })
+        Ok(Self { public, paillier: Arc::new(paillier), primes })
     }
 
     /// What everybody knows.
@@ -136,8 +138,8 @@ impl Aux {
         &self.public
     }
 
-    /// The own Paillier key.
-    pub fn paillier(&self) -> &DecryptionKey {
+    /// The own Paillier key. Shared with running sessions; wiped when the last of them ends.
+    pub fn paillier(&self) -> &Arc<DecryptionKey> {
         &self.paillier
     }
 

@@ -28,12 +28,17 @@ pub enum Broadcast<C: Curve> {
     /// The share is good.
     Proof(sch::Proof<C>),
     /// A dealer's share is bad.
-    Complaint {
-        /// Whose, and what it sent.
-        complaint: Complaint,
-        /// `y_{me,dealer}`, the secret of the mask key for this dealer.
-        key: Scalar<C>,
-    },
+    Complaint(Box<OpenedComplaint<C>>),
+}
+
+/// A complaint with what everybody needs to decide it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct OpenedComplaint<C: Curve> {
+    /// Whose share is bad, and what it sent.
+    pub complaint: Complaint,
+    /// `y_{me,dealer}`, the secret of the mask key for this dealer.
+    pub key: Scalar<C>,
 }
 
 pub(super) fn max_bytes<C: Curve>() -> usize {
@@ -74,7 +79,7 @@ pub(super) fn speak<C: Curve>(
         let again = || decode(&heard.envelope.direct, Keygen::<C>::max_direct_bytes(public, 4)).ok();
         let Some(part) = open(&heard.direct).or_else(|| open(&again()?)) else {
             let complaint = Complaint { against: from, envelope: heard.envelope };
-            let broadcast = Broadcast::Complaint { complaint, key: *key };
+            let broadcast = Broadcast::Complaint(Box::new(OpenedComplaint { complaint, key: *key }));
             let share = Secret::new(Scalar::zero());
             let speech = say(public, me, super::Broadcast::Round5(broadcast));
             return Step::Speak(Keygen::Round5(Round5 { me, session, share }), speech);
@@ -99,7 +104,7 @@ pub(super) fn check<C: Curve>(
 ) -> Result<(), Fault> {
     match broadcast {
         // Decided by `rule`, for which the engine authenticates what the complaint shows.
-        Broadcast::Complaint { .. } => Ok(()),
+        Broadcast::Complaint(_) => Ok(()),
         Broadcast::Proof(proof) => {
             let rid = view.rid();
             let A = view.openings.get(&from).map(|opening| opening.first_message).unwrap_or_default();

@@ -24,10 +24,8 @@ pub fn start_lying<C: Curve>(
 
 /// The secret `y_{me,peer}` of a party in round 1; `None` later.
 pub fn mask_key<C: Curve>(state: &Keygen<C>, peer: PartyIndex) -> Option<Scalar<C>> {
-    match state {
-        Keygen::Round1(state) => state.mask_keys.get(&peer).map(|key| *key.expose()),
-        _ => None,
-    }
+    let Keygen::Round1(state) = state else { return None };
+    state.mask_keys.get(&peer).map(|key| *key.expose())
 }
 
 /// `rho_{from->to}` for a shared point.

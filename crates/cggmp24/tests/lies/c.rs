@@ -69,7 +69,8 @@ fn in_round_5(
 }
 
 fn complaint(shown: DirectPart, key: Scalar<Toy>) -> Round5 {
-    Round5::Complaint { complaint: Complaint { against: party(3), envelope: shown }, key }
+    let complaint = Complaint { against: party(3), envelope: shown };
+    Round5::Complaint(Box::new(round5::OpenedComplaint { complaint, key }))
 }
 
 mod a30_a31_indices {

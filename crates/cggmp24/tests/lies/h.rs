@@ -213,7 +213,9 @@ mod a81_garbage {
                     against: party(2),
                     envelope: sent.find(2, 1, 4).direct_part(),
                 };
-                let said = keygen::Broadcast::Round5(keygen::round5::Broadcast::Complaint { complaint, key });
+                let said = keygen::Broadcast::Round5(keygen::round5::Broadcast::Complaint(Box::new(
+                    keygen::round5::OpenedComplaint { complaint, key },
+                )));
                 let session = keygen_session::<Toy>(&public, 0);
                 let _ = Kg::rule(&public, view, party(1), party(2), &share, &said, session);
                 let _ = Kg::rule(&public, view, party(1), party(2), &keygen::Direct::None, &said, session);
@@ -342,7 +344,11 @@ mod a87_secrets_in_logs {
         let key = *secrets.values().next().unwrap();
         let complaint =
             consign_rounds::Complaint { against: party(2), envelope: sent.find(2, 1, 4).direct_part() };
-        let said = keygen::round5::Broadcast::<Secp256k1>::Complaint { complaint, key };
+        let said =
+            keygen::round5::Broadcast::<Secp256k1>::Complaint(Box::new(keygen::round5::OpenedComplaint {
+                complaint,
+                key,
+            }));
         let mut log = format!("{key:?} {said:?} {public:?}");
         for envelope in &sent.0 {
             let direct: keygen::Direct<Secp256k1> =
