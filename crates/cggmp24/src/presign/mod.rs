@@ -25,6 +25,8 @@ mod public;
 pub mod round1;
 pub mod round2;
 pub mod round3;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use public::{MAX_BATCH, PresignError, Public};
 

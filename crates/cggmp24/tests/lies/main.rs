@@ -12,4 +12,6 @@ mod common;
 mod a;
 mod b;
 mod c;
+mod d;
+mod f;
 mod h;
