@@ -8,7 +8,8 @@ use consign_cggmp24::Level;
 use consign_cggmp24::curve::{Curve, Point, Scalar, Secp256k1, Toy};
 use consign_cggmp24::presign::testing::{Committed, Which, committed, increment};
 use consign_cggmp24::presign::{
-    self, Broadcast, Direct, Fault, Presign, PresignError, round1, round2, round3,
+    self, Broadcast, Direct, Fault, Presign, PresignError, ROUND_1, ROUND_2, ROUND_3, ROUND_ECHO, ROUND_LAST,
+    round1, round2, round3,
 };
 use consign_cggmp24::ssid;
 use consign_cggmp24::testing::{Committee, NONCE, subset};
@@ -113,7 +114,7 @@ fn lie2(
     slot: usize,
     mut lie: impl FnMut(u16, &mut round2::Broadcast<Toy>, &mut round2::Direct<Toy>),
 ) -> impl FnMut(&TestKeys, Letter) -> Vec<Letter> {
-    liar::<Pre>(2, 2, move |to, said, direct| {
+    liar::<Pre>(2, ROUND_2, move |to, said, direct| {
         let (Broadcast::Round2(said), Direct::Round2(direct)) = (said, direct) else { panic!("round 2") };
         lie(to, &mut said[slot], &mut direct[slot]);
     })
@@ -123,7 +124,7 @@ fn lie3(
     slot: usize,
     mut lie: impl FnMut(&mut round3::Broadcast<Toy>),
 ) -> impl FnMut(&TestKeys, Letter) -> Vec<Letter> {
-    liar::<Pre>(2, 3, move |_, said, _| {
+    liar::<Pre>(2, ROUND_3, move |_, said, _| {
         let Broadcast::Round3(said) = said else { panic!("round 3") };
         lie(&mut said[slot]);
     })
@@ -229,7 +230,7 @@ fn with_recipe(scene: &Scene<Toy>, recipe: impl Fn(&Committed<Toy>) -> Recipe) -
     let (simulation, secrets) = scene.opened();
     let recipe = recipe(&secrets);
     let mut K = PerParty::new();
-    simulation.run(&mut deaf(2, 2, |keys: &TestKeys, mut letter: Letter| {
+    simulation.run(&mut deaf(2, ROUND_2, |keys: &TestKeys, mut letter: Letter| {
         if let Some(h) = header(&letter).filter(|h| h.round == 1) {
             let Ok(Broadcast::Round1(said)) = decode(&envelope(&letter).unwrap().broadcast, usize::MAX)
             else {
@@ -238,7 +239,7 @@ fn with_recipe(scene: &Scene<Toy>, recipe: impl Fn(&Committed<Toy>) -> Recipe) -
             let said: Vec<round1::Broadcast<Toy>> = said;
             K.insert(h.from, said[0].K.clone());
         }
-        if is_said(&letter, 2, 2) {
+        if is_said(&letter, 2, ROUND_2) {
             let to = letter.to;
             keys.rewrite::<Pre>(&mut letter, |said, direct| {
                 let (Broadcast::Round2(said), Direct::Round2(direct)) = (said, direct) else {
@@ -343,7 +344,7 @@ mod a40_ranges {
         let x = secrets.k.to_integer();
         let outcome = simulation.run(&mut deaf(
             2,
-            2,
+            1,
             lie1(0, |to, said, direct| {
                 direct.psi0 = forge_round_1(&scene, &secrets, &x, said)[&party(to)].clone();
             }),
@@ -472,7 +473,7 @@ mod a41_zeros {
         // They have no encoding.
         let scene = scene(1);
         let identity = Point::<Toy>::identity().to_bytes();
-        let outcome = scene.run(&mut garbler(2, 2, |_, e| {
+        let outcome = scene.run(&mut garbler(2, ROUND_2, |_, e| {
             let Ok(Broadcast::Round2(said)) = decode::<Broadcast<Toy>>(&e.broadcast, usize::MAX) else {
                 panic!("round 2")
             };
@@ -527,7 +528,7 @@ mod a42_a43_inconsistent_secrets {
         assert_convicted("gamma", &scene.corrupted(1, Which::Mask), 3, &[2], elog);
         let elog = Charge::Broke(Fault::ElogPrime { slot: 0 });
         assert_convicted("k", &scene.corrupted(1, Which::Nonce), 3, &[2], elog);
-        assert_convicted("k", &scene.corrupted(2, Which::Nonce), 3, &[2], elog);
+        assert_convicted("k", &scene.corrupted(ROUND_2, Which::Nonce), 3, &[2], elog);
     }
 
     #[test]
@@ -536,7 +537,7 @@ mod a42_a43_inconsistent_secrets {
         let scene = scene(1);
         let (mut held, mut others) = (Vec::new(), PerParty::new());
         let outcome = scene.run(&mut |keys: &TestKeys, letter: Letter| {
-            let Some(h) = header(&letter).filter(|h| h.round == 2) else { return vec![letter] };
+            let Some(h) = header(&letter).filter(|h| h.round == ROUND_2) else { return vec![letter] };
             let mut out = vec![];
             if h.from == party(2) {
                 held.push(letter);
@@ -565,7 +566,7 @@ mod a42_a43_inconsistent_secrets {
     fn does_not_frame() {
         // Late is not wrong.
         let scene = scene(1);
-        for round in 1..=3 {
+        for round in 1..=ROUND_LAST {
             let mut held = Vec::new();
             let mut others = 0;
             let outcome = scene.run(&mut |_: &TestKeys, letter: Letter| {
@@ -660,14 +661,16 @@ mod a46_equivocation {
 
     #[test]
     fn convicts() {
-        let (outcome, _) = split();
+        let (outcome, sent) = split();
         assert_convicted("two K", &outcome, 3, &[2], Charge::Equivocation);
+        // Nobody honest has computed with either K: no D was sent.
+        assert_eq!([1, 3].map(|me| sent.last_round(me)), [ROUND_ECHO; 2]);
     }
 
     #[test]
     fn convicts_in_rounds_2_and_3() {
         let scene = scene(1);
-        let outcome = scene.run(&mut liar::<Pre>(2, 3, |to, said, _| {
+        let outcome = scene.run(&mut liar::<Pre>(2, ROUND_3, |to, said, _| {
             let Broadcast::Round3(said) = said else { panic!("round 3") };
             if to == 1 {
                 said[0].S = said[0].S + Point::generator();
@@ -706,7 +709,7 @@ mod a47_selective_failure {
                 fault,
                 &mut deaf(
                     2,
-                    2,
+                    ROUND_2,
                     lie2(0, |_, said, _| {
                         let flipped = said.responses[0].D_hat.natural().value().clone();
                         let one =
@@ -723,7 +726,7 @@ mod a47_selective_failure {
         // The victim's silence afterwards convicts nobody.
         let scene = scene(1);
         let outcome = scene.run(&mut |_: &TestKeys, letter: Letter| {
-            if is_said(&letter, 1, 3) { vec![] } else { vec![letter] }
+            if is_said(&letter, 1, ROUND_3) { vec![] } else { vec![letter] }
         });
         assert_nobody_accused("silent", &outcome);
         let Some(Failure::Unattributed { silent, .. }) = outcome.failures[&party(3)].first() else {
@@ -850,23 +853,23 @@ mod a4b_slots {
     #[test]
     fn convicts_in_later_rounds() {
         let scene = scene(2);
-        let swap = liar::<Pre>(2, 2, |_, said, direct| {
+        let swap = liar::<Pre>(2, ROUND_2, |_, said, direct| {
             let (Broadcast::Round2(said), Direct::Round2(direct)) = (said, direct) else { panic!("round 2") };
             said.swap(0, 1);
             direct.swap(0, 1);
         });
         scene.convicts("round 2", Fault::Elog { slot: 0 }, &mut { swap });
-        let swap = liar::<Pre>(2, 2, |_, _, direct| {
+        let swap = liar::<Pre>(2, ROUND_2, |_, _, direct| {
             let Direct::Round2(direct) = direct else { panic!("round 2") };
             direct.swap(0, 1);
         });
         scene.convicts("proofs of round 2", Fault::Psi { slot: 0 }, &mut { swap });
-        let swap = liar::<Pre>(2, 3, |_, said, _| {
+        let swap = liar::<Pre>(2, ROUND_3, |_, said, _| {
             let Broadcast::Round3(said) = said else { panic!("round 3") };
             said.swap(0, 1);
         });
         scene.convicts("round 3", Fault::ElogPrime { slot: 0 }, &mut { swap });
-        let less = liar::<Pre>(2, 3, |_, said, _| {
+        let less = liar::<Pre>(2, ROUND_3, |_, said, _| {
             let Broadcast::Round3(said) = said else { panic!("round 3") };
             said.pop();
         });
@@ -920,7 +923,7 @@ mod a23_roles {
                 }
             }),
         );
-        for round in [1, 2] {
+        for round in [ROUND_1, ROUND_2] {
             let mut parts = BTreeMap::new();
             let mut held = Vec::new();
             let outcome = scene.run(&mut |keys: &TestKeys, letter: Letter| {
@@ -941,7 +944,7 @@ mod a23_roles {
                 };
                 held.drain(..).map(swap).collect()
             });
-            let fault = if round == 1 { Fault::Psi0 { slot: 0 } } else { Fault::Psi { slot: 0 } };
+            let fault = if round == ROUND_1 { Fault::Psi0 { slot: 0 } } else { Fault::Psi { slot: 0 } };
             assert_convicted("verifiers swapped", &outcome, 3, &[2], Charge::Broke(fault));
         }
     }
@@ -1012,7 +1015,7 @@ mod a23_roles {
         let simulation = scene.simulate(3);
         let keys = simulation.keys().clone();
         let (sent, _) = record(simulation);
-        for round in [1, 2] {
+        for round in [ROUND_1, ROUND_2] {
             let mut shown = sent.find(2, 1, round).clone();
             shown.direct = sent.find(2, 3, round).direct.clone();
             let evidence = consign_rounds::Evidence::Misbehaviour { before: sent.past(round), charge: shown };
@@ -1036,8 +1039,8 @@ mod until_there_are_alerts {
             assert_failed(&outcome, presign::Failure::Chi { slot: number });
         }
         // Consistent liars: another share or mask in round 3 than in round 2.
-        assert_failed(&scene.corrupted(2, Which::Share), presign::Failure::Chi { slot: 0 });
-        assert_failed(&scene.corrupted(2, Which::Mask), presign::Failure::Nonce { slot: 0 });
+        assert_failed(&scene.corrupted(ROUND_2, Which::Share), presign::Failure::Chi { slot: 0 });
+        assert_failed(&scene.corrupted(ROUND_2, Which::Mask), presign::Failure::Nonce { slot: 0 });
     }
 
     fn assert_failed(outcome: &Outcome<Pre>, failure: presign::Failure) {
@@ -1053,7 +1056,7 @@ mod until_there_are_alerts {
 #[test]
 fn lies_convict_at_full_size() {
     let scene = scene_at::<Secp256k1>(Level::L128, 2, 1);
-    let outcome = scene.run(&mut liar::<Presign<Secp256k1>>(2, 2, |_, _, direct| {
+    let outcome = scene.run(&mut liar::<Presign<Secp256k1>>(2, ROUND_2, |_, _, direct| {
         let Direct::Round2(direct) = direct else { panic!("round 2") };
         direct[0].psi_hat.z2 = direct[0].psi_hat.z2.add(&power(0));
     }));
