@@ -66,6 +66,6 @@ pub fn increment<C: Curve>(state: Presign<C>, slot: usize, which: Which) -> Pres
             }
             Presign::Round2(state)
         }
-        other @ (Presign::Round3(_) | Presign::Round4(_)) => other,
+        other @ (Presign::Echo(_) | Presign::Round3(_) | Presign::Closing(_)) => other,
     }
 }
