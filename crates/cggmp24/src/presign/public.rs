@@ -11,7 +11,7 @@ use consign_zk::ring_pedersen::RingPedersen;
 use consign_zk::secret::Secret;
 use thiserror::Error;
 
-use super::{ROUNDS_WITH_CONTENT, max_broadcast_bytes, max_direct_bytes};
+use super::{ROUND_1, ROUND_LAST, max_broadcast_bytes, max_direct_bytes};
 use crate::aux_info::{Aux, AuxError, AuxPublic};
 use crate::ecdsa::Digest;
 use crate::key::{KeyError, KeyInfo, KeyShare};
@@ -137,7 +137,7 @@ impl<C: Curve> Public<C> {
             let parts = max_broadcast_bytes(&public, round) + max_direct_bytes(&public, round);
             parts + sizes::ENVELOPE <= MAX_MESSAGE_BYTES
         };
-        let batch_fits = (1..=MAX_BATCH).contains(&batch) && (1..=ROUNDS_WITH_CONTENT).all(fits);
+        let batch_fits = (1..=MAX_BATCH).contains(&batch) && (ROUND_1..=ROUND_LAST).all(fits);
         if batch_fits { Ok(public) } else { Err(PresignError::Batch(batch)) }
     }
 

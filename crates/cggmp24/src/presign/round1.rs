@@ -16,7 +16,7 @@ use super::public::{Member, context};
 use super::{Fault, Public, Spoken};
 use crate::sizes;
 
-/// The round's number in challenges.
+/// The round's number in challenges: that of the specification.
 const ROUND: u8 = 1;
 
 /// Kept: the own share in additive form and the secrets of every slot.
@@ -26,6 +26,13 @@ pub struct Round1<C: Curve> {
     pub(super) w: Secret<Scalar<C>>,
     pub(super) paillier: Arc<DecryptionKey>,
     pub(super) slots: Vec<Slot<C>>,
+}
+
+impl<C: Curve> Round1<C> {
+    /// Whose state it is.
+    pub(crate) fn me(&self) -> PartyIndex {
+        self.me
+    }
 }
 
 /// What this round gives.

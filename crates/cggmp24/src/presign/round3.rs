@@ -17,7 +17,7 @@ use super::round2::{Round2, slot_number};
 use super::{Failure, Fault, Public, Spoken, View, round1, round2};
 use crate::sizes;
 
-/// The round's number in challenges.
+/// The round's number in challenges: that of the specification.
 const ROUND: u8 = 3;
 
 /// Kept: what becomes the presignatures. The masks and `gamma` are gone.
