@@ -1,6 +1,7 @@
 //! Consign: node.
 
 pub mod config;
+pub mod core;
 pub mod identity;
 pub mod shell;
 pub mod store;

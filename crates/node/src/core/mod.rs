@@ -6,13 +6,19 @@
 
 pub mod hash;
 pub mod invitation;
+pub mod jobs;
+pub mod node;
 pub mod proposal;
+mod records;
 pub mod roster;
+pub mod setup;
 pub mod wire;
 
 use consign_api as api;
 
 pub use hash::Hash;
+pub use jobs::{Done, Job};
+pub use node::{Node, OpenError, Settings};
 
 use crate::identity::NodeId;
 use crate::store::{Table, Value, Write};
@@ -116,9 +122,3 @@ pub enum Level {
     /// Details.
     Debug,
 }
-
-/// Work for the compute threads.
-pub enum Job {}
-
-/// The result of a [`Job`].
-pub enum Done {}

@@ -1,0 +1,48 @@
+//! The stored form of everything a node remembers: one version byte, then postcard.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::store::Value;
+
+/// Version of the stored forms of this file's records.
+const STORED_VERSION: u8 = 1;
+
+/// Key of the seed in the identity table.
+pub(super) const SEED: &[u8] = b"seed";
+/// Key of the charter in the roster table.
+pub(super) const CHARTER: &[u8] = b"charter";
+/// Key of all winning statements in the roster table.
+pub(super) const STATEMENTS: &[u8] = b"statements";
+/// Key of the invitation in the meta table, until it has served.
+pub(super) const INVITATION: &[u8] = b"invitation";
+/// Opens the keys of issued invitation tokens in the meta table.
+pub(super) const TOKEN: &[u8] = b"token/";
+
+/// A record that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored record is damaged or of an unknown version")]
+pub struct BadRecord;
+
+/// The stored form.
+pub(super) fn encode<T: Serialize>(record: &T) -> Value {
+    // Encoded once to learn the length, so that growing never leaves copies of secrets behind.
+    let body = Zeroizing::new(postcard::to_stdvec(record).expect("invariant: records are plain data"));
+    let mut bytes = Vec::with_capacity(body.len() + 1);
+    bytes.push(STORED_VERSION);
+    bytes.extend_from_slice(&body);
+    Value::from(bytes)
+}
+
+/// Reads the stored form.
+pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, BadRecord> {
+    let (version, body) = value.split_first().ok_or(BadRecord)?;
+    if *version != STORED_VERSION {
+        return Err(BadRecord);
+    }
+    match postcard::take_from_bytes(body) {
+        Ok((record, [])) => Ok(record),
+        Ok(_) | Err(_) => Err(BadRecord),
+    }
+}

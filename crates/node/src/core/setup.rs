@@ -1,0 +1,65 @@
+//! The records a new store starts with: an identity, and either a cluster of its own or an invitation to one.
+
+use super::invitation::Invitation;
+use super::records::{BadRecord, CHARTER, INVITATION, SEED, encode};
+use super::roster::Charter;
+use crate::identity::Identity;
+use crate::store::{Store, StoreError, Table, Write};
+
+/// No identity could be read from a store.
+#[derive(Debug, thiserror::Error)]
+pub enum NoIdentity {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is none.
+    #[error("the store holds no identity: run `consign init` or `consign join` on a new folder")]
+    Missing,
+    /// It is damaged.
+    #[error("the stored identity: {0}")]
+    Bad(#[from] BadRecord),
+}
+
+/// A new cluster with this node as its only founder.
+#[must_use]
+pub fn founder(identity: &Identity, now_unix: u64, salt: [u8; 16]) -> Vec<Write> {
+    let me = identity.node_id();
+    let charter =
+        Charter { founders: vec![me], members: vec![me], created: now_unix, salt, predecessor: None };
+    vec![seed(identity), Write::put(Table::Roster, CHARTER, encode(&charter))]
+}
+
+/// A node that uses the invitation when it starts.
+#[must_use]
+pub fn joiner(identity: &Identity, invitation: &Invitation) -> Vec<Write> {
+    vec![seed(identity), Write::put(Table::Meta, INVITATION, encode(invitation))]
+}
+
+/// Reads the identity back.
+///
+/// # Errors
+/// [`NoIdentity`].
+pub fn identity(store: &dyn Store) -> Result<Identity, NoIdentity> {
+    let value = store.get(Table::Identity, SEED)?.ok_or(NoIdentity::Missing)?;
+    let seed = zeroize::Zeroizing::new(super::records::decode::<[u8; 32]>(&value)?);
+    Ok(Identity::from_seed(&seed))
+}
+
+fn seed(identity: &Identity) -> Write {
+    Write::put(Table::Identity, SEED, encode(&*identity.expose_seed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::Memory;
+
+    #[test]
+    fn the_identity_comes_back() {
+        let mut store = Memory::new();
+        assert!(matches!(identity(&store), Err(NoIdentity::Missing)));
+        let me = Identity::from_seed(&[3; 32]);
+        store.apply(&founder(&me, 5, [1; 16])).unwrap();
+        assert_eq!(identity(&store).unwrap().node_id(), me.node_id());
+    }
+}
