@@ -99,9 +99,9 @@ fn find(node: &Connection, text: Option<&str>) -> Result<CeremonyId, Failure> {
     let mut fitting = known.iter().filter(|view| view.id.to_string().starts_with(text));
     match (fitting.next(), fitting.next()) {
         (Some(one), None) => Ok(one.id),
-        (None, _) => Err(Failure::Usage(format!(
-            "no ceremony begins with `{text}`: see `consign ceremony list`"
-        ))),
+        (None, _) => {
+            Err(Failure::Usage(format!("no ceremony begins with `{text}`: see `consign ceremony list`")))
+        }
         (Some(_), Some(_)) => {
             Err(Failure::Usage(format!("several ceremonies begin with `{text}`: give more digits")))
         }

@@ -64,11 +64,9 @@ impl Failure {
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Refused(problem) => Some(problem),
-            Self::Failed(_)
-            | Self::Usage(_)
-            | Self::NotRunning(_)
-            | Self::Interrupted
-            | Self::ReaderGone => None,
+            Self::Failed(_) | Self::Usage(_) | Self::NotRunning(_) | Self::Interrupted | Self::ReaderGone => {
+                None
+            }
         }
     }
 

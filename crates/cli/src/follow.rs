@@ -13,7 +13,11 @@ use crate::output::{Bars, Output, seconds, set_progress};
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// Follows the ceremony until it is over. A failed one is the failure it tells of.
-pub(crate) fn to_end(node: &Connection, started: CeremonyView, out: &Output) -> Result<CeremonyView, Failure> {
+pub(crate) fn to_end(
+    node: &Connection,
+    started: CeremonyView,
+    out: &Output,
+) -> Result<CeremonyView, Failure> {
     let mut bars = PhaseBars::new(out, |time| {
         note(out, time);
         Ok(())
@@ -35,7 +39,9 @@ pub(crate) fn done(over: CeremonyView) -> Result<CeremonyView, Failure> {
     match (over.state, over.failure) {
         (CeremonyState::Done, None) => Ok(CeremonyView { failure: None, ..over }),
         (_, Some(problem)) => Err(problem.into()),
-        (state, None) => Err(Failure::Failed(format!("ceremony {} is {state} and does not say why", over.id))),
+        (state, None) => {
+            Err(Failure::Failed(format!("ceremony {} is {state} and does not say why", over.id)))
+        }
     }
 }
 

@@ -33,8 +33,7 @@ pub(crate) struct Join {
 impl Join {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let invitation: Invitation =
-            self.invitation.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
+        let invitation: Invitation = self.invitation.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
         if invitation.expires <= unix_now()? {
             return Err(Failure::Usage(
                 "this invitation is no longer good: ask for a new one (`consign invite`)".to_owned(),

@@ -88,7 +88,10 @@ impl Node {
 /// Writes the log to standard error.
 fn log(config: &Config, out: &Output) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.log).map_err(|e| {
-        Failure::Usage(format!("`{}` is no log filter ({e}): use error, warn, info, debug or trace", config.log))
+        Failure::Usage(format!(
+            "`{}` is no log filter ({e}): use error, warn, info, debug or trace",
+            config.log
+        ))
     })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     if out.is_json() {

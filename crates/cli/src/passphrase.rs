@@ -1,9 +1,9 @@
 //! What opens the store: a key file, a passphrase from the environment, or one typed on the terminal.
 
-use console::Term;
 use consign_node::config::Config;
 use consign_node::store::unlock::{MAX_PASSPHRASE_BYTES, MIN_PASSPHRASE_BYTES};
 use consign_node::store::{Passphrase, StoreError, Unlock};
+use console::Term;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;

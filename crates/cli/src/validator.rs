@@ -37,7 +37,10 @@ impl Validator {
             Command::List { data } => {
                 let validators = Connection::open(&data.data)?.validators()?;
                 out.show(&validators, || {
-                    table(["NAME", "ID", "ROLE", "STATE", "ADDRESSES"], &validators.iter().map(row).collect::<Vec<_>>())
+                    table(
+                        ["NAME", "ID", "ROLE", "STATE", "ADDRESSES"],
+                        &validators.iter().map(row).collect::<Vec<_>>(),
+                    )
                 })
             }
         }

@@ -2,7 +2,7 @@
 //! believe the node one talks to.
 
 use consign_api::hash::ethereum_address;
-use consign_api::{KeyView, SignatureView};
+use consign_api::{KeyView, NodeId, SignatureView};
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId, Signature};
 use secp256k1::{Message, PublicKey};
 
@@ -89,14 +89,16 @@ fn signers(key: &KeyView, signature: &SignatureView) -> Result<(), Bad> {
     let mut who: Vec<_> = signature.signers.iter().map(|member| (member.index, member.validator)).collect();
     who.sort_unstable();
     who.dedup();
-    let holds = |signer| key.committee.iter().any(|member| (member.index, member.validator) == *signer);
+    let holds = |signer: &(u16, NodeId)| {
+        key.committee.iter().any(|member| (member.index, member.validator) == *signer)
+    };
     let enough = who.len() == usize::from(key.threshold) && who.len() == signature.signers.len();
     if enough && who.iter().all(holds) { Ok(()) } else { Err(Bad::Signers(key.threshold)) }
 }
 
 #[cfg(test)]
 mod tests {
-    use consign_api::{CeremonyId, Curve, HashName, KeyId, KeyState, Level, Member, NodeId, Scheme};
+    use consign_api::{CeremonyId, Curve, HashName, KeyId, KeyState, Level, Member, Scheme};
     use secp256k1::{SecretKey, ecdsa};
 
     use super::*;
@@ -105,7 +107,7 @@ mod tests {
     fn sample(digest: [u8; 32]) -> (KeyView, SignatureView) {
         let secret = SecretKey::from_secret_bytes([7; 32]).unwrap();
         let public = PublicKey::from_secret_key(&secret);
-        let member = |index: u16| Member { index, validator: NodeId([index as u8; 32]), name: None };
+        let member = |index: u8| Member { index: index.into(), validator: NodeId([index; 32]), name: None };
         let key = KeyView {
             id: KeyId([1; 32]),
             label: "pay".parse().unwrap(),
@@ -180,7 +182,8 @@ mod tests {
         }
         signature.s = hex::encode(s);
         let compact = hex::decode(format!("{}{}", signature.r, signature.s)).unwrap();
-        signature.der = hex::encode(ecdsa::Signature::from_compact(&compact).unwrap().serialize_der().as_ref());
+        signature.der =
+            hex::encode(ecdsa::Signature::from_compact(&compact).unwrap().serialize_der().as_ref());
         signature.recovery_id ^= 1;
         assert_eq!(check(&key, &[5; 32], &signature), Err(Bad::Wrong));
     }

@@ -79,21 +79,22 @@ impl Demo {
         let nodes = Nodes::begin()?;
         let story = Story { demo: self, threshold, nodes: &nodes, out };
         let (ended, end) = tokio::sync::oneshot::channel();
-        let result = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             scope.spawn(|| {
                 // Nobody listens any more after a signal.
                 let _ = ended.send(story.play());
             });
             let result = runtime.block_on(async {
                 tokio::select! {
-                    played = end => played.unwrap_or_else(|_| Err(Failure::Failed("the demo broke off".to_owned()))),
+                    played = end => {
+                        played.unwrap_or_else(|_| Err(Failure::Failed("the demo broke off".to_owned())))
+                    }
                     () = signals.first() => Err(Failure::Interrupted),
                 }
             });
             // Without nodes the story ends soon, if it has not ended yet.
             nodes.end();
             result
-        });
-        result
+        })
     }
 }
