@@ -1,7 +1,8 @@
 //! CGGMP24 threshold ECDSA: key generation, auxiliary information, presigning and signing, each a
 //! [`consign_rounds::Protocol`] whose rounds are one file each.
 //!
-//! Order of reading: [`parties`] and [`ssid`] (who, and what ties messages to a session), [`keygen`], [`aux_info`].
+//! Order of reading: [`parties`] and [`ssid`] (who, and what ties messages to a session), [`keygen`], [`aux_info`],
+//! [`presign`], [`sign`].
 //! The equations are those of `docs/spec/`; paper letters are kept (`K`, `Gamma`).
 
 #![allow(non_snake_case, reason = "the paper's letters are kept")]
@@ -12,6 +13,8 @@ pub mod hedge;
 pub mod key;
 pub mod keygen;
 pub mod parties;
+pub mod presign;
+pub mod sign;
 mod sizes;
 pub mod ssid;
 

@@ -2,6 +2,8 @@
 //!
 //! Stored by identity key, never by index: a key's committee may number its members differently.
 
+use std::sync::Arc;
+
 use consign_modexp::{BoxedUint, Factors, Modulus, fermat_composites};
 use consign_rounds::SessionId;
 use consign_zk::level::Level;
@@ -51,7 +53,7 @@ pub struct AuxParty {
 /// The factors of `N^` are kept as well: with them the owner verifies proofs made for it faster.
 pub struct Aux {
     public: AuxPublic,
-    paillier: DecryptionKey,
+    paillier: Arc<DecryptionKey>,
     primes: Primes,
 }
 
@@ -71,7 +73,7 @@ pub enum AuxError {
 
 impl AuxPublic {
     /// `H("aux", sid, rid, (identity, N, N^, s, t)_j)` over the given parties.
-    pub(super) fn new(session: SessionId, level: Level, rid: [u8; 32], parties: Vec<AuxParty>) -> Self {
+    pub(crate) fn new(session: SessionId, level: Level, rid: [u8; 32], parties: Vec<AuxParty>) -> Self {
         let mut transcript = Transcript::new(Purpose::AuxId);
         transcript.bytes("sid", &session.0).bytes("rid", &rid).count("parties", parties.len());
         for party in &parties {
@@ -119,7 +121,7 @@ impl Aux {
         if !own || !are_safe(&primes.ring) {
             return Err(AuxError::Factors);
         }
-        Ok(Self { public, paillier, primes })
+        Ok(Self { public, paillier: Arc::new(paillier), primes })
     }
 
     /// What everybody knows.
@@ -127,8 +129,8 @@ impl Aux {
         &self.public
     }
 
-    /// The own Paillier key.
-    pub fn paillier(&self) -> &DecryptionKey {
+    /// The own Paillier key. Shared with running sessions; wiped when the last of them ends.
+    pub fn paillier(&self) -> &Arc<DecryptionKey> {
         &self.paillier
     }
 

@@ -1,22 +1,238 @@
-//! Work for the compute threads: everything that may take longer than a millisecond.
+//! Work for the compute threads: everything that may take longer than a millisecond. A session moves into a job and
+//! comes back in what the job has led to. Read `ceremony.rs` for who orders what.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use consign_api as api;
+use consign_cggmp24::aux_info::{self, Aux, AuxInfo, AuxPublic, Primes};
+use consign_cggmp24::ecdsa::Digest;
+use consign_cggmp24::hedge::session_rng;
+use consign_cggmp24::key::{KeyInfo, KeyShare};
+use consign_cggmp24::keygen::{self, Keygen};
+use consign_cggmp24::ssid::{ProtocolKind, sid};
+use consign_rounds::limits::MAX_EVIDENCE_BYTES;
+use consign_rounds::{Evidence, Message, PartyIndex, Seat, SessionId};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use zeroize::Zeroizing;
+
+use super::hash::Hash;
+use consign_cggmp24::sign::interactive::{self, Interactive};
+use super::proposal::{Kind, Proposal, session_nonce};
+use super::requests::level_of;
+use super::sessions::{Act, C, Live, PublicInput, Roll, Run, Runs, Seal, Standing};
+use super::wire::EvidenceFile;
+use crate::identity::{Identity, NodeId};
+
+/// Candidates after which the search for the four primes of a party is likely over; what progress is shown against.
+const EXPECTED_CANDIDATES: u64 = 4_000;
 
 /// A piece of work. [`Job::run`] needs nothing but processor time.
-pub struct Job {
-    _private: (),
-}
+pub struct Job(pub(super) Work);
 
 /// What a [`Job`] has led to; goes back to the node as [`Input::Computed`](super::Input::Computed).
-pub struct Done {
-    _private: (),
+pub struct Done(pub(super) Result);
+
+/// What is to be done.
+pub(super) enum Work {
+    /// Find the primes of one party.
+    Primes { level: consign_cggmp24::Level, seed: Zeroizing<[u8; 32]> },
+    /// Enter a session.
+    Enter(Box<Enter>),
+    /// Hand messages to a session, then stop waiting if told so.
+    Step { live: Box<Live>, messages: Vec<Message>, give_up: bool },
+    /// Judge evidence that somebody sent.
+    Judge(Box<Judge>),
+}
+
+/// What came of it.
+pub(super) enum Result {
+    /// The primes' stored form.
+    Primes(Option<Zeroizing<Vec<u8>>>),
+    /// A session moved on, or could not start.
+    Session(std::result::Result<Stepped, String>),
+    /// Whom the evidence convicts.
+    Judged(Option<NodeId>),
+}
+
+/// A session after a job.
+pub(super) struct Stepped {
+    pub(super) live: Box<Live>,
+    pub(super) acts: Vec<Act>,
+    pub(super) standing: Standing,
+}
+
+/// Everything a party brings to a session.
+pub(super) struct Enter {
+    pub(super) proposal: Arc<Proposal>,
+    pub(super) me: u16,
+    pub(super) nonce: Hash,
+    pub(super) materials: Materials,
+    pub(super) identity: Arc<Identity>,
+    pub(super) entropy: Zeroizing<[u8; 32]>,
+}
+
+/// What a protocol consumes or uses.
+pub(super) enum Materials {
+    /// Nothing.
+    Keygen,
+    /// Primes in their stored form, never used before.
+    Aux(Zeroizing<Vec<u8>>),
+    /// The share of the key, and the moduli.
+    Sign { share: Arc<KeyShare<C>>, aux: Arc<Aux> },
+}
+
+/// Evidence with what this node itself knows of the session's key and moduli.
+pub(super) struct Judge {
+    pub(super) file: EvidenceFile,
+    pub(super) key: Option<KeyInfo<C>>,
+    pub(super) aux: Option<AuxPublic>,
 }
 
 impl Job {
     /// Does the work. `progress` is told how far it is, now and then, from any thread.
     #[must_use]
     pub fn run(self, progress: &(dyn Fn(api::Progress) + Sync)) -> Done {
-        let _ = progress;
-        Done { _private: () }
+        Done(match self.0 {
+            Work::Primes { level, seed } => Result::Primes(search(level, &seed, progress)),
+            Work::Enter(enter) => Result::Session(enter.run()),
+            Work::Step { mut live, messages, give_up } => {
+                let acts = live.step(messages, give_up);
+                let standing = live.standing();
+                Result::Session(Ok(Stepped { live, acts, standing }))
+            }
+            Work::Judge(judge) => Result::Judged(judge.run()),
+        })
+    }
+}
+
+fn search(
+    level: consign_cggmp24::Level,
+    seed: &[u8; 32],
+    progress: &(dyn Fn(api::Progress) + Sync),
+) -> Option<Zeroizing<Vec<u8>>> {
+    let mut rng = ChaCha20Rng::from_seed(*seed);
+    let tried: [AtomicU64; 4] = Default::default();
+    let told = |which: usize, count: u64| {
+        if let Some(slot) = tried.get(which) {
+            slot.store(count, Ordering::Relaxed);
+        }
+        let sum: u64 = tried.iter().map(|t| t.load(Ordering::Relaxed)).sum();
+        let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        // The search has no end in sight: what is shown never reaches the total before it is over.
+        let total = EXPECTED_CANDIDATES.max(sum + sum / 8 + 1);
+        progress(api::Progress { done: small(sum), total: small(total) });
+        ControlFlow::Continue(())
+    };
+    Primes::generate(level, &mut rng, &told).map(|primes| primes.encode())
+}
+
+/// What all participants of a proposal agreed on, from the proposal and this node's own records.
+pub(super) fn public_input(
+    proposal: &Proposal,
+    key: Option<&KeyInfo<C>>,
+    aux: Option<&AuxPublic>,
+) -> std::result::Result<PublicInput, String> {
+    let level = level_of(proposal.level).ok_or("unknown level")?;
+    let parties = Roll::of(proposal).parties().map_err(|e| e.to_string())?;
+    Ok(match proposal.kind {
+        // The API has no derivation yet, but a chain code cannot be added to a key later.
+        Kind::Keygen => PublicInput::Keygen(
+            keygen::Public::new(level, proposal.threshold, parties, true).map_err(|e| e.to_string())?,
+        ),
+        Kind::Aux => PublicInput::Aux(aux_info::Public { level, parties }),
+        Kind::Sign => {
+            let (key, aux) = key.zip(aux).ok_or("the key or its auxiliary information is not here")?;
+            let digest = Digest::raw::<C>(proposal.digest.ok_or("no digest")?).map_err(|e| e.to_string())?;
+            PublicInput::Sign(interactive::Public::new(key, aux, parties, digest).map_err(|e| e.to_string())?)
+        }
+    })
+}
+
+/// The id of the session that `nonce` makes of a proposal.
+pub(super) fn session_id(
+    proposal: &Proposal,
+    input: &PublicInput,
+    nonce: &Hash,
+) -> std::result::Result<SessionId, String> {
+    let level = level_of(proposal.level).ok_or("unknown level")?;
+    let parties = Roll::of(proposal).parties().map_err(|e| e.to_string())?;
+    let sid = |kind| sid::<C>(kind, level, proposal.threshold, &parties, &nonce.0);
+    Ok(match input {
+        PublicInput::Keygen(_) => sid(ProtocolKind::Keygen),
+        PublicInput::Aux(_) => sid(ProtocolKind::AuxInfo),
+        PublicInput::Sign(public) => public.session(&nonce.0),
+    })
+}
+
+impl Enter {
+    fn run(self: Box<Self>) -> std::result::Result<Stepped, String> {
+        let Self { proposal, me, nonce, materials, identity, entropy } = *self;
+        let me = PartyIndex::new(me).ok_or("index 0")?;
+        let (key, aux) = match &materials {
+            Materials::Sign { share, aux } => (Some(share.info()), Some(aux.public())),
+            Materials::Keygen | Materials::Aux(_) => (None, None),
+        };
+        let input = public_input(&proposal, key, aux)?;
+        let session = session_id(&proposal, &input, &nonce)?;
+        let secret = match &materials {
+            Materials::Sign { share, .. } => share.encode(),
+            Materials::Keygen | Materials::Aux(_) => Zeroizing::new(identity.expose_seed().to_vec()),
+        };
+        let mut rng = session_rng(*entropy, &secret, session);
+        let signer = Arc::new(Seal { identity, cluster: proposal.cluster });
+        let roll = Arc::new(Roll::of(&proposal));
+        let (live, acts) = match (input, materials) {
+            (PublicInput::Keygen(public), Materials::Keygen) => {
+                let (state, speech) = keygen::start::<C>(&public, session, me, &mut rng);
+                let seat = seat::<Keygen<C>>(session, me, public, roll, signer);
+                let (run, acts) = Run::start(seat, state, speech, rng)?;
+                (Live::Keygen(run), acts)
+            }
+            (PublicInput::Aux(public), Materials::Aux(bytes)) => {
+                let primes = Primes::decode(public.level, &bytes).map_err(|e| e.to_string())?;
+                let (state, speech) = aux_info::start::<C>(&public, session, me, primes, &mut rng)
+                    .map_err(|e| e.to_string())?;
+                let seat = seat::<AuxInfo<C>>(session, me, public, roll, signer);
+                let (run, acts) = Run::start(seat, state, speech, rng)?;
+                (Live::Aux(run), acts)
+            }
+            (PublicInput::Sign(public), Materials::Sign { share, aux }) => {
+                let (state, speech) = interactive::start(&public, session, &share, &aux, &mut rng)
+                    .map_err(|e| e.to_string())?;
+                let seat = seat::<Interactive<C>>(session, me, public, roll, signer);
+                let (run, acts) = Run::start(seat, state, speech, rng)?;
+                (Live::Sign(run), acts)
+            }
+            _ => return Err("the materials do not fit the proposal".to_owned()),
+        };
+        let standing = live.standing();
+        Ok(Stepped { live: Box::new(live), acts, standing })
+    }
+}
+
+fn seat<P: Runs>(
+    session: SessionId,
+    me: PartyIndex,
+    public: P::Public,
+    identities: Arc<Roll>,
+    signer: Arc<Seal>,
+) -> Seat<P, Roll> {
+    let (public, aid) = (Arc::new(public), Arc::new(P::Aid::default()));
+    Seat { session, me, public, aid, identities, signer }
+}
+
+impl Judge {
+    fn run(self: Box<Self>) -> Option<NodeId> {
+        let Self { file, key, aux } = *self;
+        let EvidenceFile { proposal, accepts, accused, evidence } = file;
+        let nonce = session_nonce(&proposal, &accepts).ok()?;
+        let input = public_input(&proposal, key.as_ref(), aux.as_ref()).ok()?;
+        let session = session_id(&proposal, &input, &nonce).ok()?;
+        let evidence = Evidence::decode(&evidence, MAX_EVIDENCE_BYTES).ok()?;
+        let culprit = input.judge(&evidence, session, &Roll::of(&proposal))?;
+        proposal.identity_of(culprit).filter(|id| *id == accused)
     }
 }

@@ -4,14 +4,25 @@
 //! Read next: `proposal.rs` (round 0), `roster.rs` (who may be asked), `ceremony.rs` (one running session),
 //! `wire.rs` (what nodes say to each other).
 
+pub mod ceremony;
+pub mod evidence;
 pub mod hash;
 pub mod invitation;
 pub mod jobs;
+pub mod joining;
+mod keys;
+pub mod membership;
 pub mod node;
+mod pages;
 pub mod proposal;
 mod records;
+pub mod requests;
 pub mod roster;
+mod sessions;
 pub mod setup;
+mod stories;
+pub mod tasks;
+mod views;
 pub mod wire;
 
 use consign_api as api;

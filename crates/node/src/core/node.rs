@@ -1,11 +1,26 @@
-//! The node: its state, and what it does with each input.
+//! The node: its state, and which part of it each input goes to. Read next: `joining.rs` and `membership.rs` (the
+//! cluster), `tasks.rs` (what clients ask), `ceremony.rs` (the sessions that do it).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::records::BadRecord;
-use super::{Input, Now, Output};
-use crate::identity::Identity;
-use crate::store::{Store, StoreError};
+use consign_api as api;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::ceremony::Ceremony;
+use super::evidence::EvidenceRecord;
+use super::hash::Hash;
+use super::jobs::{Job, Result as Computed, Work};
+use super::joining::Home;
+use super::keys::{AuxRecord, Key};
+use super::records::{BadRecord, REQUEST_RECORD_KEPT, RequestRecord, decode};
+use super::stories::Story;
+use super::tasks::Task;
+use super::wire::PeerMessage;
+use super::{CallId, Input, JobId, Level, Now, Output, WriteId};
+use crate::identity::{ClusterId, Identity, NodeId};
+use crate::store::{Store, StoreError, Table, Value, Write};
 
 /// What an operator chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +52,74 @@ pub enum OpenError {
     NoCluster,
 }
 
+/// What this node sees of a peer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Presence {
+    /// Whether there is a connection.
+    pub(super) up: bool,
+    /// Round-trip time in milliseconds.
+    pub(super) latency: Option<u64>,
+    /// Messages of this peer that were dropped.
+    pub(super) dropped: u64,
+}
+
+/// What waits for a transaction.
+pub(super) enum Then {
+    /// Nothing.
+    Rest,
+    /// A participant's request record: the accept may leave.
+    Accept(Hash),
+    /// A session's result is durable: its later acts may be carried out.
+    Resume(Hash),
+    /// A client waits for this.
+    Reply(CallId, Box<api::Reply>),
+    /// A joiner waits for the roster.
+    Welcome(NodeId),
+    /// Primes are on their way out of the pool.
+    Primes(Hash, u16),
+    /// The ceremony is over as soon as this is durable.
+    End(Hash, Box<super::ceremony::End>),
+}
+
+/// What waits for a job.
+pub(super) enum For {
+    /// A ceremony's session.
+    Session(Hash),
+    /// A ceremony's primes, for the level with this number.
+    Primes(Hash, u16),
+    /// Evidence from a peer.
+    Judge(Box<EvidenceRecord>),
+}
+
 /// A node without I/O.
 pub struct Node {
-    identity: Arc<Identity>,
-    settings: Settings,
+    pub(super) identity: Arc<Identity>,
+    pub(super) me: NodeId,
+    pub(super) settings: Settings,
+    pub(super) rng: ChaCha20Rng,
+    pub(super) now: Now,
+    pub(super) home: Home,
+    /// Issued invitation tokens (hashed) with their expiry.
+    pub(super) tokens: BTreeMap<Hash, u64>,
+    pub(super) peers: BTreeMap<NodeId, Presence>,
+    pub(super) keys: BTreeMap<Hash, Key>,
+    pub(super) aux: BTreeMap<Hash, AuxRecord>,
+    /// Record keys of ready-made primes, by the level's number.
+    pub(super) pool: BTreeMap<u16, Vec<Vec<u8>>>,
+    pub(super) requests: BTreeMap<Hash, RequestRecord>,
+    pub(super) ceremonies: BTreeMap<Hash, Ceremony>,
+    pub(super) tasks: BTreeMap<Hash, Task>,
+    pub(super) stories: BTreeMap<Hash, Story>,
+    /// Stories that changed since the last event.
+    pub(super) changed: BTreeSet<Hash>,
+    pub(super) culprits: BTreeSet<NodeId>,
+    pub(super) evidence: BTreeMap<Hash, EvidenceRecord>,
+    pub(super) writes: BTreeMap<WriteId, Then>,
+    pub(super) jobs: BTreeMap<JobId, For>,
+    pub(super) next_repair: u64,
+    counter: u64,
+    pub(super) events: u64,
+    pub(super) out: Vec<Output>,
 }
 
 impl Node {
@@ -55,13 +134,234 @@ impl Node {
         entropy: [u8; 32],
         now: Now,
     ) -> Result<(Self, Vec<Output>), OpenError> {
-        let _ = (store, entropy, now);
-        Ok((Self { identity, settings }, Vec::new()))
+        let mut node = Self {
+            me: identity.node_id(),
+            identity,
+            settings,
+            rng: ChaCha20Rng::from_seed(entropy),
+            now,
+            home: Home::read(store)?,
+            tokens: super::joining::read_tokens(store)?,
+            peers: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            aux: BTreeMap::new(),
+            pool: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            ceremonies: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            stories: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            culprits: BTreeSet::new(),
+            evidence: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            next_repair: 0,
+            counter: 0,
+            events: 0,
+            out: Vec::new(),
+        };
+        node.read(store)?;
+        node.announce();
+        node.name_peers();
+        node.end_restarted();
+        node.tell_changes();
+        let first = std::mem::take(&mut node.out);
+        Ok((node, first))
+    }
+
+    /// Everything but the cluster.
+    fn read(&mut self, store: &dyn Store) -> Result<(), OpenError> {
+        let bad = |what| move |source| OpenError::Record { what, source };
+        for (_, value) in store.list(Table::Keys)? {
+            let key = Key::read(&value).map_err(bad("a key share"))?;
+            self.keys.insert(key.id(), key);
+        }
+        for (_, value) in store.list(Table::Aux)? {
+            let record = AuxRecord::read(&value).map_err(bad("auxiliary information"))?;
+            self.aux.insert(Hash(record.aux.public().aux_id), record);
+        }
+        for (key, _) in store.list(Table::Primes)? {
+            if let Some((level, _)) = key.split_first_chunk::<2>() {
+                self.pool.entry(u16::from_be_bytes(*level)).or_default().push(key);
+            }
+        }
+        let mut stale = Vec::new();
+        for (key, value) in store.list(Table::Requests)? {
+            let record: RequestRecord = decode(&value).map_err(bad("a request record"))?;
+            let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("a request record")(BadRecord))?;
+            if record.created.saturating_add(REQUEST_RECORD_KEPT) < self.now.unix {
+                stale.push(Write::delete(Table::Requests, key));
+            } else {
+                self.requests.insert(Hash(id), record);
+            }
+        }
+        for (key, value) in store.list(Table::Ceremonies)? {
+            let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("a ceremony")(BadRecord))?;
+            let story = Story::read(&value).map_err(bad("a ceremony"))?;
+            self.stories.insert(Hash(id), story);
+        }
+        for (key, value) in store.list(Table::Evidence)? {
+            let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("evidence")(BadRecord))?;
+            let record: EvidenceRecord = decode(&value).map_err(bad("evidence"))?;
+            self.culprits.insert(record.file.accused);
+            self.evidence.insert(Hash(id), record);
+        }
+        for batch in stale.chunks(crate::store::MAX_WRITES) {
+            self.store(batch.to_vec(), Then::Rest);
+        }
+        Ok(())
     }
 
     /// Takes one thing that happened and returns what is to be done, in order.
     pub fn handle(&mut self, now: Now, input: Input) -> Vec<Output> {
-        let _ = (now, input, &self.identity, &self.settings);
-        Vec::new()
+        self.now = now;
+        match input {
+            Input::Api(call, request) => self.asked(call, request),
+            Input::Peer { from, bytes, stranger: _ } => self.heard(from, &bytes),
+            Input::PeerUp(peer) => self.peer_up(peer),
+            Input::PeerDown(peer) => self.peer_down(peer),
+            Input::Latency(peer, ms) => self.peers.entry(peer).or_default().latency = Some(ms),
+            Input::Stored(write) => self.stored(write),
+            Input::Taken(write, value) => self.taken(write, value),
+            Input::Computed(job, done) => self.computed(job, *done),
+            Input::Progress(job, progress) => self.progressed(job, progress),
+            Input::Tick => self.tick(),
+        }
+        self.tell_changes();
+        std::mem::take(&mut self.out)
+    }
+
+    /// The own identity.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.me
+    }
+
+    /// The cluster it belongs to, or asks to join.
+    #[must_use]
+    pub fn cluster(&self) -> ClusterId {
+        self.home.cluster()
+    }
+
+    fn heard(&mut self, from: NodeId, bytes: &[u8]) {
+        // Known or not is decided by what this node knows now: the transport's list may be a moment older.
+        let stranger = !self.admits(from);
+        let message = match PeerMessage::decode(bytes, stranger) {
+            Ok(message) => message,
+            Err(why) => return self.dropped(from, &why.to_string()),
+        };
+        if stranger && !matches!(message, PeerMessage::Join { .. }) {
+            return self.dropped(from, "a stranger may only join");
+        }
+        match message {
+            PeerMessage::RosterDigest(digest) => self.hear_digest(from, digest),
+            PeerMessage::Roster { charter, statements, complete } => {
+                self.hear_roster(from, charter, statements, complete);
+            }
+            PeerMessage::Join { cluster, token, announce } => {
+                self.hear_join(from, cluster, &token, announce);
+            }
+            PeerMessage::JoinRefused(why) => self.hear_refused(from, why),
+            PeerMessage::Propose(proposal) => self.hear_proposal(from, *proposal),
+            PeerMessage::Preparing { proposal } => self.hear_preparing(from, proposal),
+            PeerMessage::Accept(accept) => self.hear_accept(from, accept),
+            PeerMessage::Refuse(refusal) => self.hear_refusal(from, &refusal),
+            PeerMessage::Start { proposal, accepts } => self.hear_start(from, proposal, accepts),
+            PeerMessage::Round { ceremony, envelope } => self.hear_round(from, ceremony, &envelope),
+            PeerMessage::AskConfirmed(ceremonies) => self.hear_ask(from, &ceremonies),
+            PeerMessage::Confirmed { ceremony, set } => self.hear_confirmed(from, ceremony, &set),
+            PeerMessage::Evidence(file) => self.hear_evidence(from, *file),
+        }
+    }
+
+    fn stored(&mut self, write: WriteId) {
+        match self.writes.remove(&write) {
+            None | Some(Then::Rest | Then::Primes(..)) => {}
+            Some(Then::Accept(ceremony)) => self.recorded(ceremony),
+            Some(Then::Resume(ceremony)) => self.resume(ceremony),
+            Some(Then::Reply(call, reply)) => self.out.push(Output::Reply(call, *reply)),
+            Some(Then::Welcome(joiner)) => self.welcome(joiner),
+            Some(Then::End(ceremony, end)) => self.end(ceremony, *end),
+        }
+    }
+
+    fn taken(&mut self, write: WriteId, value: Option<Value>) {
+        if let Some(Then::Primes(ceremony, level)) = self.writes.remove(&write) {
+            self.primes_taken(ceremony, level, value);
+        }
+    }
+
+    fn computed(&mut self, job: JobId, done: super::Done) {
+        match (self.jobs.remove(&job), done.0) {
+            (Some(For::Session(ceremony)), Computed::Session(result)) => self.stepped(ceremony, result),
+            (Some(For::Primes(ceremony, level)), Computed::Primes(primes)) => {
+                self.primes_found(ceremony, level, primes);
+            }
+            (Some(For::Judge(record)), Computed::Judged(culprit)) => self.judged(*record, culprit),
+            _ => self.log(Level::Warn, "a job's result belongs to nothing"),
+        }
+    }
+
+    fn tick(&mut self) {
+        self.tick_membership();
+        self.tick_ceremonies();
+        self.tick_tasks();
+        self.tick_stories();
+    }
+
+    /// Sends a message to a peer.
+    pub(super) fn send(&mut self, to: NodeId, message: &PeerMessage) {
+        self.out.push(Output::Send { to, bytes: message.encode() });
+    }
+
+    /// Orders a transaction.
+    pub(super) fn store(&mut self, writes: Vec<Write>, then: Then) {
+        let id = WriteId(self.count());
+        self.writes.insert(id, then);
+        self.out.push(Output::Store(id, writes));
+    }
+
+    /// Orders that a record be taken.
+    pub(super) fn take(&mut self, table: Table, key: Vec<u8>, then: Then) {
+        let id = WriteId(self.count());
+        self.writes.insert(id, then);
+        self.out.push(Output::Take(id, table, key));
+    }
+
+    /// Orders work.
+    pub(super) fn compute(&mut self, work: Work, purpose: For) {
+        let id = JobId(self.count());
+        self.jobs.insert(id, purpose);
+        self.out.push(Output::Compute(id, Box::new(Job(work))));
+    }
+
+    /// Counts a message without effect.
+    pub(super) fn dropped(&mut self, from: NodeId, why: &str) {
+        let presence = self.peers.entry(from).or_default();
+        presence.dropped = presence.dropped.saturating_add(1);
+        let count = presence.dropped;
+        self.log(Level::Debug, &format!("dropped a message of {from} ({count} so far): {why}"));
+    }
+
+    /// Writes a line to the log.
+    pub(super) fn log(&mut self, level: Level, line: &str) {
+        self.out.push(Output::Log(level, line.to_owned()));
+    }
+
+    /// Fresh random bytes.
+    pub(super) fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    /// Whether there is a connection to the peer; to itself, always.
+    pub(super) fn is_up(&self, peer: NodeId) -> bool {
+        peer == self.me || self.peers.get(&peer).is_some_and(|p| p.up)
+    }
+
+    fn count(&mut self) -> u64 {
+        self.counter += 1;
+        self.counter
     }
 }

@@ -46,3 +46,17 @@ pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, BadRecord>
         Ok(_) | Err(_) => Err(BadRecord),
     }
 }
+
+/// How long the record of a request is kept, in seconds: far longer than a request is fresh.
+pub(super) const REQUEST_RECORD_KEPT: u64 = super::requests::REQUEST_KEPT_S;
+
+/// What a participant must remember of a request, so that the same bytes never run twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub(super) struct RequestRecord {
+    /// When the client asked: Unix time in seconds.
+    pub(super) created: u64,
+    /// How many proposals for it this node has accepted.
+    pub(super) tries: u8,
+    /// Whether it has led to its result.
+    pub(super) finished: bool,
+}

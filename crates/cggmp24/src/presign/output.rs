@@ -1,0 +1,77 @@
+//! After round 3: the two checks without which nothing may be signed, and the presignatures
+//! (`docs/spec/signing.md`, 6.4).
+
+use consign_rounds::SessionId;
+use consign_zk::curve::{Curve, Point, Scalar};
+use consign_zk::secret::Secret;
+
+use super::round2::slot_number;
+use super::round3::{self, Round3};
+use super::{Failure, Public, View};
+use crate::sign::{Presignature, PresignaturePublic, Share};
+use crate::ssid;
+
+/// Checks every slot, then makes the presignatures.
+pub(crate) fn presignatures<C: Curve>(
+    state: Round3<C>,
+    public: &Public<C>,
+    view: &View<C>,
+) -> Result<Vec<Presignature<C>>, Failure> {
+    let Round3 { me, session, slots } = state;
+    (0..public.slots()).try_for_each(|b| check(public, view, b))?;
+    let presignature = |(b, slot): (usize, round3::Slot<C>)| {
+        let inverse = view.delta(b).invert();
+        let shown = shown(public, view, session, b);
+        let (Some(inverse), Some(shown)) = (inverse, shown) else {
+            return Err(Failure::Degenerate { slot: slot_number(b) });
+        };
+        let k = Secret::new(*slot.k.expose() * inverse);
+        let chi = Secret::new(*slot.chi.expose() * inverse);
+        Ok(Presignature::new(me, shown, k, chi))
+    };
+    slots.into_iter().enumerate().map(presignature).collect()
+}
+
+/// (N), and only if it holds (X), for slot `b`. A wrong `chi_i` would leak through invalid signatures.
+fn check<C: Curve>(public: &Public<C>, view: &View<C>, b: usize) -> Result<(), Failure> {
+    let delta = view.delta(b);
+    let Delta: Point<C> = view.shown(b).map(|(_, said)| said.Delta).sum();
+    if Point::mul_generator(&delta) != Delta {
+        return Err(Failure::Nonce { slot: slot_number(b) });
+    }
+    let S: Point<C> = view.shown(b).map(|(_, said)| said.S).sum();
+    if public.key().public_key * delta != S {
+        return Err(Failure::Chi { slot: slot_number(b) });
+    }
+    Ok(())
+}
+
+/// The public half of the presignature of slot `b`, from what was broadcast; `None` if it is degenerate by chance.
+pub(crate) fn shown<C: Curve>(
+    public: &Public<C>,
+    view: &View<C>,
+    session: SessionId,
+    b: usize,
+) -> Option<PresignaturePublic<C>> {
+    let inverse = view.delta(b).invert()?;
+    let scaled = |said: &round3::Broadcast<C>| Share { Delta: said.Delta * inverse, S: said.S * inverse };
+    let shares = view.shown(b).map(|(from, said)| (from, scaled(said))).collect();
+    let key = public.key();
+    let presignature = PresignaturePublic {
+        slot_session: ssid::slot(session, slot_number(b), public.batch()),
+        key_id: key.key_id,
+        epoch: key.epoch,
+        signers: public.signers().clone(),
+        public_key: key.public_key,
+        Gamma: view.Gamma(b),
+        shares,
+    };
+    presignature.r().map(|_| presignature)
+}
+
+impl<C: Curve> View<C> {
+    /// `delta` of slot `b`.
+    fn delta(&self, b: usize) -> Scalar<C> {
+        self.shown(b).map(|(_, said)| said.delta).sum()
+    }
+}

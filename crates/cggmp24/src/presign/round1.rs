@@ -1,0 +1,189 @@
+//! Round 1: encrypt and commit to the nonce share `k` and to its mask `gamma` (`docs/spec/signing.md`, 6.1).
+
+use std::sync::Arc;
+
+use consign_rounds::{PartyIndex, PerParty, SessionId};
+use consign_zk::context::Role;
+use consign_zk::curve::{Curve, Point, Scalar};
+use consign_zk::integer::Integer;
+use consign_zk::paillier::{Ciphertext, DecryptionKey, Nonce};
+use consign_zk::secret::Secret;
+use consign_zk::{elgamal, enc_elg};
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use super::public::{Member, context};
+use super::{Fault, Public, Spoken};
+use crate::sizes;
+
+/// The round's number in challenges.
+const ROUND: u8 = 1;
+
+/// Kept: the own share in additive form and the secrets of every slot.
+pub struct Round1<C: Curve> {
+    pub(super) me: PartyIndex,
+    pub(super) session: SessionId,
+    pub(super) w: Secret<Scalar<C>>,
+    pub(super) paillier: Arc<DecryptionKey>,
+    pub(super) slots: Vec<Slot<C>>,
+}
+
+/// What this round gives.
+pub(crate) type FirstRound<C> = Spoken<Round1<C>, Vec<Broadcast<C>>, Vec<Direct<C>>>;
+
+/// Secrets of one slot.
+pub(super) struct Slot<C: Curve> {
+    pub(super) k: Secret<Scalar<C>>,
+    pub(super) gamma: Secret<Scalar<C>>,
+    /// Randomness of the ElGamal commitment to `k`.
+    pub(super) a: Secret<Scalar<C>>,
+    /// Randomness of the ElGamal commitment to `gamma`.
+    pub(super) b: Secret<Scalar<C>>,
+}
+
+/// To everybody, for one slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Broadcast<C: Curve> {
+    /// `enc_i(k_i; rho_i)`.
+    pub K: Ciphertext,
+    /// `enc_i(gamma_i; nu_i)`.
+    pub G: Ciphertext,
+    /// ElGamal key whose logarithm nobody keeps.
+    pub Y: Point<C>,
+    /// Commitment to `k_i`.
+    pub A: elgamal::Commitment<C>,
+    /// Commitment to `gamma_i`.
+    pub B: elgamal::Commitment<C>,
+}
+
+/// To one peer, for one slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Direct<C: Curve> {
+    /// `K` and `A` hold the same short value.
+    pub psi0: enc_elg::Proof<C>,
+    /// `G` and `B` hold the same short value.
+    pub psi1: enc_elg::Proof<C>,
+}
+
+pub(super) fn max_broadcast_bytes<C: Curve>(public: &Public<C>) -> usize {
+    2 * sizes::ciphertext(public.level()) + 5 * sizes::point::<C>()
+}
+
+pub(super) fn max_direct_bytes<C: Curve>(public: &Public<C>) -> usize {
+    2 * sizes::enc_elg::<C>(public.level())
+}
+
+/// `psi0_{j,i}`: for `verifier`, about `K_i` of `prover`.
+fn psi0<'a, C: Curve>(
+    prover: &'a Member<C>,
+    verifier: &'a Member<C>,
+    said: &'a Broadcast<C>,
+) -> enc_elg::Statement<'a, C> {
+    let elgamal::Commitment { randomness, value } = said.A;
+    let (A, B, X) = (said.Y, randomness, value);
+    enc_elg::Statement { prover: &prover.paillier, C: &said.K, A, B, X, rp: &verifier.ring }
+}
+
+/// `psi1_{j,i}`: for `verifier`, about `G_i` of `prover`.
+fn psi1<'a, C: Curve>(
+    prover: &'a Member<C>,
+    verifier: &'a Member<C>,
+    said: &'a Broadcast<C>,
+) -> enc_elg::Statement<'a, C> {
+    let elgamal::Commitment { randomness, value } = said.B;
+    let (A, B, X) = (said.Y, randomness, value);
+    enc_elg::Statement { prover: &prover.paillier, C: &said.G, A, B, X, rp: &verifier.ring }
+}
+
+pub(super) fn check<C: Curve>(
+    public: &Public<C>,
+    session: SessionId,
+    (from, to): (PartyIndex, PartyIndex),
+    broadcast: &[Broadcast<C>],
+    direct: &[Direct<C>],
+) -> Result<(), Fault> {
+    if broadcast.len() != public.slots() || direct.len() != public.slots() {
+        return Err(Fault::Slots);
+    }
+    let (Some(prover), Some(verifier)) = (public.member(from), public.member(to)) else {
+        return Err(Fault::Slots);
+    };
+    let sessions = public.slot_sessions(session);
+    for (slot, ((said, proofs), ssid)) in (0..).zip(broadcast.iter().zip(direct).zip(&sessions)) {
+        let bound = |role| context(public, ssid, role, ROUND, from, Some(to));
+        enc_elg::verify(&bound(Role::Psi0), &psi0(prover, verifier, said), &proofs.psi0)
+            .map_err(|_| Fault::Psi0 { slot })?;
+        enc_elg::verify(&bound(Role::Psi1), &psi1(prover, verifier, said), &proofs.psi1)
+            .map_err(|_| Fault::Psi1 { slot })?;
+    }
+    Ok(())
+}
+
+/// What a slot needs within this round only: integers of `k` and `gamma`, nonces of their ciphertexts.
+struct Drawn {
+    k: Integer,
+    gamma: Integer,
+    rho: Nonce,
+    nu: Nonce,
+}
+
+pub(super) fn speak<C: Curve>(
+    public: &Public<C>,
+    session: SessionId,
+    me: PartyIndex,
+    w: Scalar<C>,
+    paillier: Arc<DecryptionKey>,
+    rng: &mut impl CryptoRng,
+) -> FirstRound<C> {
+    let mut scalar = || Secret::new(Scalar::random_nonzero(rng));
+    let slots: Vec<_> = (0..public.slots())
+        .map(|_| Slot { k: scalar(), gamma: scalar(), a: scalar(), b: scalar() })
+        .collect();
+    let drawn: Vec<_> = slots
+        .iter()
+        .map(|slot| Drawn {
+            k: slot.k.expose().to_integer(),
+            gamma: slot.gamma.expose().to_integer(),
+            rho: Nonce::random(paillier.public(), rng),
+            nu: Nonce::random(paillier.public(), rng),
+        })
+        .collect();
+    let plain: Vec<_> = drawn.iter().flat_map(|d| [(&d.k, &d.rho), (&d.gamma, &d.nu)]).collect();
+    let mut encrypted = paillier.encrypt(&plain).into_iter();
+    let mut next = || encrypted.next().expect("invariant: two ciphertexts per slot");
+    let broadcast: Vec<_> = slots
+        .iter()
+        .map(|slot| {
+            let Y = elgamal::random_key(rng);
+            Broadcast {
+                K: next(),
+                G: next(),
+                Y,
+                A: elgamal::commit(&Y, slot.k.expose(), slot.a.expose()),
+                B: elgamal::commit(&Y, slot.gamma.expose(), slot.b.expose()),
+            }
+        })
+        .collect();
+
+    let sessions = public.slot_sessions(session);
+    let prover = public.known(me);
+    let mut direct = PerParty::new();
+    for to in public.signers().others(me) {
+        let verifier = public.known(to);
+        let slots = slots.iter().zip(&drawn).zip(broadcast.iter().zip(&sessions));
+        let proofs = slots.map(|((slot, drawn), (said, ssid))| {
+            let bound = |role| context(public, ssid, role, ROUND, me, Some(to));
+            let witness = enc_elg::Witness { x: &drawn.k, rho: &drawn.rho, b: slot.a.expose() };
+            let statement = psi0(prover, verifier, said);
+            let psi0 = enc_elg::prove(&bound(Role::Psi0), &statement, &witness, &paillier, rng);
+            let witness = enc_elg::Witness { x: &drawn.gamma, rho: &drawn.nu, b: slot.b.expose() };
+            let statement = psi1(prover, verifier, said);
+            let psi1 = enc_elg::prove(&bound(Role::Psi1), &statement, &witness, &paillier, rng);
+            Direct { psi0, psi1 }
+        });
+        direct.insert(to, proofs.collect());
+    }
+    Spoken { state: Round1 { me, session, w: Secret::new(w), paillier, slots }, broadcast, direct }
+}

@@ -1,0 +1,347 @@
+//! Round 2: show `Gamma`, multiply everybody's `k` by `gamma` and by the own share (`docs/spec/signing.md`, 6.2).
+//!
+//! Sent only after the proofs of round 1 of all peers have verified and all parties echoed the same round 1.
+//! Letters `[j][i]`: for `j`, by `i`. The responses for all peers are broadcast, although only their receivers can
+//! use them now: they are inputs of the alerts.
+
+use std::sync::Arc;
+
+use consign_rounds::{PartyIndex, PerParty, SessionId};
+use consign_zk::context::Role;
+use consign_zk::curve::{Curve, Point, Scalar};
+use consign_zk::integer::Integer;
+use consign_zk::paillier::{Affine, Ciphertext, DecryptionKey, EncryptionKey, Nonce};
+use consign_zk::secret::Secret;
+use consign_zk::{aff_g, elog};
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use super::public::{Member, context};
+use super::round1::{self, Round1};
+use super::{Fault, Public, Spoken, View};
+use crate::sizes;
+
+/// The round's number in challenges.
+const ROUND: u8 = 2;
+
+/// Kept: the secrets of every slot, with the masks put into the responses for every peer.
+pub struct Round2<C: Curve> {
+    pub(super) me: PartyIndex,
+    pub(super) session: SessionId,
+    pub(super) w: Secret<Scalar<C>>,
+    pub(super) paillier: Arc<DecryptionKey>,
+    pub(super) slots: Vec<Slot<C>>,
+}
+
+/// Secrets of one slot.
+pub(super) struct Slot<C: Curve> {
+    pub(super) k: Secret<Scalar<C>>,
+    pub(super) gamma: Secret<Scalar<C>>,
+    pub(super) a: Secret<Scalar<C>>,
+    pub(super) masks: PerParty<Masks>,
+}
+
+/// `b_{j,i}` and `b^_{j,i}`: the additive shares are their negatives. They wipe themselves.
+pub(super) struct Masks {
+    pub(super) b: Integer,
+    pub(super) b_hat: Integer,
+}
+
+/// To everybody, for one slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Broadcast<C: Curve> {
+    /// `[gamma_i]G`.
+    pub Gamma: Point<C>,
+    /// `Gamma` is the logarithm that `B` of round 1 commits to.
+    pub elog: elog::Proof<C>,
+    /// For every other signer, ascending.
+    pub responses: Vec<Response>,
+}
+
+/// What `i` makes of `K_j`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// `(gamma_i ⊙ K_j) ⊕ enc_j(b)`.
+    pub D: Ciphertext,
+    /// `enc_i(b)`.
+    pub F: Ciphertext,
+    /// `(w_i ⊙ K_j) ⊕ enc_j(b^)`.
+    pub D_hat: Ciphertext,
+    /// `enc_i(b^)`.
+    pub F_hat: Ciphertext,
+}
+
+/// To one peer, for one slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Direct<C: Curve> {
+    /// `D` and `F` are well formed.
+    pub psi: aff_g::Proof<C>,
+    /// `D^` and `F^` are well formed.
+    pub psi_hat: aff_g::Proof<C>,
+}
+
+pub(super) fn max_broadcast_bytes<C: Curve>(public: &Public<C>) -> usize {
+    let responses = sizes::list(public.others(), 4 * sizes::ciphertext(public.level()));
+    sizes::point::<C>() + sizes::elog::<C>() + responses
+}
+
+pub(super) fn max_direct_bytes<C: Curve>(public: &Public<C>) -> usize {
+    2 * sizes::aff_g::<C>(public.level())
+}
+
+/// `psi_i`: `Gamma_i` against the commitment of round 1.
+fn psi_elog<C: Curve>(committed: &round1::Broadcast<C>, Gamma: Point<C>) -> elog::Statement<C> {
+    elog::Statement { commitment: committed.B, X: committed.Y, Y: Gamma, h: Point::generator() }
+}
+
+/// `psi_{j,i}`: `D` and `F` of `prover` for `receiver`, who owns `K`.
+fn psi<'a, C: Curve>(
+    prover: &'a Member<C>,
+    receiver: &'a Member<C>,
+    K: &'a Ciphertext,
+    Gamma: Point<C>,
+    response: &'a Response,
+) -> aff_g::Statement<'a, C> {
+    aff_g::Statement {
+        receiver: &receiver.paillier,
+        prover: &prover.paillier,
+        C: K,
+        D: &response.D,
+        Y: &response.F,
+        X: Gamma,
+        rp: &receiver.ring,
+    }
+}
+
+/// `psi^_{j,i}`: `D^` and `F^` of `prover` for `receiver`, who owns `K`.
+fn psi_hat<'a, C: Curve>(
+    prover: &'a Member<C>,
+    receiver: &'a Member<C>,
+    K: &'a Ciphertext,
+    response: &'a Response,
+) -> aff_g::Statement<'a, C> {
+    aff_g::Statement {
+        receiver: &receiver.paillier,
+        prover: &prover.paillier,
+        C: K,
+        D: &response.D_hat,
+        Y: &response.F_hat,
+        X: prover.W,
+        rp: &receiver.ring,
+    }
+}
+
+pub(super) fn check<C: Curve>(
+    public: &Public<C>,
+    view: &View<C>,
+    session: SessionId,
+    (from, to): (PartyIndex, PartyIndex),
+    broadcast: &[Broadcast<C>],
+    direct: &[Direct<C>],
+) -> Result<(), Fault> {
+    if broadcast.len() != public.slots() || direct.len() != public.slots() {
+        return Err(Fault::Slots);
+    }
+    let (Some(prover), Some(receiver)) = (public.member(from), public.member(to)) else {
+        return Err(Fault::Slots);
+    };
+    let position = public.signers().position_among_others(from, to).ok_or(Fault::Slots)?;
+    let sessions = public.slot_sessions(session);
+    for (b, ((said, proofs), ssid)) in broadcast.iter().zip(direct).zip(&sessions).enumerate() {
+        let slot = slot_number(b);
+        if said.responses.len() != public.others() {
+            return Err(Fault::Responses { slot });
+        }
+        check_units(public, from, &said.responses).ok_or(Fault::Units { slot })?;
+        let committed = view.committed(from, b).ok_or(Fault::Elog { slot })?;
+        let bound = |role, verifier| context(public, ssid, role, ROUND, from, verifier);
+        elog::verify(&bound(Role::Elog, None), &psi_elog(committed, said.Gamma), &said.elog)
+            .map_err(|_| Fault::Elog { slot })?;
+        let response = said.responses.get(position).ok_or(Fault::Responses { slot })?;
+        let K = &view.committed(to, b).ok_or(Fault::Psi { slot })?.K;
+        let statement = psi(prover, receiver, K, said.Gamma, response);
+        aff_g::verify(&bound(Role::Psi, Some(to)), &statement, &proofs.psi)
+            .map_err(|_| Fault::Psi { slot })?;
+        let statement = psi_hat(prover, receiver, K, response);
+        aff_g::verify(&bound(Role::PsiHat, Some(to)), &statement, &proofs.psi_hat)
+            .map_err(|_| Fault::PsiHat { slot })?;
+    }
+    Ok(())
+}
+
+/// The number of a slot as faults name it.
+pub(super) fn slot_number(b: usize) -> u32 {
+    u32::try_from(b).expect("invariant: a batch is short")
+}
+
+/// Whether the responses of `from` for *all* peers are units: the proofs show it of two peers' only to these two, who
+/// may be accomplices, and the alerts invert what is broadcast.
+fn check_units<C: Curve>(public: &Public<C>, from: PartyIndex, responses: &[Response]) -> Option<()> {
+    let own = public.member(from)?;
+    let masks = responses.iter().flat_map(|response| [&response.F, &response.F_hat]);
+    are_units(&own.paillier, masks)?;
+    for (to, response) in public.signers().others(from).zip(responses) {
+        are_units(&public.member(to)?.paillier, [&response.D, &response.D_hat].into_iter())?;
+    }
+    Some(())
+}
+
+/// One greatest common divisor for the whole list: a product is a unit exactly if every factor is.
+fn are_units<'a>(key: &EncryptionKey, list: impl Iterator<Item = &'a Ciphertext>) -> Option<()> {
+    let mut residues = Vec::new();
+    for ciphertext in list {
+        residues.push(key.n().reduce(&ciphertext.natural().below(key.nn())?));
+    }
+    let product = residues.into_iter().reduce(|product, residue| key.n().mul(&product, &residue));
+    product.is_none_or(|product| key.n().is_unit(&product)).then_some(())
+}
+
+/// What a response needs within this round only.
+struct Drawn {
+    masks: Masks,
+    s: Nonce,
+    r: Nonce,
+    s_hat: Nonce,
+    r_hat: Nonce,
+}
+
+/// Everything that does not change from peer to peer.
+struct Speaker<'a, C: Curve> {
+    public: &'a Public<C>,
+    view: &'a View<C>,
+    state: &'a Round1<C>,
+    sessions: &'a [[u8; 32]],
+    Gamma: &'a [Point<C>],
+    gamma: &'a [Integer],
+    w: &'a Integer,
+}
+
+pub(crate) fn speak<C: Curve>(
+    state: Round1<C>,
+    public: &Public<C>,
+    view: &View<C>,
+    rng: &mut impl CryptoRng,
+) -> Spoken<Round2<C>, Vec<Broadcast<C>>, Vec<Direct<C>>> {
+    let sessions = public.slot_sessions(state.session);
+    let Gamma: Vec<_> = state.slots.iter().map(|slot| Point::mul_generator(slot.gamma.expose())).collect();
+    let gamma: Vec<_> = state.slots.iter().map(|slot| slot.gamma.expose().to_integer()).collect();
+    let w = state.w.expose().to_integer();
+    let speaker =
+        Speaker { public, view, state: &state, sessions: &sessions, Gamma: &Gamma, gamma: &gamma, w: &w };
+    let mut broadcast = speaker.show_gamma(rng);
+    let mut masks: Vec<PerParty<Masks>> = state.slots.iter().map(|_| PerParty::new()).collect();
+    let mut direct = PerParty::new();
+    for to in public.signers().others(state.me) {
+        let (responses, drawn, proofs) = speaker.respond(to, rng);
+        for (said, response) in broadcast.iter_mut().zip(responses) {
+            said.responses.push(response);
+        }
+        for (masks, drawn) in masks.iter_mut().zip(drawn) {
+            masks.insert(to, drawn.masks);
+        }
+        direct.insert(to, proofs);
+    }
+    let Round1 { me, session, w, paillier, slots } = state;
+    let slots = slots
+        .into_iter()
+        .zip(masks)
+        .map(|(slot, masks)| Slot { k: slot.k, gamma: slot.gamma, a: slot.a, masks })
+        .collect();
+    Spoken { state: Round2 { me, session, w, paillier, slots }, broadcast, direct }
+}
+
+impl<C: Curve> Speaker<'_, C> {
+    /// The broadcasts of all slots, still without responses.
+    fn show_gamma(&self, rng: &mut impl CryptoRng) -> Vec<Broadcast<C>> {
+        let me = self.state.me;
+        let slots = self.state.slots.iter().zip(self.Gamma).zip(self.sessions).enumerate();
+        slots
+            .map(|(b, ((slot, &Gamma), ssid))| {
+                let committed = self.view.committed(me, b).expect("invariant: the view holds round 1");
+                let bound = context(self.public, ssid, Role::Elog, ROUND, me, None);
+                let witness = elog::Witness { y: slot.gamma.expose(), lambda: slot.b.expose() };
+                let elog = elog::prove(&bound, &psi_elog(committed, Gamma), &witness, rng);
+                Broadcast { Gamma, elog, responses: Vec::with_capacity(self.public.others()) }
+            })
+            .collect()
+    }
+
+    /// Responses to one peer in all slots, with their proofs.
+    fn respond(
+        &self,
+        to: PartyIndex,
+        rng: &mut impl CryptoRng,
+    ) -> (Vec<Response>, Vec<Drawn>, Vec<Direct<C>>) {
+        let (prover, receiver) = (self.public.known(self.state.me), self.public.known(to));
+        let drawn: Vec<_> = self.gamma.iter().map(|_| draw(self.public, prover, receiver, rng)).collect();
+        let K: Vec<_> = (0..self.public.slots())
+            .map(|b| &self.view.committed(to, b).expect("invariant: the view holds round 1").K)
+            .collect();
+        let responses = self.compute(receiver, &K, &drawn);
+        let mut proofs = Vec::with_capacity(drawn.len());
+        for (((response, drawn), K), ((gamma, &Gamma), ssid)) in
+            responses.iter().zip(&drawn).zip(&K).zip(self.gamma.iter().zip(self.Gamma).zip(self.sessions))
+        {
+            let bound = |role| context(self.public, ssid, role, ROUND, self.state.me, Some(to));
+            let Drawn { masks, s, r, s_hat, r_hat } = drawn;
+            let witness = aff_g::Witness { x: gamma, y: &masks.b, rho: s, rho_y: r };
+            let statement = psi(prover, receiver, K, Gamma, response);
+            let psi = aff_g::prove(&bound(Role::Psi), &statement, &witness, &self.state.paillier, rng);
+            let witness = aff_g::Witness { x: self.w, y: &masks.b_hat, rho: s_hat, rho_y: r_hat };
+            let statement = psi_hat(prover, receiver, K, response);
+            let psi_hat = aff_g::prove(&bound(Role::PsiHat), &statement, &witness, &self.state.paillier, rng);
+            let unit = "invariant: psi0 has shown that K is a unit";
+            proofs.push(Direct { psi: psi.expect(unit), psi_hat: psi_hat.expect(unit) });
+        }
+        (responses, drawn, proofs)
+    }
+
+    /// `D`, `F`, `D^`, `F^` for one peer in all slots: one list under each key.
+    fn compute(&self, receiver: &Member<C>, K: &[&Ciphertext], drawn: &[Drawn]) -> Vec<Response> {
+        let operations: Vec<_> = drawn
+            .iter()
+            .zip(K)
+            .zip(self.gamma)
+            .flat_map(|((drawn, ciphertext), gamma)| {
+                let Drawn { masks, s, s_hat, .. } = drawn;
+                [
+                    Affine { ciphertext, x: gamma, y: &masks.b, rho: s },
+                    Affine { ciphertext, x: self.w, y: &masks.b_hat, rho: s_hat },
+                ]
+            })
+            .collect();
+        let products = receiver.paillier.affine(&operations);
+        let products = products.expect("invariant: psi0 has shown that K is a unit");
+        let plain: Vec<_> = drawn
+            .iter()
+            .flat_map(|drawn| [(&drawn.masks.b, &drawn.r), (&drawn.masks.b_hat, &drawn.r_hat)])
+            .collect();
+        let masks = self.state.paillier.encrypt(&plain);
+        let mut list = products.into_iter().zip(masks);
+        let mut next = || list.next().expect("invariant: two operations per slot");
+        (0..drawn.len())
+            .map(|_| {
+                let ((D, F), (D_hat, F_hat)) = (next(), next());
+                Response { D, F, D_hat, F_hat }
+            })
+            .collect()
+    }
+}
+
+fn draw<C: Curve>(
+    public: &Public<C>,
+    prover: &Member<C>,
+    receiver: &Member<C>,
+    rng: &mut impl CryptoRng,
+) -> Drawn {
+    let bits = public.level().parameters().ell_prime;
+    Drawn {
+        masks: Masks { b: Integer::sample(bits, rng), b_hat: Integer::sample(bits, rng) },
+        s: Nonce::random(&receiver.paillier, rng),
+        r: Nonce::random(&prover.paillier, rng),
+        s_hat: Nonce::random(&receiver.paillier, rng),
+        r_hat: Nonce::random(&prover.paillier, rng),
+    }
+}

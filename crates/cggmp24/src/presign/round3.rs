@@ -1,0 +1,144 @@
+//! Round 3: decrypt the responses, show the shares of `delta = gamma k` and of the key times `k`, both hidden as far
+//! as they must be (`docs/spec/signing.md`, 6.3).
+
+use consign_rounds::{PartyIndex, PerParty, SessionId};
+use consign_zk::context::Role;
+use consign_zk::curve::{Curve, Point, Scalar};
+use consign_zk::elog;
+use consign_zk::integer::Integer;
+use consign_zk::paillier::DecryptionKey;
+use consign_zk::secret::Secret;
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use super::public::context;
+use super::round2::{Round2, slot_number};
+use super::{Failure, Fault, Public, Spoken, View, round1, round2};
+use crate::sizes;
+
+/// The round's number in challenges.
+const ROUND: u8 = 3;
+
+/// Kept: what becomes the presignatures. The masks and `gamma` are gone.
+pub struct Round3<C: Curve> {
+    pub(super) me: PartyIndex,
+    pub(super) session: SessionId,
+    pub(super) slots: Vec<Slot<C>>,
+}
+
+/// Secrets of one slot.
+pub(super) struct Slot<C: Curve> {
+    pub(super) k: Secret<Scalar<C>>,
+    pub(super) chi: Secret<Scalar<C>>,
+}
+
+/// To everybody, for one slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Broadcast<C: Curve> {
+    /// `delta_i`, share of `gamma k`.
+    pub delta: Scalar<C>,
+    /// `[chi_i]Gamma`.
+    pub S: Point<C>,
+    /// `[k_i]Gamma`.
+    pub Delta: Point<C>,
+    /// `Delta` is the logarithm to the base `Gamma` that `A` of round 1 commits to.
+    pub elog: elog::Proof<C>,
+}
+
+pub(super) fn max_broadcast_bytes<C: Curve>() -> usize {
+    sizes::scalar::<C>() + 2 * sizes::point::<C>() + sizes::elog::<C>()
+}
+
+/// `psi'_i`: `Delta_i` against the commitment of round 1; `Gamma` is everybody's sum.
+fn psi_prime<C: Curve>(
+    committed: &round1::Broadcast<C>,
+    Delta: Point<C>,
+    Gamma: Point<C>,
+) -> elog::Statement<C> {
+    elog::Statement { commitment: committed.A, X: committed.Y, Y: Delta, h: Gamma }
+}
+
+pub(super) fn check<C: Curve>(
+    public: &Public<C>,
+    view: &View<C>,
+    session: SessionId,
+    from: PartyIndex,
+    broadcast: &[Broadcast<C>],
+) -> Result<(), Fault> {
+    if broadcast.len() != public.slots() {
+        return Err(Fault::Slots);
+    }
+    for (b, (said, ssid)) in broadcast.iter().zip(&public.slot_sessions(session)).enumerate() {
+        let slot = slot_number(b);
+        let committed = view.committed(from, b).ok_or(Fault::ElogPrime { slot })?;
+        let statement = psi_prime(committed, said.Delta, view.Gamma(b));
+        elog::verify(&context(public, ssid, Role::ElogPrime, ROUND, from, None), &statement, &said.elog)
+            .map_err(|_| Fault::ElogPrime { slot })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn speak<C: Curve>(
+    state: Round2<C>,
+    public: &Public<C>,
+    view: &View<C>,
+    rng: &mut impl CryptoRng,
+) -> Result<Spoken<Round3<C>, Vec<Broadcast<C>>, ()>, Failure> {
+    let Round2 { me, session, w, paillier, slots } = state;
+    // Nobody is to blame: every Gamma_j was fixed by B_j before any was seen.
+    if let Some(b) = (0..public.slots()).find(|&b| view.Gamma(b).is_identity()) {
+        return Err(Failure::Degenerate { slot: slot_number(b) });
+    }
+    let sessions = public.slot_sessions(session);
+    let mut broadcast = Vec::with_capacity(slots.len());
+    let mut kept = Vec::with_capacity(slots.len());
+    for (b, (slot, ssid)) in slots.into_iter().zip(&sessions).enumerate() {
+        let (delta, chi) = shares(public, view, (me, b), &slot, &w, &paillier);
+        let round2::Slot { k, a, .. } = slot;
+        let Gamma = view.Gamma(b);
+        let Delta = Gamma * *k.expose();
+        let committed = view.committed(me, b).expect("invariant: the view holds round 1");
+        let elog = elog::prove(
+            &context(public, ssid, Role::ElogPrime, ROUND, me, None),
+            &psi_prime(committed, Delta, Gamma),
+            &elog::Witness { y: k.expose(), lambda: a.expose() },
+            rng,
+        );
+        broadcast.push(Broadcast { delta, S: Gamma * *chi.expose(), Delta, elog });
+        kept.push(Slot { k, chi });
+    }
+    let direct = public.signers().others(me).map(|to| (to, ())).collect();
+    Ok(Spoken { state: Round3 { me, session, slots: kept }, broadcast, direct })
+}
+
+/// `delta_i` and `chi_i` of one slot. The responses are decrypted only now that their proofs have verified.
+fn shares<C: Curve>(
+    public: &Public<C>,
+    view: &View<C>,
+    (me, b): (PartyIndex, usize),
+    slot: &round2::Slot<C>,
+    w: &Secret<Scalar<C>>,
+    paillier: &DecryptionKey,
+) -> (Scalar<C>, Secret<Scalar<C>>) {
+    let responses: PerParty<_> = public
+        .signers()
+        .others(me)
+        .map(|from| (from, view.response(public, from, me, b).expect("invariant: one response per peer")))
+        .collect();
+    let ciphertexts: Vec<_> =
+        responses.values().flat_map(|response| [&response.D, &response.D_hat]).collect();
+    let plain = paillier.decrypt(&ciphertexts).expect("invariant: the proofs have shown that D are units");
+    let mut plain = plain.iter();
+    let mut delta = *slot.k.expose() * *slot.gamma.expose();
+    let mut chi = *slot.k.expose() * *w.expose();
+    for masks in slot.masks.values() {
+        let mut less = |mask: &Integer| {
+            let alpha = plain.next().expect("invariant: two plaintexts per peer");
+            Scalar::from_integer(alpha) - Scalar::from_integer(mask)
+        };
+        delta = delta + less(&masks.b);
+        chi = chi + less(&masks.b_hat);
+    }
+    (delta, Secret::new(chi))
+}

@@ -1,0 +1,242 @@
+//! Interactive signing in four rounds: those of presigning, then the partial signature
+//! (`docs/spec/signing.md`, 6.6).
+//!
+//! The digest is part of the session identifier, hence fixed before anybody knows the nonce point, and nothing is
+//! stored: raw digests are acceptable here. The echo in the header of round 4 closes rounds 1 to 3, so a wrong
+//! partial signature is judged by the view that its sender has signed.
+
+use consign_rounds::{Heard, PartyIndex, PerParty, Protocol, Said, SessionId, Speech, Step};
+use consign_zk::curve::{Curve, Scalar};
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{CombineError, Partial, Signing};
+use crate::aux_info::{Aux, AuxPublic};
+use crate::ecdsa::{Digest, Signature};
+use crate::key::{KeyInfo, KeyShare};
+use crate::parties::Parties;
+use crate::presign::{self, Direct, Nothing, PresignError, output, round1, round2, round3};
+use crate::sizes;
+
+/// The round of the partial signatures.
+const LAST: u8 = 4;
+
+/// What the signers agreed on, the digest included.
+pub struct Public<C: Curve> {
+    presign: presign::Public<C>,
+    digest: Digest,
+}
+
+impl<C: Curve> Public<C> {
+    /// `signers`: exactly `t` holders of the key with their indices and identities.
+    pub fn new(
+        key: &KeyInfo<C>,
+        aux: &AuxPublic,
+        signers: Parties,
+        digest: Digest,
+    ) -> Result<Self, PresignError> {
+        Ok(Self { presign: presign::Public::interactive(key, aux, signers, digest)?, digest })
+    }
+
+    /// The session identifier for a nonce that nobody picked alone.
+    pub fn session(&self, nonce: &[u8; 32]) -> SessionId {
+        self.presign.session(nonce)
+    }
+
+    /// Who signs.
+    pub fn signers(&self) -> &Parties {
+        self.presign.signers()
+    }
+
+    /// What is signed.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+}
+
+/// All broadcasts so far.
+pub struct View<C: Curve> {
+    presign: presign::View<C>,
+    sigmas: PerParty<Scalar<C>>,
+}
+
+impl<C: Curve> Default for View<C> {
+    fn default() -> Self {
+        Self { presign: presign::View::default(), sigmas: PerParty::new() }
+    }
+}
+
+/// Interactive signing as one party runs it.
+pub enum Interactive<C: Curve> {
+    /// Committed to `k` and `gamma`.
+    Round1(round1::Round1<C>),
+    /// Multiplied with everybody's `k`.
+    Round2(round2::Round2<C>),
+    /// Shares shown.
+    Round3(round3::Round3<C>),
+    /// Partial signature sent.
+    Round4(Box<Signing<C>>),
+}
+
+/// What a party tells everyone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Broadcast<C: Curve> {
+    /// Rounds 1 to 3.
+    Presign(presign::Broadcast<C>),
+    /// `sigma_i`, in round 4. Presignature and digest are fixed by the session.
+    Partial(Scalar<C>),
+}
+
+/// Rules a party can break, all provable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Error)]
+pub enum Fault {
+    /// In rounds 1 to 3.
+    #[error(transparent)]
+    Presign(presign::Fault),
+    /// The partial signature is wrong.
+    #[error("the partial signature is wrong")]
+    Partial,
+}
+
+/// Ends without a culprit.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// In rounds 1 to 3.
+    #[error(transparent)]
+    Presign(presign::Failure),
+    /// The parts are right and there is no signature all the same.
+    #[error(transparent)]
+    Combine(CombineError),
+}
+
+/// Starts for the holder of `share` and `aux`. `session` is [`Public::session`] of the agreed nonce.
+pub fn start<C: Curve>(
+    public: &Public<C>,
+    session: SessionId,
+    share: &KeyShare<C>,
+    aux: &Aux,
+    rng: &mut impl CryptoRng,
+) -> Result<(Interactive<C>, Speech<Interactive<C>>), PresignError> {
+    let spoken = presign::first_round(&public.presign, session, share, aux, rng)?;
+    let wrap = |said| Broadcast::Presign(presign::Broadcast::Round1(said));
+    let (state, speech) = spoken.into_speech(wrap, Direct::Round1);
+    Ok((Interactive::Round1(state), speech))
+}
+
+impl<C: Curve> Protocol for Interactive<C> {
+    type Public = Public<C>;
+    type View = View<C>;
+    type Broadcast = Broadcast<C>;
+    type Direct = Direct<C>;
+    type Output = Signature<C>;
+    type Durable = Nothing;
+    type Fault = Fault;
+    type Failure = Failure;
+    type Aid = ();
+
+    const ROUNDS: u8 = LAST;
+
+    fn max_broadcast_bytes(public: &Public<C>, round: u8) -> usize {
+        if round == LAST {
+            return sizes::list(1, sizes::scalar::<C>());
+        }
+        sizes::list(1, presign::max_broadcast_bytes(&public.presign, round))
+    }
+
+    fn max_direct_bytes(public: &Public<C>, round: u8) -> usize {
+        presign::max_direct_bytes(&public.presign, round)
+    }
+
+    fn fits_broadcast(round: u8, broadcast: &Broadcast<C>) -> bool {
+        match broadcast {
+            Broadcast::Presign(said) => round < LAST && round == said.round(),
+            Broadcast::Partial(_) => round == LAST,
+        }
+    }
+
+    fn fits_direct(round: u8, direct: &Direct<C>) -> bool {
+        direct.fits(round)
+    }
+
+    fn check(
+        public: &Public<C>,
+        view: &View<C>,
+        (): &(),
+        from: PartyIndex,
+        to: PartyIndex,
+        said: &Said<Self>,
+        session: SessionId,
+    ) -> Result<(), Fault> {
+        match &said.broadcast {
+            Broadcast::Presign(broadcast) => {
+                let Public { presign, .. } = public;
+                presign::check(presign, &view.presign, session, (from, to), broadcast, &said.direct)
+                    .map_err(Fault::Presign)
+            }
+            Broadcast::Partial(sigma) => {
+                let shown = output::shown(&public.presign, &view.presign, session, 0);
+                let fits = shown.is_some_and(|shown| shown.fits(&public.digest, from, sigma));
+                if fits { Ok(()) } else { Err(Fault::Partial) }
+            }
+        }
+    }
+
+    fn record(view: &mut View<C>, _: u8, from: PartyIndex, broadcast: Broadcast<C>) {
+        match broadcast {
+            Broadcast::Presign(said) => view.presign.record(from, said),
+            Broadcast::Partial(sigma) => drop(view.sigmas.insert(from, sigma)),
+        }
+    }
+
+    fn advance(
+        self,
+        public: &Public<C>,
+        view: &View<C>,
+        _: PerParty<Heard<Self>>,
+        rng: &mut impl CryptoRng,
+    ) -> Step<Self> {
+        let (agreed, said) = (&public.presign, &view.presign);
+        match self {
+            Self::Round1(state) => {
+                let wrap = |said| Broadcast::Presign(presign::Broadcast::Round2(said));
+                let spoken = round2::speak(state, agreed, said, rng);
+                let (state, speech) = spoken.into_speech(wrap, Direct::Round2);
+                Step::Speak(Self::Round2(state), speech)
+            }
+            Self::Round2(state) => match round3::speak(state, agreed, said, rng) {
+                Ok(spoken) => {
+                    let wrap = |said| Broadcast::Presign(presign::Broadcast::Round3(said));
+                    let (state, speech) = spoken.into_speech(wrap, |()| Direct::None);
+                    Step::Speak(Self::Round3(state), speech)
+                }
+                Err(failure) => Step::Abort(Failure::Presign(failure)),
+            },
+            Self::Round3(state) => match output::presignatures(state, agreed, said) {
+                Ok(presignatures) => sign(public, presignatures),
+                Err(failure) => Step::Abort(Failure::Presign(failure)),
+            },
+            Self::Round4(signing) => finish(&signing, view),
+        }
+    }
+}
+
+/// Round 4: uses the only presignature at once.
+fn sign<C: Curve>(public: &Public<C>, presignatures: Vec<super::Presignature<C>>) -> Step<Interactive<C>> {
+    let presignature = presignatures.into_iter().next().expect("invariant: a batch of one");
+    let me = presignature.index();
+    let signing = presignature.sign_digest(public.digest);
+    let direct = public.signers().others(me).map(|to| (to, Direct::None)).collect();
+    let broadcast = Broadcast::Partial(signing.partial().sigma);
+    Step::Speak(Interactive::Round4(Box::new(signing)), Speech { durable: None, broadcast, direct })
+}
+
+fn finish<C: Curve>(signing: &Signing<C>, view: &View<C>) -> Step<Interactive<C>> {
+    let own = *signing.partial();
+    let partials = view.sigmas.iter().map(|(&from, &sigma)| (from, Partial { sigma, ..own })).collect();
+    match signing.combine(&partials) {
+        Ok(signature) => Step::Done(signature),
+        Err(error) => Step::Abort(Failure::Combine(error)),
+    }
+}

@@ -1,0 +1,112 @@
+//! The public half of a presignature: everything that a partial signature is checked against.
+
+use consign_rounds::{PartyIndex, PerParty};
+use consign_zk::curve::{Curve, Point, Scalar};
+use consign_zk::transcript::{Purpose, Transcript};
+use serde::{Deserialize, Serialize};
+
+use super::{CombineError, Partial, PartialFault};
+use crate::ecdsa::{Digest, Signature, nonce_coordinates};
+use crate::parties::Parties;
+
+/// What every signer knows of a presignature, and whoever they show it to: the preimage of its identifier.
+///
+/// The identifier fixes all of it, so two honest signers' verdicts about one identifier agree, also if somebody told
+/// them different things in the session that made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct PresignaturePublic<C: Curve> {
+    /// `ssid_b`: the session and slot that made it.
+    pub slot_session: [u8; 32],
+    /// The key it belongs to.
+    pub key_id: [u8; 32],
+    /// The key's epoch.
+    pub epoch: u64,
+    /// Who signs: exactly these.
+    pub signers: Parties,
+    /// The public key `X`.
+    pub public_key: Point<C>,
+    /// The nonce point.
+    pub Gamma: Point<C>,
+    /// Every signer's share of it.
+    pub shares: PerParty<Share<C>>,
+}
+
+/// What one signer's partial signature is checked against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Share<C: Curve> {
+    /// `[k_j]Gamma`, with `k_j` an additive share of the inverse nonce.
+    pub Delta: Point<C>,
+    /// `[chi_j]Gamma`, with `chi_j` an additive share of the key times the inverse nonce.
+    pub S: Point<C>,
+}
+
+impl<C: Curve> PresignaturePublic<C> {
+    /// `H("presig", ssid_b, key_id, epoch, S, path, h, X, Gamma, (Delta_j, S_j)_j)`.
+    pub fn id(&self) -> [u8; 32] {
+        let mut transcript = Transcript::new(Purpose::PresignatureId);
+        transcript
+            .bytes("ssid", &self.slot_session)
+            .bytes("key_id", &self.key_id)
+            .number("epoch", self.epoch);
+        self.signers.absorb(&mut transcript);
+        // Derivation: no path, no shift.
+        transcript
+            .count("path", 0)
+            .optional("shift", None)
+            .point("X", &self.public_key)
+            .point("Gamma", &self.Gamma)
+            .count("shares", self.shares.len());
+        for (index, share) in &self.shares {
+            transcript.number("index", index.get().into()).point("Delta", &share.Delta).point("S", &share.S);
+        }
+        transcript.hash()
+    }
+
+    /// `r`, the x-coordinate of the nonce point; `None` if it is zero.
+    pub(crate) fn r(&self) -> Option<Scalar<C>> {
+        let (r, _, _) = nonce_coordinates(&self.Gamma)?;
+        (!r.is_zero()).then_some(r)
+    }
+
+    /// Whether `partial` is what `from` makes of this presignature for `digest`. A judge asks the same question.
+    pub fn check(&self, digest: &Digest, from: PartyIndex, partial: &Partial<C>) -> Result<(), PartialFault> {
+        if partial.presignature != self.id() || partial.digest != *digest {
+            return Err(PartialFault::Foreign);
+        }
+        if self.fits(digest, from, &partial.sigma) { Ok(()) } else { Err(PartialFault::Equation) }
+    }
+
+    /// `[sigma_j]Gamma = [m]Delta_j + [r]S_j`.
+    pub(crate) fn fits(&self, digest: &Digest, from: PartyIndex, sigma: &Scalar<C>) -> bool {
+        let (Some(share), Some(r)) = (self.shares.get(&from), self.r()) else { return false };
+        self.Gamma * *sigma == share.Delta * digest.scalar() + share.S * r
+    }
+
+    /// The signature from the parts of all signers. Every one is checked, and the result too.
+    pub(crate) fn combine(
+        &self,
+        digest: &Digest,
+        partials: &PerParty<Partial<C>>,
+    ) -> Result<Signature<C>, CombineError> {
+        let missing: Vec<_> =
+            self.signers.indices().filter(|signer| !partials.contains_key(signer)).collect();
+        if !missing.is_empty() {
+            return Err(CombineError::Missing(missing));
+        }
+        let strangers: Vec<_> =
+            partials.keys().copied().filter(|&from| self.signers.identity(from).is_none()).collect();
+        if !strangers.is_empty() {
+            return Err(CombineError::Strangers(strangers));
+        }
+        let check = |(&from, partial)| Some((from, self.check(digest, from, partial).err()?));
+        let culprits: PerParty<_> = partials.iter().filter_map(check).collect();
+        if !culprits.is_empty() {
+            return Err(CombineError::Culprits(culprits));
+        }
+        let s: Scalar<C> = partials.values().map(|partial| partial.sigma).sum();
+        let signature = Signature::new(&self.Gamma, s).ok_or(CombineError::Degenerate)?;
+        if signature.verify(&self.public_key, digest) { Ok(signature) } else { Err(CombineError::Broken) }
+    }
+}

@@ -1,0 +1,226 @@
+//! One ceremony: a proposal on its way from round 0 over a running session to its end. Read `ceremony/round0.rs`
+//! (propose, accept, start), `ceremony/running.rs` (the session), `ceremony/finishing.rs` (results).
+
+mod finishing;
+mod inbox;
+mod round0;
+mod running;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use consign_api as api;
+use consign_cggmp24::ecdsa::Signature as Ecdsa;
+use zeroize::Zeroizing;
+
+use self::inbox::Inbox;
+use super::hash::Hash;
+use super::node::Node;
+use super::proposal::{Accept, Drawn, Kind, Proposal};
+use super::sessions::{Act, C, Live, Standing};
+use super::stories::phase_of;
+use super::views::api_id;
+use crate::identity::NodeId;
+
+/// Most ceremonies that are under way at once; past it this node proposes and accepts no more.
+pub const MAX_RUNNING: usize = 64;
+/// Longest time the rounds of a proposal may take that this node accepts, in milliseconds.
+pub const MAX_DEADLINE_MS: u32 = 30 * 60 * 1000;
+/// How long an ended session still answers reveals, in milliseconds.
+pub const LINGER_MS: u64 = 10_000;
+/// After echoes differed, how long reveals are waited for, in milliseconds.
+pub const REVEAL_MS: u64 = 5_000;
+
+/// A ceremony this node proposed or takes part in.
+pub(super) struct Ceremony {
+    pub(super) proposal: Arc<Proposal>,
+    /// The request it is for: the id of its story.
+    pub(super) request: Hash,
+    /// This node's index; none at a proposer that takes no part.
+    me: Option<u16>,
+    /// At the proposer, until the start.
+    gathering: Option<Gathering>,
+    part: Part,
+    /// Primes that were never opened; they go back to the pool if no session opens them.
+    primes: Option<Zeroizing<Vec<u8>>>,
+    inbox: Inbox,
+    /// Over: kept only to answer reveals, until then.
+    ended: Option<u64>,
+}
+
+/// The proposer's list of accepts.
+struct Gathering {
+    accepts: BTreeMap<u16, (Accept, u64)>,
+    /// When each participant was last heard of.
+    heard: BTreeMap<NodeId, u64>,
+}
+
+/// How far this node is as a participant.
+enum Part {
+    /// Takes no part; waits for the others' report.
+    Watching,
+    /// Its primes are on their way; when the proposer was last told so.
+    Priming { told: u64 },
+    /// The record of the request is on its way to the disk.
+    Recording,
+    /// Accepted, and waits for the start. A lapsed accept is gone, but the proposer may ask again.
+    Accepted { drawn: Option<Drawn>, accept: Accept, until: u64 },
+    /// In the session.
+    Running(Box<Running>),
+}
+
+/// A session under way.
+struct Running {
+    accepts: Vec<Accept>,
+    /// Here, or in a job.
+    live: Option<Box<Live>>,
+    standing: Option<Standing>,
+    /// What is still to be done for it; waits for the disk while `writing`.
+    acts: VecDeque<Act>,
+    writing: bool,
+    entered: u64,
+    deadline: u64,
+    give_up: bool,
+    passed_on: bool,
+}
+
+/// How a ceremony ended.
+pub(super) enum End {
+    /// The key with this id is active.
+    Key(Hash),
+    /// The moduli with this id are complete.
+    Aux(Hash),
+    /// A signature.
+    Signature(Box<Ecdsa<C>>),
+    /// Nothing came of it.
+    Failed {
+        /// What to tell.
+        problem: api::Problem,
+        /// Who is asked last next time.
+        demote: Vec<NodeId>,
+    },
+}
+
+impl End {
+    pub(super) fn failed(
+        kind: api::ProblemKind,
+        text: impl Into<String>,
+        naming: impl IntoIterator<Item = NodeId>,
+    ) -> Self {
+        let demote: Vec<_> = naming.into_iter().collect();
+        let problem = api::Problem::new(kind, text).naming(demote.iter().copied().map(api_id));
+        Self::Failed { problem, demote }
+    }
+}
+
+impl Ceremony {
+    pub(super) fn is_over(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// The accepts that made its session; none before.
+    pub(super) fn session_accepts(&self) -> &[Accept] {
+        match &self.part {
+            Part::Running(running) => &running.accepts,
+            Part::Watching | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => &[],
+        }
+    }
+
+    fn index_of(&self, id: NodeId) -> Option<u16> {
+        self.proposal.index_of(id)
+    }
+}
+
+impl Node {
+    /// Number of ceremonies under way.
+    pub(super) fn busy(&self) -> bool {
+        self.ceremonies.values().filter(|c| !c.is_over()).count() >= MAX_RUNNING
+    }
+
+    pub(super) fn tick_ceremonies(&mut self) {
+        let now = self.now.monotonic;
+        self.ceremonies.retain(|_, c| c.ended.is_none_or(|until| until > now));
+        for hash in self.ceremonies.keys().copied().collect::<Vec<_>>() {
+            self.tick_gathering(hash);
+            self.tick_part(hash);
+        }
+    }
+
+    fn tick_part(&mut self, hash: Hash) {
+        let Some(ceremony) = self.ceremonies.get(&hash).filter(|c| !c.is_over()) else { return };
+        match &ceremony.part {
+            Part::Watching | Part::Recording => {}
+            Part::Priming { .. } => self.tick_priming(hash),
+            Part::Accepted { .. } => self.tick_accepted(hash),
+            Part::Running(_) => self.tick_running(hash),
+        }
+    }
+
+    /// Brings the story up to what the ceremony knows.
+    fn tell_standing(&mut self, hash: Hash) {
+        let Some(ceremony) = self.ceremonies.get(&hash).filter(|c| !c.is_over()) else { return };
+        let proposal = Arc::clone(&ceremony.proposal);
+        let request = ceremony.request;
+        let missing = ceremony.gathering.as_ref().map(|gathering| {
+            let missing = proposal.participants.iter().filter(|p| !gathering.accepts.contains_key(&p.index));
+            missing.map(|p| api_id(p.id)).collect::<Vec<_>>()
+        });
+        let priming = matches!(ceremony.part, Part::Priming { .. });
+        let standing = match &ceremony.part {
+            Part::Running(running) => Some(running.standing.clone()),
+            Part::Watching | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => None,
+        };
+        self.tell(request, |story, now| match standing {
+            Some(standing) => {
+                story.view.state = api::CeremonyState::Running;
+                story.enter(phase_of(proposal.kind), now);
+                let Some(standing) = standing else { return };
+                (story.view.round, story.view.rounds) = (standing.round, standing.rounds);
+                let waiting = standing.waiting_for.iter().filter_map(|i| proposal.identity_of(*i));
+                story.view.waiting_for = waiting.map(api_id).collect();
+            }
+            None => {
+                if priming {
+                    story.enter(api::Phase::Primes, now);
+                }
+                story.view.waiting_for = missing.unwrap_or_default();
+            }
+        });
+    }
+
+    /// A job goes on.
+    pub(super) fn progressed(&mut self, job: super::JobId, progress: api::Progress) {
+        if let Some(super::node::For::Primes(hash, _)) = self.jobs.get(&job)
+            && let Some(ceremony) = self.ceremonies.get(hash)
+        {
+            let request = ceremony.request;
+            self.tell(request, |story, _| story.view.progress = Some(progress));
+        }
+    }
+
+    /// Ends a ceremony. Its session, if it has one, answers reveals for a while.
+    pub(super) fn end(&mut self, hash: Hash, end: End) {
+        let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
+        ceremony.ended = Some(self.now.monotonic.saturating_add(LINGER_MS));
+        ceremony.gathering = None;
+        let request = ceremony.request;
+        let proposal = Arc::clone(&ceremony.proposal);
+        if let Some(primes) = ceremony.primes.take() {
+            self.return_primes(proposal.level, &primes);
+        }
+        if !matches!(self.ceremonies.get(&hash).map(|c| &c.part), Some(Part::Running(_))) {
+            self.ceremonies.remove(&hash);
+        }
+        self.ended(request, hash, &proposal, end);
+    }
+}
+
+/// How long the rounds may take, in milliseconds: generous for a small machine at the highest level, since a slow
+/// participant must not look like a silent one.
+pub(super) fn deadline_ms(kind: Kind) -> u32 {
+    match kind {
+        Kind::Keygen => 120_000,
+        Kind::Aux => 600_000,
+        Kind::Sign => 30_000,
+    }
+}

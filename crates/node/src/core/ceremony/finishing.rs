@@ -1,0 +1,89 @@
+//! Results: made durable, then told.
+
+use std::sync::Arc;
+
+use consign_api as api;
+
+use super::super::hash::Hash;
+use super::super::node::{Node, Then};
+use super::super::records::encode;
+use super::super::sessions::Product;
+use super::super::views::signature_view;
+use super::End;
+use crate::store::{Table, Write};
+
+impl Node {
+    /// The session has its result.
+    pub(super) fn finish(&mut self, hash: Hash, product: Product) {
+        let Some(ceremony) = self.ceremonies.get(&hash).filter(|c| !c.is_over()) else { return };
+        let request = ceremony.request;
+        let mut writes = Vec::new();
+        let end = match product {
+            Product::Key { key, confirmations } => {
+                let key = self.keys.get_mut(&Hash(key)).expect("invariant: kept before it was confirmed");
+                let complete = key.activate(&confirmations);
+                assert!(complete, "invariant: a finished session has everybody's confirmation");
+                let id = key.id();
+                writes.push(key.write());
+                writes.extend(self.finish_request(request));
+                End::Key(id)
+            }
+            Product::Aux { aux } => {
+                let record = self.aux.get_mut(&Hash(aux)).expect("invariant: kept before it was confirmed");
+                record.confirmed = true;
+                writes.push(record.write());
+                End::Aux(Hash(aux))
+            }
+            Product::Signature(signature) => {
+                writes.extend(self.finish_request(request));
+                End::Signature(Box::new(signature))
+            }
+        };
+        self.store(writes, Then::End(hash, Box::new(end)));
+    }
+
+    /// Remembers that a request has led to its result.
+    pub(in super::super) fn finish_request(&mut self, request: Hash) -> Option<Write> {
+        let record = self.requests.get_mut(&request)?;
+        record.finished = true;
+        Some(Write::put(Table::Requests, request.0, encode(record)))
+    }
+
+    /// Tells how a ceremony ended: to the task it belongs to, or, at a mere participant, in its story.
+    pub(in super::super) fn ended(
+        &mut self,
+        request: Hash,
+        hash: Hash,
+        proposal: &Arc<super::Proposal>,
+        end: End,
+    ) {
+        match end {
+            End::Key(key) => {
+                self.tasks.remove(&request);
+                self.key_is_active(request, key);
+                self.name_peers();
+            }
+            End::Aux(_) if self.tasks.contains_key(&request) => self.go_on(request),
+            End::Aux(_) => {
+                let text = "The moduli are made, but the proposer did not go on to the key.";
+                let problem = api::Problem::new(api::ProblemKind::DeadlinePassed, text);
+                self.tell_maybe(request, problem);
+            }
+            End::Signature(signature) => {
+                self.tasks.remove(&request);
+                let members = self.members(&proposal.participants);
+                if let Some(view) = signature_view(request, proposal, &signature, members) {
+                    let key = Some(view.key);
+                    self.tell_result(request, key, api::Outcome::Signature(Box::new(view)));
+                }
+            }
+            End::Failed { problem, demote } => {
+                if self.tasks.contains_key(&request) {
+                    self.try_failed(request, hash, problem, &demote);
+                } else {
+                    self.tell_maybe(request, problem);
+                }
+            }
+        }
+    }
+}

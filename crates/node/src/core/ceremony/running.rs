@@ -1,0 +1,197 @@
+//! The session of a ceremony: it moves into a job with the messages that wait for it, comes back with acts, and these
+//! are carried out in order. What must be durable first holds back everything after it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use consign_api as api;
+use consign_rounds::Message;
+
+use super::super::hash::Hash;
+use super::super::jobs::{Stepped, Work};
+use super::super::keys::{AuxRecord, Key};
+use super::super::node::{For, Node, Then};
+use super::super::proposal::{Accept, Proposal};
+use super::super::sessions::{Act, Ending, Kept};
+use super::super::wire::{MAX_MESSAGE_BYTES, PeerMessage};
+use super::{End, Part, REVEAL_MS, Running};
+use crate::identity::NodeId;
+use crate::store::Write;
+
+/// When a participant still has not spoken, in milliseconds after this node has entered, it is sent the accepts: the
+/// proposer may have died halfway through telling everybody.
+const PASS_ON_MS: u64 = 1_000;
+/// The first round.
+const FIRST: u8 = 1;
+
+impl Running {
+    pub(super) fn new(proposal: &Proposal, accepts: Vec<Accept>, now: u64) -> Self {
+        Self {
+            accepts,
+            live: None,
+            standing: None,
+            acts: VecDeque::new(),
+            writing: false,
+            entered: now,
+            deadline: now.saturating_add(proposal.deadline_ms.into()),
+            give_up: false,
+            passed_on: false,
+        }
+    }
+
+    fn round(&self) -> u8 {
+        self.standing.as_ref().map_or(FIRST, |s| s.round)
+    }
+}
+
+impl Node {
+    fn running(&mut self, hash: Hash) -> Option<&mut Running> {
+        match &mut self.ceremonies.get_mut(&hash)?.part {
+            Part::Running(running) => Some(running),
+            Part::Watching | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => None,
+        }
+    }
+
+    /// A message of a session: kept until the session can take it.
+    pub(in super::super) fn hear_round(&mut self, from: NodeId, hash: Hash, envelope: &[u8]) {
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else {
+            return self.dropped(from, "a message of a ceremony that does not run here");
+        };
+        let Ok(message) = Message::decode(envelope, MAX_MESSAGE_BYTES) else {
+            return self.dropped(from, "a session's message that does not decode");
+        };
+        if ceremony.proposal.identity_of(message.claimed_sender().get()) != Some(from) {
+            return self.dropped(from, "a session's message of somebody else");
+        }
+        let round = match &ceremony.part {
+            Part::Running(running) => running.round(),
+            Part::Watching | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => FIRST,
+        };
+        if !ceremony.inbox.put(message, round) {
+            return self.dropped(from, "more messages of a session than may wait");
+        }
+        self.pump(hash);
+    }
+
+    /// Gives the session to a job, if it is here and there is something to do.
+    fn pump(&mut self, hash: Hash) {
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
+        let Part::Running(running) = &mut ceremony.part else { return };
+        let idle = ceremony.inbox.is_empty() && !running.give_up;
+        if idle || running.writing || !running.acts.is_empty() {
+            return;
+        }
+        let Some(live) = running.live.take() else { return };
+        let give_up = std::mem::take(&mut running.give_up);
+        let messages = ceremony.inbox.take();
+        self.compute(Work::Step { live, messages, give_up }, For::Session(hash));
+    }
+
+    /// The session is back.
+    pub(in super::super) fn stepped(&mut self, hash: Hash, result: Result<Stepped, String>) {
+        let Some(running) = self.running(hash) else { return };
+        match result {
+            Ok(Stepped { live, acts, standing }) => {
+                running.live = Some(live);
+                running.standing = Some(standing);
+                running.acts.extend(acts);
+                self.tell_standing(hash);
+                self.act(hash);
+            }
+            Err(text) => {
+                self.end(hash, End::failed(api::ProblemKind::Internal, text, [self.me]));
+            }
+        }
+    }
+
+    /// What held the acts back is durable.
+    pub(in super::super) fn resume(&mut self, hash: Hash) {
+        if let Some(running) = self.running(hash) {
+            running.writing = false;
+        }
+        self.act(hash);
+    }
+
+    fn act(&mut self, hash: Hash) {
+        loop {
+            let Some(running) = self.running(hash) else { return };
+            if running.writing {
+                return;
+            }
+            let Some(act) = running.acts.pop_front() else { break };
+            match act {
+                Act::Keep(kept) => {
+                    running.writing = true;
+                    let write = self.keep(hash, kept);
+                    self.store(vec![write], Then::Resume(hash));
+                }
+                Act::Send { to, message } => self.say(hash, to, message),
+                Act::Accuse { culprit, charge, evidence } => self.accuse(hash, culprit, &charge, evidence),
+                Act::Finish(product) => self.finish(hash, product),
+                Act::Fail(ending) => self.fail(hash, &ending),
+            }
+        }
+        self.pump(hash);
+    }
+
+    fn say(&mut self, hash: Hash, to: u16, envelope: Vec<u8>) {
+        let id = self.ceremonies.get(&hash).and_then(|c| c.proposal.identity_of(to));
+        if let Some(id) = id {
+            self.send(id, &PeerMessage::Round { ceremony: hash, envelope });
+        }
+    }
+
+    /// A result that is not confirmed by everybody yet.
+    fn keep(&mut self, hash: Hash, kept: Kept) -> Write {
+        let accepts = self.running(hash).map(|r| r.accepts.clone()).unwrap_or_default();
+        let ceremony = self.ceremonies.get(&hash).expect("invariant: the caller looked it up");
+        match kept {
+            Kept::Share { share, bytes } => {
+                let key = Key::pending(share, bytes, Arc::clone(&ceremony.proposal), accepts)
+                    .expect("invariant: the proposal was examined before");
+                let write = key.write();
+                self.keys.insert(key.id(), key);
+                write
+            }
+            Kept::Aux { aux } => {
+                let id = Hash(aux.public().aux_id);
+                let record = AuxRecord { aux, confirmed: false };
+                let write = record.write();
+                self.aux.insert(id, record);
+                write
+            }
+        }
+    }
+
+    fn fail(&mut self, hash: Hash, ending: &Ending) {
+        let Some(ceremony) = self.ceremonies.get(&hash) else { return };
+        let silent: Vec<_> = ending.silent.iter().filter_map(|i| ceremony.proposal.identity_of(*i)).collect();
+        let kind =
+            if silent.is_empty() { api::ProblemKind::Internal } else { api::ProblemKind::DeadlinePassed };
+        self.end(hash, End::failed(kind, format!("The session ended: {}.", ending.text), silent));
+    }
+
+    pub(super) fn tick_running(&mut self, hash: Hash) {
+        let now = self.now.monotonic;
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
+        let proposal = Arc::clone(&ceremony.proposal);
+        let Part::Running(running) = &mut ceremony.part else { return };
+        let mut late = Vec::new();
+        if !running.passed_on && now.saturating_sub(running.entered) >= PASS_ON_MS {
+            running.passed_on = true;
+            if running.round() == FIRST {
+                let silent = running.standing.iter().flat_map(|s| &s.waiting_for);
+                late.extend(silent.filter_map(|i| proposal.identity_of(*i)));
+            }
+        }
+        let message = PeerMessage::Start { proposal: hash, accepts: running.accepts.clone() };
+        if now >= running.deadline {
+            running.give_up = true;
+            running.deadline = now.saturating_add(REVEAL_MS);
+        }
+        for peer in late {
+            self.send(peer, &message);
+        }
+        self.pump(hash);
+    }
+}

@@ -1,0 +1,286 @@
+//! The protocols behind one type: a [`Live`] session takes messages and returns [`Act`]s that know neither curve nor
+//! protocol. Only this file and `jobs.rs` name the protocols. Read `ceremony.rs` for what is done with acts.
+
+use std::sync::Arc;
+
+use consign_cggmp24::sign::interactive::{self, Interactive};
+use consign_cggmp24::aux_info::{self, Aux, AuxInfo};
+use consign_cggmp24::curve::Secp256k1;
+use consign_cggmp24::ecdsa::Signature as Ecdsa;
+use consign_cggmp24::key::KeyShare;
+use consign_cggmp24::keygen::{self, Keygen};
+use consign_cggmp24::parties::{Parties, PartiesError};
+use consign_rounds::{
+    Effect, Evidence, Failure, Finished, Identities, Message, PartyIndex, PerParty, Protocol, PublicPart,
+    Seat, Session, Signature, Signer, Speech,
+};
+use rand_chacha::ChaCha20Rng;
+use zeroize::Zeroizing;
+
+use super::proposal::Proposal;
+use crate::identity::{self, ClusterId, Identity, NodeId, Purpose};
+
+/// The one curve there is so far.
+pub(super) type C = Secp256k1;
+
+/// The parties of one session and their identity keys, as the engine asks for them.
+#[derive(Clone)]
+pub(super) struct Roll {
+    cluster: ClusterId,
+    indices: Vec<PartyIndex>,
+    ids: Vec<NodeId>,
+}
+
+impl Roll {
+    /// The participants of a proposal.
+    pub(super) fn of(proposal: &Proposal) -> Self {
+        Self::new(proposal.cluster, proposal.participants.iter().map(|p| (p.index, p.id)))
+    }
+
+    /// Any ascending list.
+    pub(super) fn new(cluster: ClusterId, list: impl Iterator<Item = (u16, NodeId)>) -> Self {
+        let (indices, ids) = list.filter_map(|(i, id)| Some((PartyIndex::new(i)?, id))).unzip();
+        Self { cluster, indices, ids }
+    }
+
+    /// The same list as the protocols want it.
+    pub(super) fn parties(&self) -> Result<Parties, PartiesError> {
+        let ids = self.ids.iter().map(|id| *id.as_bytes());
+        Parties::new(self.indices.iter().copied().zip(ids).collect())
+    }
+}
+
+impl Identities for Roll {
+    fn parties(&self) -> &[PartyIndex] {
+        &self.indices
+    }
+
+    fn verify(&self, from: PartyIndex, bytes: &[u8], signature: &Signature) -> bool {
+        let position = self.indices.binary_search(&from);
+        position.ok().and_then(|i| self.ids.get(i)).is_some_and(|id| {
+            let signature = identity::Signature::from_bytes(signature.0);
+            id.verify(Purpose::Envelope, &self.cluster, bytes, &signature).is_ok()
+        })
+    }
+}
+
+/// Signs envelopes with the node's identity key, for one cluster.
+pub(super) struct Seal {
+    /// The key.
+    pub(super) identity: Arc<Identity>,
+    /// The cluster.
+    pub(super) cluster: ClusterId,
+}
+
+impl Signer for Seal {
+    fn sign(&self, bytes: &[u8]) -> Signature {
+        Signature(*self.identity.sign(Purpose::Envelope, &self.cluster, bytes).as_bytes())
+    }
+}
+
+/// What a node must do for a session, in order.
+pub(super) enum Act {
+    /// Make this durable before any later act.
+    Keep(Kept),
+    /// Send to a participant.
+    Send { to: u16, message: Vec<u8> },
+    /// Proof against a participant.
+    Accuse { culprit: u16, charge: String, evidence: Vec<u8> },
+    /// The result.
+    Finish(Product),
+    /// No result and no culprit.
+    Fail(Ending),
+}
+
+/// Results that must be durable before they are confirmed.
+pub(super) enum Kept {
+    /// A key share.
+    Share { share: Arc<KeyShare<C>>, bytes: Zeroizing<Vec<u8>> },
+    /// Auxiliary information.
+    Aux { aux: Arc<Aux> },
+}
+
+/// What a session has made.
+pub(super) enum Product {
+    /// The key whose share was kept; with everybody's confirmations.
+    Key { key: [u8; 32], confirmations: PerParty<PublicPart> },
+    /// The aux info that was kept.
+    Aux { aux: [u8; 32] },
+    /// A signature.
+    Signature(Ecdsa<C>),
+}
+
+/// Why a session ended without a result.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    /// A sentence for people.
+    pub(super) text: String,
+    /// Who was silent.
+    pub(super) silent: Vec<u16>,
+}
+
+/// How far a session is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// The round being collected, from 1.
+    pub(super) round: u8,
+    /// Number of rounds.
+    pub(super) rounds: u8,
+    /// Who owes something to this round.
+    pub(super) waiting_for: Vec<u16>,
+    /// Nothing more will come of it.
+    pub(super) over: bool,
+}
+
+/// A running session of any protocol.
+pub(super) enum Live {
+    Keygen(Run<Keygen<C>>),
+    Aux(Run<AuxInfo<C>>),
+    Sign(Run<Interactive<C>>),
+}
+
+/// A session with its own source of randomness.
+pub(super) struct Run<P: Protocol> {
+    session: Box<Session<P, Roll>>,
+    rng: Box<ChaCha20Rng>,
+}
+
+/// What a node must know of a protocol to run it.
+pub(super) trait Runs: Protocol {
+    /// Reads back what is to be stored, so that the node holds what a restart would find.
+    fn kept(durable: Self::Durable) -> Kept;
+    /// Names the result.
+    fn product(finished: Finished<Self>) -> Product;
+}
+
+impl Runs for Keygen<C> {
+    fn kept(bytes: Zeroizing<Vec<u8>>) -> Kept {
+        let share = KeyShare::decode(&bytes).expect("invariant: a new share can be read back");
+        Kept::Share { share: Arc::new(share), bytes }
+    }
+
+    fn product(finished: Finished<Self>) -> Product {
+        Product::Key { key: finished.output.info().key_id, confirmations: finished.last }
+    }
+}
+
+impl Runs for AuxInfo<C> {
+    fn kept(bytes: Zeroizing<Vec<u8>>) -> Kept {
+        let aux = Aux::decode(&bytes).expect("invariant: new aux info can be read back");
+        Kept::Aux { aux: Arc::new(aux) }
+    }
+
+    fn product(finished: Finished<Self>) -> Product {
+        Product::Aux { aux: finished.output.public().aux_id }
+    }
+}
+
+impl Runs for Interactive<C> {
+    fn kept(nothing: Self::Durable) -> Kept {
+        match nothing {}
+    }
+
+    fn product(finished: Finished<Self>) -> Product {
+        Product::Signature(finished.output)
+    }
+}
+
+impl<P: Runs> Run<P> {
+    /// Enters the session and returns the first acts.
+    pub(super) fn start(
+        seat: Seat<P, Roll>,
+        state: P,
+        speech: Speech<P>,
+        rng: ChaCha20Rng,
+    ) -> Result<(Self, Vec<Act>), String> {
+        let (session, effects) = Session::start(seat, state, speech).map_err(|e| e.to_string())?;
+        let acts = effects.into_iter().map(erase).collect();
+        Ok((Self { session: Box::new(session), rng: Box::new(rng) }, acts))
+    }
+
+    fn step(&mut self, messages: Vec<Message>, give_up: bool) -> Vec<Act> {
+        let mut effects = Vec::new();
+        for message in messages {
+            effects.extend(self.session.receive(message, &mut *self.rng));
+        }
+        if give_up {
+            effects.extend(self.session.give_up());
+        }
+        effects.into_iter().map(erase).collect()
+    }
+
+    fn standing(&self) -> Standing {
+        let (round, waiting) = self.session.waiting_for();
+        Standing {
+            round,
+            rounds: P::ROUNDS,
+            waiting_for: waiting.into_iter().map(PartyIndex::get).collect(),
+            over: self.session.is_over(),
+        }
+    }
+}
+
+impl Live {
+    /// Hands messages to the session, then stops waiting if told so.
+    pub(super) fn step(&mut self, messages: Vec<Message>, give_up: bool) -> Vec<Act> {
+        match self {
+            Self::Keygen(run) => run.step(messages, give_up),
+            Self::Aux(run) => run.step(messages, give_up),
+            Self::Sign(run) => run.step(messages, give_up),
+        }
+    }
+
+    /// How far it is.
+    pub(super) fn standing(&self) -> Standing {
+        match self {
+            Self::Keygen(run) => run.standing(),
+            Self::Aux(run) => run.standing(),
+            Self::Sign(run) => run.standing(),
+        }
+    }
+}
+
+fn erase<P: Runs>(effect: Effect<P>) -> Act {
+    match effect {
+        Effect::Store(durable) => Act::Keep(P::kept(durable)),
+        Effect::Send { to, message } => Act::Send { to: to.get(), message: message.encode() },
+        Effect::Accuse(verdict) => Act::Accuse {
+            culprit: verdict.culprit.get(),
+            charge: verdict.charge.to_string(),
+            evidence: verdict.evidence.encode(),
+        },
+        Effect::Finish(finished) => Act::Finish(P::product(finished)),
+        Effect::Fail(failure) => {
+            let text = failure.to_string();
+            let silent = match failure {
+                Failure::Unattributed { silent, .. } => silent.into_iter().map(PartyIndex::get).collect(),
+                Failure::Protocol(_) | Failure::OwnFault => Vec::new(),
+            };
+            Act::Fail(Ending { text, silent })
+        }
+    }
+}
+
+/// The public input of a session: what a judge needs.
+pub(super) enum PublicInput {
+    Keygen(keygen::Public),
+    Aux(aux_info::Public),
+    Sign(interactive::Public<C>),
+}
+
+impl PublicInput {
+    /// Judges evidence; the index of the culprit.
+    pub(super) fn judge(
+        &self,
+        evidence: &Evidence,
+        session: consign_rounds::SessionId,
+        roll: &Roll,
+    ) -> Option<u16> {
+        let culprit = match self {
+            Self::Keygen(public) => evidence.verify::<Keygen<C>>(public, session, roll),
+            Self::Aux(public) => evidence.verify::<AuxInfo<C>>(public, session, roll),
+            Self::Sign(public) => evidence.verify::<Interactive<C>>(public, session, roll),
+        };
+        culprit.map(PartyIndex::get)
+    }
+}

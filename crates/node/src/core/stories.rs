@@ -1,0 +1,281 @@
+//! What this node tells about ceremonies: one story per client request, over all its phases and tries, told to
+//! subscribers when it changes and kept when it is over.
+
+use std::sync::Arc;
+
+use consign_api as api;
+
+use super::hash::Hash;
+use super::node::{Node, Then};
+use super::proposal::{Kind, Participant, Proposal};
+use super::records::{BadRecord, decode, encode};
+use super::requests::{RawRequest, Wanted};
+use super::views::{api_id, api_key};
+use super::{Level, Output};
+use crate::store::{Table, Value, Write};
+
+/// Most stories that are kept; the oldest that are over go first.
+const MAX_STORIES: usize = 10_000;
+/// How long a participant waits for the proposer's next phase or try before it calls the ceremony failed, in
+/// milliseconds: longer than any pause between two tries.
+const NEXT_STEP_MS: u64 = 30_000;
+
+/// One story.
+pub(super) struct Story {
+    pub(super) view: api::CeremonyView,
+    /// Monotonic time of its begin and of its phase.
+    started: u64,
+    phase_started: u64,
+    /// Unix time of its begin; orders the list.
+    pub(super) unix: u64,
+    /// When it is called failed, and why, unless the proposer goes on.
+    fails: Option<(u64, api::Problem)>,
+}
+
+impl Story {
+    /// Reads a record.
+    pub(super) fn read(value: &Value) -> Result<Self, BadRecord> {
+        let (unix, json): (u64, Vec<u8>) = decode(value)?;
+        let view = serde_json::from_slice(&json).map_err(|_| BadRecord)?;
+        Ok(Self { view, started: 0, phase_started: 0, unix, fails: None })
+    }
+
+    /// The write that makes it durable. JSON, because the API's types leave fields out.
+    fn write(&self, id: &Hash) -> Write {
+        let json = serde_json::to_vec(&self.view).expect("invariant: views are plain data");
+        Write::put(Table::Ceremonies, id.0, encode(&(self.unix, json)))
+    }
+
+    /// Begins a phase, if it is another one.
+    pub(super) fn enter(&mut self, phase: api::Phase, now: u64) {
+        if self.view.phase == phase {
+            return;
+        }
+        self.close_phase(now);
+        self.view.phase = phase;
+        (self.view.round, self.view.rounds) = (0, 0);
+        self.view.progress = None;
+    }
+
+    fn close_phase(&mut self, now: u64) {
+        let ms = now.saturating_sub(self.phase_started);
+        let phase = self.view.phase;
+        // A try that is repeated adds to the same phase: one line per phase.
+        match self.view.timings.iter_mut().find(|t| t.phase == phase) {
+            Some(timing) => timing.ms = timing.ms.saturating_add(ms),
+            None => self.view.timings.push(api::PhaseTime { phase, ms }),
+        }
+        self.phase_started = now;
+    }
+
+    fn close(&mut self, now: u64, state: api::CeremonyState) {
+        self.close_phase(now);
+        self.view.state = state;
+        self.view.waiting_for.clear();
+        self.view.progress = None;
+        self.view.elapsed_ms = now.saturating_sub(self.started);
+        self.fails = None;
+    }
+}
+
+impl Node {
+    /// The story of this proposal's request, begun or continued.
+    pub(super) fn tell_proposal(&mut self, request: Hash, proposal: &Arc<Proposal>, wanted: &Wanted) {
+        let members = self.members(&proposal.participants);
+        let (kind, key, label) = match wanted {
+            Wanted::Key(create) => (api::CeremonyKind::Keygen, None, Some(create.label.clone())),
+            Wanted::Signature(sign) => {
+                let label = self.keys.get(&Hash(sign.key.0)).map(|key| key.label().clone());
+                (api::CeremonyKind::Sign, Some(sign.key), label)
+            }
+        };
+        let (now, unix) = (self.now.monotonic, self.now.unix);
+        let fresh = || Story {
+            view: api::CeremonyView {
+                id: api::CeremonyId(request.0),
+                kind,
+                key,
+                label,
+                proposer: api_id(proposal.proposer),
+                participants: Vec::new(),
+                state: api::CeremonyState::Proposed,
+                phase: api::Phase::Accept,
+                round: 0,
+                rounds: 0,
+                waiting_for: Vec::new(),
+                progress: None,
+                elapsed_ms: 0,
+                timings: Vec::new(),
+                outcome: None,
+                failure: None,
+            },
+            started: now,
+            phase_started: now,
+            unix,
+            fails: None,
+        };
+        let story = self.stories.entry(request).or_insert_with(fresh);
+        story.fails = None;
+        if story.view.state != api::CeremonyState::Done {
+            story.view.failure = None;
+            story.view.state = api::CeremonyState::Proposed;
+            story.view.participants = members;
+            story.enter(api::Phase::Accept, now);
+        }
+        self.changed.insert(request);
+        self.forget_oldest();
+    }
+
+    /// The record of a story as it is now.
+    pub(super) fn story_write(&self, request: &Hash) -> Option<Write> {
+        self.stories.get(request).map(|story| story.write(request))
+    }
+
+    /// Changes a story that is not over.
+    pub(super) fn tell(&mut self, request: Hash, change: impl FnOnce(&mut Story, u64)) {
+        let now = self.now.monotonic;
+        if let Some(story) = self.stories.get_mut(&request).filter(|s| !s.view.state.is_over()) {
+            let before = story.view.clone();
+            change(story, now);
+            if story.view != before {
+                self.changed.insert(request);
+            }
+        }
+    }
+
+    /// The end with a result. It may come after a failure: confirmations arrive late.
+    pub(super) fn tell_result(&mut self, request: Hash, key: Option<api::KeyId>, outcome: api::Outcome) {
+        let now = self.now.monotonic;
+        let Some(story) = self.stories.get_mut(&request) else { return };
+        if story.view.state == api::CeremonyState::Done {
+            return;
+        }
+        story.view.key = key.or(story.view.key);
+        story.view.failure = None;
+        story.view.outcome = Some(outcome);
+        story.close(now, api::CeremonyState::Done);
+        let write = story.write(&request);
+        self.changed.insert(request);
+        self.store(vec![write], Then::Rest);
+    }
+
+    /// The end without a result.
+    pub(super) fn tell_failure(&mut self, request: Hash, problem: api::Problem) {
+        let now = self.now.monotonic;
+        let Some(story) = self.stories.get_mut(&request).filter(|s| !s.view.state.is_over()) else { return };
+        let line = format!("the ceremony {request} failed: {problem}");
+        story.view.failure = Some(problem.about(api::CeremonyId(request.0)));
+        story.close(now, api::CeremonyState::Failed);
+        let write = story.write(&request);
+        self.changed.insert(request);
+        self.store(vec![write], Then::Rest);
+        self.log(Level::Info, &line);
+    }
+
+    /// The proposer may go on; if it does not, this is why it failed.
+    pub(super) fn tell_maybe(&mut self, request: Hash, problem: api::Problem) {
+        self.tell(request, |story, now| {
+            story.fails = Some((now.saturating_add(NEXT_STEP_MS), problem));
+            story.view.waiting_for = vec![story.view.proposer];
+        });
+    }
+
+    pub(super) fn tick_stories(&mut self) {
+        let now = self.now.monotonic;
+        let due: Vec<_> = self
+            .stories
+            .iter()
+            .filter_map(|(id, story)| story.fails.as_ref().filter(|f| f.0 <= now).map(|f| (*id, f.1.clone())))
+            .collect();
+        for (request, problem) in due {
+            self.tell_failure(request, problem);
+        }
+    }
+
+    /// What ran when the process ended has failed: no round is ever restored.
+    pub(super) fn end_restarted(&mut self) {
+        let open: Vec<_> =
+            self.stories.iter().filter(|(_, s)| !s.view.state.is_over()).map(|(id, _)| *id).collect();
+        for request in open {
+            let made = self
+                .keys
+                .values()
+                .find(|k| k.request() == request && k.is_active())
+                .map(super::keys::Key::id);
+            if let Some(key) = made {
+                self.key_is_active(request, key);
+                continue;
+            }
+            let text = "This node restarted while the ceremony ran. Ask again.";
+            let elapsed = self.stories.get(&request).map_or(0, |s| s.view.elapsed_ms);
+            self.tell_failure(request, api::Problem::new(api::ProblemKind::Restarted, text));
+            if let Some(story) = self.stories.get_mut(&request) {
+                story.view.elapsed_ms = elapsed;
+            }
+        }
+    }
+
+    /// One event per changed story.
+    pub(super) fn tell_changes(&mut self) {
+        for request in std::mem::take(&mut self.changed) {
+            let Some(view) = self.ceremony_view(&request) else { continue };
+            self.events += 1;
+            self.out.push(Output::Event(Box::new(api::Event { sequence: self.events, ceremony: view })));
+        }
+    }
+
+    /// A story as it is now.
+    pub(super) fn ceremony_view(&self, request: &Hash) -> Option<api::CeremonyView> {
+        let story = self.stories.get(request)?;
+        let mut view = story.view.clone();
+        if !view.state.is_over() {
+            view.elapsed_ms = self.now.monotonic.saturating_sub(story.started);
+        }
+        Some(view)
+    }
+
+    /// Participants as the API shows them.
+    pub(super) fn members(&self, participants: &[Participant]) -> Vec<api::Member> {
+        let name = |id| {
+            let record = self.home.roster().and_then(|roster| roster.record(id));
+            record.and_then(|record| api::Label::try_from(record.name).ok())
+        };
+        participants
+            .iter()
+            .map(|p| api::Member { index: p.index, validator: api_id(p.id), name: name(p.id) })
+            .collect()
+    }
+
+    /// The key of a request is usable here.
+    pub(super) fn key_is_active(&mut self, request: Hash, key: Hash) {
+        if let Some(view) = self.key_view(&key) {
+            self.tell_result(request, Some(api_key(key)), api::Outcome::Key(Box::new(view)));
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if self.stories.len() <= MAX_STORIES {
+            return;
+        }
+        let over = self.stories.iter().filter(|(_, s)| s.view.state.is_over());
+        if let Some(oldest) = over.min_by_key(|(id, s)| (s.unix, **id)).map(|(id, _)| *id) {
+            self.stories.remove(&oldest);
+            self.store(vec![Write::delete(Table::Ceremonies, oldest.0)], Then::Rest);
+        }
+    }
+}
+
+/// The phase in which a protocol runs.
+pub(super) fn phase_of(kind: Kind) -> api::Phase {
+    match kind {
+        Kind::Keygen => api::Phase::Keygen,
+        Kind::Aux => api::Phase::Aux,
+        Kind::Sign => api::Phase::Sign,
+    }
+}
+
+/// What a proposal's request wants. Proposals are examined before anything else is done with them.
+pub(super) fn wanted_of(proposal: &Proposal) -> Wanted {
+    let (_, wanted) = RawRequest::parse(&proposal.request).expect("invariant: examined before");
+    wanted
+}

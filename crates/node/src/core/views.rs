@@ -1,0 +1,194 @@
+//! What the API shows: answers to everything that only asks.
+
+use consign_api as api;
+use consign_cggmp24::ecdsa::Signature;
+use k256::elliptic_curve::sec1::ToSec1Point;
+
+use super::hash::Hash;
+use super::joining::Home;
+use super::keys::Key;
+use super::node::Node;
+use super::pages::page;
+use super::proposal::Proposal;
+use super::requests::{RawRequest, Wanted};
+use super::sessions::C;
+use super::{CallId, Output};
+use crate::identity::NodeId;
+
+/// The API's writing of an id.
+pub(super) fn api_id(id: NodeId) -> api::NodeId {
+    api::NodeId(*id.as_bytes())
+}
+
+/// The API's writing of a key's id.
+pub(super) fn api_key(id: Hash) -> api::KeyId {
+    api::KeyId(id.0)
+}
+
+/// The first digits of an id, for sentences.
+pub(super) fn short(id: NodeId) -> String {
+    api_id(id).short()
+}
+
+/// A signature with what is needed to use it.
+pub(super) fn signature_view(
+    request: Hash,
+    proposal: &Proposal,
+    signature: &Signature<C>,
+    signers: Vec<api::Member>,
+) -> Option<api::SignatureView> {
+    let (_, wanted) = RawRequest::parse(&proposal.request)?;
+    let Wanted::Signature(sign) = wanted else { return None };
+    let (r, s) = (signature.r.to_bytes(), signature.s.to_bytes());
+    Some(api::SignatureView {
+        key: sign.key,
+        ceremony: api::CeremonyId(request.0),
+        hash: sign.target.hash(),
+        digest: hex::encode(sign.target.digest()),
+        der: hex::encode(der(&r, &s)),
+        r: hex::encode(r),
+        s: hex::encode(s),
+        recovery_id: signature.recovery_id,
+        signers,
+    })
+}
+
+/// `SEQUENCE { INTEGER r, INTEGER s }` (SEC 1, appendix C.5). Both are below 2^256, so all lengths fit one byte.
+fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
+    let integer = |bytes: &[u8]| {
+        let digits: Vec<u8> = bytes.iter().copied().skip_while(|b| *b == 0).collect();
+        let pad = digits.first().is_none_or(|b| *b >= 0x80);
+        let body = [if pad { &[0][..] } else { &[] }, &digits].concat();
+        [&[0x02, short_length(&body)][..], &body].concat()
+    };
+    let body = [integer(r), integer(s)].concat();
+    [&[0x30, short_length(&body)][..], &body].concat()
+}
+
+fn short_length(body: &[u8]) -> u8 {
+    u8::try_from(body.len()).ok().filter(|n| *n < 0x80).expect("invariant: two numbers below 2^256 are short")
+}
+
+impl Node {
+    /// A client's call.
+    pub(super) fn asked(&mut self, call: CallId, request: api::Request) {
+        let reply = match request {
+            api::Request::CreateKey(create) => return self.begin(call, Wanted::Key(create)),
+            api::Request::Sign(sign) => return self.begin(call, Wanted::Signature(sign)),
+            api::Request::Invite(invite) => return self.invite(call, invite.valid_for),
+            api::Request::ListKeys(query) => self.list_keys(&query),
+            api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
+                let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
+                api::Problem::new(api::ProblemKind::UnknownKey, text)
+            }),
+            api::Request::ListCeremonies(query) => self.list_ceremonies(&query),
+            api::Request::ShowCeremony(id) => {
+                self.ceremony_view(&Hash(id.0)).map(api::Reply::Ceremony).ok_or_else(|| {
+                    let text = "This node knows no such ceremony; ask a node that takes part in it.";
+                    api::Problem::new(api::ProblemKind::UnknownCeremony, text).about(id)
+                })
+            }
+            api::Request::ListValidators => Ok(api::Reply::Validators(self.validators())),
+            api::Request::ShowNode => self.node_view(),
+            api::Request::Health => Ok(api::Reply::Health(api::HealthView::ok())),
+        };
+        self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
+    }
+
+    fn list_keys(&self, query: &api::PageQuery) -> Result<api::Reply, api::Problem> {
+        let (ids, next) = page(self.keys.keys().copied(), query)?;
+        let items = ids.iter().filter_map(|id| self.key_view(id)).collect();
+        Ok(api::Reply::Keys(api::Page { items, next }))
+    }
+
+    fn list_ceremonies(&self, query: &api::PageQuery) -> Result<api::Reply, api::Problem> {
+        let mut stories: Vec<_> = self.stories.iter().map(|(id, story)| (story.unix, *id)).collect();
+        stories.sort_unstable_by(|a, b| b.cmp(a));
+        let (ids, next) = page(stories.into_iter().map(|(_, id)| id), query)?;
+        let items = ids.iter().filter_map(|id| self.ceremony_view(id)).collect();
+        Ok(api::Reply::Ceremonies(api::Page { items, next }))
+    }
+
+    /// A key as the API shows it.
+    pub(super) fn key_view(&self, id: &Hash) -> Option<api::KeyView> {
+        let key = self.keys.get(id)?;
+        let info = key.info();
+        let sec1 = info.public_key.to_bytes();
+        Some(api::KeyView {
+            id: api_key(*id),
+            label: key.label().clone(),
+            scheme: key.scheme(),
+            curve: key.curve(),
+            level: key.level(),
+            threshold: info.threshold,
+            committee: self.members(key.holders()),
+            epoch: info.epoch,
+            state: if key.is_active() { api::KeyState::Active } else { api::KeyState::Confirming },
+            ethereum_address: ethereum(key),
+            public_key: hex::encode(sec1),
+        })
+    }
+
+    fn validators(&self) -> api::Page<api::ValidatorView> {
+        let items = match &self.home {
+            Home::Asking(_) => Vec::new(),
+            Home::Settled(roster) => roster
+                .validators()
+                .into_iter()
+                .map(|id| {
+                    let record = roster.record(id);
+                    api::ValidatorView {
+                        id: api_id(id),
+                        peer_id: id.to_peer_id().to_string(),
+                        name: record.as_ref().and_then(|r| api::Label::try_from(r.name.clone()).ok()),
+                        addresses: record.map(|r| r.addresses).unwrap_or_default(),
+                        founder: roster.is_founder(id),
+                        member: roster.is_member(id),
+                        this_node: id == self.me,
+                        connected: self.is_up(id),
+                        latency_ms: self.peers.get(&id).and_then(|p| p.latency),
+                    }
+                })
+                .collect(),
+        };
+        api::Page { items, next: None }
+    }
+
+    fn node_view(&self) -> Result<api::Reply, api::Problem> {
+        let name = api::Label::try_from(self.settings.name.clone());
+        // A display name may hold what a label may not; then the id's first digits name the node.
+        let name = name.or_else(|_| api::Label::try_from(short(self.me)));
+        let name = name.map_err(|text| api::Problem::new(api::ProblemKind::Internal, text))?;
+        Ok(api::Reply::Node(api::NodeView {
+            id: api_id(self.me),
+            name,
+            cluster: api::ClusterId(*self.cluster().as_bytes()),
+            member: self.is_member(self.me),
+            addresses: self.settings.addresses.clone(),
+            version: self.settings.version.clone(),
+        }))
+    }
+
+    /// Why a node that is no member does nothing.
+    pub(super) fn not_joined(&self) -> api::Problem {
+        let text = match &self.home {
+            Home::Asking(asking) => match &asking.refused {
+                Some(why) => format!("The founder does not let this node in: {why}."),
+                None => {
+                    "This node waits for its founder to let it in; see that both are connected.".to_owned()
+                }
+            },
+            Home::Settled(_) => "This node is not a member of its cluster any more.".to_owned(),
+        };
+        api::Problem::new(api::ProblemKind::NotJoined, text).retry_after(2)
+    }
+}
+
+fn ethereum(key: &Key) -> String {
+    let sec1 = key.info().public_key.to_bytes();
+    let public = k256::PublicKey::from_sec1_bytes(&sec1).expect("invariant: a key's point is on the curve");
+    let point = public.to_sec1_point(false);
+    let x_y = point.as_bytes().split_first().map(|(_, x_y)| x_y).unwrap_or_default();
+    let x_y = <&[u8; 64]>::try_from(x_y).expect("invariant: two coordinates of 32 bytes");
+    api::hash::ethereum_address(x_y)
+}
