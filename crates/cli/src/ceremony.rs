@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use consign_api::limits::MAX_PAGE;
 use consign_api::{CeremonyId, CeremonyView};
 
 use crate::connection::Connection;
@@ -33,7 +34,7 @@ Example:
         data: Data,
 
         /// How many at most
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_PAGE)))]
         limit: u16,
     },
     /// Follow a ceremony until it is over; with --json one object per change
@@ -55,7 +56,7 @@ impl Ceremony {
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         match &self.command {
             Command::List { data, limit } => {
-                let ceremonies = Connection::open(&data.data)?.ceremonies(usize::from(*limit))?;
+                let ceremonies = Connection::open(&data.data)?.ceremonies(*limit)?;
                 out.show(&ceremonies, || {
                     let rows: Vec<_> = ceremonies.iter().map(row).collect();
                     table(["ID", "KIND", "KEY", "STATE", "PHASE", "TIME"], &rows)
@@ -91,7 +92,7 @@ fn find(node: &Connection, text: Option<&str>) -> Result<CeremonyId, Failure> {
     if let Some(id) = text.and_then(|text| text.parse().ok()) {
         return Ok(id);
     }
-    let known = node.ceremonies(usize::MAX)?;
+    let known = node.all_ceremonies()?;
     let Some(text) = text else {
         let newest = known.first().map(|view| view.id);
         return newest.ok_or_else(|| Failure::Failed("this node knows no ceremony yet".to_owned()));

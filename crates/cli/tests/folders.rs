@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{PASSPHRASE, Said, consign, run};
+use common::{PASSPHRASE, Said, consign, finish, run};
 
 fn at(command: &[&str], data: &Path, passphrase: Option<&str>) -> Said {
     let mut command = consign(command);
@@ -15,7 +15,7 @@ fn at(command: &[&str], data: &Path, passphrase: Option<&str>) -> Said {
     if let Some(passphrase) = passphrase {
         command.env("CONSIGN_PASSPHRASE", passphrase);
     }
-    command.output().unwrap().into()
+    finish(command)
 }
 
 fn files(folder: &Path) -> Vec<String> {
@@ -125,7 +125,7 @@ fn flags_win_over_the_environment() {
         let mut command = consign(&[&["init"], arguments].concat());
         command.env("CONSIGN_DATA", &data).env("CONSIGN_NAME", "from-env");
         command.env("CONSIGN_PASSPHRASE", PASSPHRASE);
-        Said::from(command.output().unwrap()).ok();
+        finish(command).ok();
         fs::read_to_string(data.join("config.toml")).unwrap()
     };
     assert!(init("a", &[]).contains("name = \"from-env\""));

@@ -4,7 +4,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -37,13 +37,6 @@ pub struct Said {
     pub err: String,
 }
 
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Self { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
 impl Said {
     /// It must have gone well.
     #[track_caller]
@@ -70,7 +63,37 @@ impl Said {
 
 /// Runs to the end.
 pub fn run(arguments: &[&str]) -> Said {
-    consign(arguments).output().unwrap().into()
+    finish(consign(arguments))
+}
+
+/// Runs a command to the end, whose output is kept. One that never ends is ended.
+#[track_caller]
+pub fn finish(mut command: Command) -> Said {
+    command.stdout(Stdio::piped());
+    finish_with_output(command)
+}
+
+/// The same, with standard output going where the command says.
+#[track_caller]
+pub fn finish_with_output(mut command: Command) -> Said {
+    let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+    let out = process.stdout.take().map(|pipe| std::thread::spawn(move || std::io::read_to_string(pipe)));
+    let err = process.stderr.take().map(|pipe| std::thread::spawn(move || std::io::read_to_string(pipe)));
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = process.try_wait().unwrap() {
+            break status;
+        }
+        if begun.elapsed() > PATIENCE {
+            process.kill().unwrap();
+            panic!("{command:?} does not end");
+        }
+        std::thread::sleep(LOOK);
+    };
+    let text = |reader: Option<std::thread::JoinHandle<std::io::Result<String>>>| {
+        reader.map_or_else(String::new, |thread| thread.join().unwrap().unwrap())
+    };
+    Said { code: status.code().unwrap_or(-1), out: text(out), err: text(err) }
 }
 
 /// Looks until there is something.
@@ -130,7 +153,7 @@ impl TestNode {
         make.arg("--data").arg(data).args(["--name", name]);
         make.args(["--listen", "/ip4/127.0.0.1/tcp/0", "--api", "127.0.0.1:0"]);
         make.env("CONSIGN_PASSPHRASE", PASSPHRASE);
-        Said::from(make.output().unwrap()).ok();
+        finish(make).ok();
     }
 
     /// Starts the process and waits until it answers.
@@ -173,7 +196,7 @@ impl TestNode {
     pub fn ask(&self, arguments: &[&str]) -> Said {
         let mut command = consign(arguments);
         command.arg("--json").arg("--data").arg(&self.data);
-        command.output().unwrap().into()
+        finish(command)
     }
 
     /// A new invitation.
