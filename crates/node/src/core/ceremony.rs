@@ -88,8 +88,8 @@ struct Running {
 pub(super) enum End {
     /// The key with this id is active.
     Key(Hash),
-    /// The moduli with this id are complete.
-    Aux(Hash),
+    /// The moduli are complete.
+    Aux,
     /// A signature.
     Signature(Box<Ecdsa<C>>),
     /// Nothing came of it.

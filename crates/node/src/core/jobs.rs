@@ -19,12 +19,12 @@ use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use super::hash::Hash;
-use consign_cggmp24::sign::interactive::{self, Interactive};
 use super::proposal::{Kind, Proposal, session_nonce};
 use super::requests::level_of;
 use super::sessions::{Act, C, Live, PublicInput, Roll, Run, Runs, Seal, Standing};
 use super::wire::EvidenceFile;
 use crate::identity::{Identity, NodeId};
+use consign_cggmp24::sign::interactive::{self, Interactive};
 
 /// Candidates after which the search for the four primes of a party is likely over; what progress is shown against.
 const EXPECTED_CANDIDATES: u64 = 4_000;

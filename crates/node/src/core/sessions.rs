@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_cggmp24::aux_info::{self, Aux, AuxInfo};
 use consign_cggmp24::curve::Secp256k1;
 use consign_cggmp24::ecdsa::Signature as Ecdsa;
 use consign_cggmp24::key::KeyShare;
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::parties::{Parties, PartiesError};
+use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_rounds::{
     Effect, Evidence, Failure, Finished, Identities, Message, PartyIndex, PerParty, Protocol, PublicPart,
     Seat, Session, Signature, Signer, Speech,

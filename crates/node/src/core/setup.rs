@@ -1,7 +1,11 @@
 //! The records a new store starts with: an identity, and either a cluster of its own or an invitation to one.
 
+use consign_api as api;
+use consign_cggmp24::aux_info::Primes;
+
 use super::invitation::Invitation;
 use super::records::{BadRecord, CHARTER, INVITATION, SEED, encode};
+use super::requests::level_number;
 use super::roster::Charter;
 use crate::identity::Identity;
 use crate::store::{Store, StoreError, Table, Write};
@@ -43,6 +47,17 @@ pub fn identity(store: &dyn Store) -> Result<Identity, NoIdentity> {
     let value = store.get(Table::Identity, SEED)?.ok_or(NoIdentity::Missing)?;
     let seed = zeroize::Zeroizing::new(super::records::decode::<[u8; 32]>(&value)?);
     Ok(Identity::from_seed(&seed))
+}
+
+/// Primes made elsewhere, for the pool of this node. `name` is random; each set of primes serves one node once.
+#[must_use]
+pub fn primes(level: api::Level, primes: &Primes, name: [u8; 16]) -> Write {
+    pooled(level_number(level), &primes.encode(), name)
+}
+
+/// A record of the pool: its key begins with the level.
+pub(super) fn pooled(level: u16, primes: &[u8], name: [u8; 16]) -> Write {
+    Write::put(Table::Primes, [&level.to_be_bytes()[..], &name].concat(), encode(&primes))
 }
 
 fn seed(identity: &Identity) -> Write {

@@ -32,7 +32,7 @@ impl Node {
                 let record = self.aux.get_mut(&Hash(aux)).expect("invariant: kept before it was confirmed");
                 record.confirmed = true;
                 writes.push(record.write());
-                End::Aux(Hash(aux))
+                End::Aux
             }
             Product::Signature(signature) => {
                 writes.extend(self.finish_request(request));
@@ -63,8 +63,8 @@ impl Node {
                 self.key_is_active(request, key);
                 self.name_peers();
             }
-            End::Aux(_) if self.tasks.contains_key(&request) => self.go_on(request),
-            End::Aux(_) => {
+            End::Aux if self.tasks.contains_key(&request) => self.go_on(request),
+            End::Aux => {
                 let text = "The moduli are made, but the proposer did not go on to the key.";
                 let problem = api::Problem::new(api::ProblemKind::DeadlinePassed, text);
                 self.tell_maybe(request, problem);

@@ -13,6 +13,7 @@ use super::super::node::{For, Node, Then};
 use super::super::proposal::{Accept, Drawn, Kind, PROTOCOL_VERSION, Proposal, Refusal};
 use super::super::records::{RequestRecord, encode};
 use super::super::requests::{self, Free, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
+use super::super::setup::pooled;
 use super::super::stories::wanted_of;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
@@ -240,9 +241,9 @@ impl Node {
 
     /// Puts unopened primes into the pool.
     pub(in super::super) fn return_primes(&mut self, level: u16, primes: &Zeroizing<Vec<u8>>) {
-        let key = [&level.to_be_bytes()[..], &self.random::<16>()].concat();
-        self.pool.entry(level).or_default().push(key.clone());
-        self.store(vec![Write::put(Table::Primes, key, encode(&primes.as_slice()))], Then::Rest);
+        let write = pooled(level, primes, self.random());
+        self.pool.entry(level).or_default().push(write.key().to_vec());
+        self.store(vec![write], Then::Rest);
     }
 
     pub(super) fn tick_priming(&mut self, hash: Hash) {

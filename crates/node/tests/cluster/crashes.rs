@@ -1,0 +1,1 @@
+//! Power failures at every transaction.

@@ -1,0 +1,1 @@
+//! Hijacked proposers, strangers, garbage.

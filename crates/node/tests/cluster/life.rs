@@ -1,0 +1,154 @@
+//! The life of a cluster: founded, joined, a key made, signed with; a node lost and back again.
+
+use consign_api as api;
+use consign_api::ProblemKind;
+
+use crate::sim::{STORMY, Sim, Weather, seeds, verify};
+
+#[test]
+fn two_of_three_sign_through_a_crash() {
+    for seed in seeds(3) {
+        let weather = if seed == 1 { Weather::default() } else { STORMY };
+        let mut sim = Sim::cluster(seed, 3, weather);
+        let key = sim.new_key(1, 2, &[0, 1, 2]);
+        assert_eq!(key.state, api::KeyState::Active);
+        sim.until("all have the key", |sim| {
+            (0..3).all(|i| sim.keys(i).iter().any(|k| k.id == key.id && k.state == api::KeyState::Active))
+        });
+        let signature = sim.sign(0, key.id, b"one").unwrap();
+        verify(&key, &signature, b"one");
+        assert_eq!(signature.signers.len(), 2);
+
+        sim.crash(2);
+        let signature = sim.sign(1, key.id, b"two").unwrap();
+        verify(&key, &signature, b"two");
+
+        sim.boot(2);
+        sim.until("it is connected again", |sim| sim.sees(2, 0) && sim.sees(2, 1) && sim.sees(0, 2));
+        assert_eq!(sim.keys(2).len(), 1);
+        sim.crash(0);
+        sim.until("its loss is seen", |sim| !sim.sees(2, 0));
+        let signature = sim.sign(2, key.id, b"three").unwrap();
+        verify(&key, &signature, b"three");
+        let signers: Vec<_> = signature.signers.iter().map(|m| m.validator).collect();
+        assert_eq!(signers, [sim.api_id(1), sim.api_id(2)]);
+    }
+}
+
+#[test]
+fn every_participant_tells_the_result_and_the_phases() {
+    let mut sim = Sim::cluster(11, 3, Weather::default());
+    let request = sim.create_key(2, &[2, 0, 1]);
+    let id = sim.start(0, request).unwrap();
+    for i in 0..3 {
+        let Ok(api::Outcome::Key(key)) = sim.finish(i, id) else { panic!("no key at {i}") };
+        let order: Vec<_> = key.committee.iter().map(|m| m.validator).collect();
+        assert_eq!(order, [sim.api_id(2), sim.api_id(0), sim.api_id(1)]);
+        let view = sim.view(i, id).unwrap();
+        let phases: Vec<_> = view.timings.iter().map(|t| t.phase).collect();
+        for phase in [api::Phase::Accept, api::Phase::Primes, api::Phase::Aux, api::Phase::Keygen] {
+            assert!(phases.contains(&phase), "{phases:?}");
+        }
+        let sequences: Vec<_> = sim.machines[i].events.iter().map(|e| e.sequence).collect();
+        assert!(sequences.windows(2).all(|w| w[1] == w[0] + 1));
+    }
+    // A second key of the same committee needs no new moduli.
+    let before = sim.records(0, consign_node::store::Table::Aux);
+    sim.new_key(1, 3, &[0, 1, 2]);
+    assert_eq!(sim.records(0, consign_node::store::Table::Aux), before);
+}
+
+#[test]
+fn too_few_signers_are_named() {
+    let mut sim = Sim::cluster(12, 3, Weather::default());
+    let key = sim.new_key(0, 2, &[0, 1, 2]);
+    sim.crash(1);
+    sim.crash(2);
+    sim.until("their loss is seen", |sim| !sim.sees(0, 1) && !sim.sees(0, 2));
+    let problem = sim.sign(0, key.id, b"alone").unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::TooFewSigners);
+    assert_eq!(problem.validators, [sim.api_id(1), sim.api_id(2)]);
+    let request = sim.create_key(2, &[0, 1]);
+    let problem = sim.start(0, request).unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::TooFewSigners);
+    assert_eq!(problem.validators, [sim.api_id(1)]);
+}
+
+#[test]
+fn a_silent_signer_is_replaced() {
+    let mut sim = Sim::cluster(13, 3, Weather::default());
+    let key = sim.new_key(0, 2, &[0, 1, 2]);
+    // Node 1 is connected but nothing it says arrives.
+    sim.tamper =
+        Some(Box::new(|from, _, message| if from == 1 { Vec::new() } else { vec![message.encode()] }));
+    let signature = sim.sign(0, key.id, b"patience").unwrap();
+    verify(&key, &signature, b"patience");
+    assert!(signature.signers.iter().any(|m| m.validator == sim.api_id(2)));
+}
+
+#[test]
+fn a_raw_digest_is_signed_and_zero_is_not() {
+    let mut sim = Sim::cluster(14, 2, Weather::default());
+    let key = sim.new_key(0, 2, &[0, 1]);
+    let digest =
+        |bytes| api::Request::Sign(api::Sign { key: key.id, target: api::SignTarget::Digest(bytes) });
+    let id = sim.start(1, digest([7; 32])).unwrap();
+    assert!(matches!(sim.finish(1, id), Ok(api::Outcome::Signature(s)) if s.hash.is_none()));
+    assert_eq!(sim.start(1, digest([0; 32])).unwrap_err().kind, ProblemKind::Malformed);
+}
+
+#[test]
+fn what_is_not_there_is_said_clearly() {
+    let mut sim = Sim::cluster(15, 2, Weather::default());
+    let missing = api::KeyId([9; 32]);
+    assert_eq!(sim.sign(0, missing, b"x").unwrap_err().kind, ProblemKind::UnknownKey);
+    let kinds: Vec<_> = [
+        api::Request::ShowKey(missing),
+        api::Request::ShowCeremony(api::CeremonyId([9; 32])),
+        api::Request::ListKeys(api::PageQuery { after: Some("x".to_owned()), limit: 1 }),
+    ]
+    .into_iter()
+    .map(|request| match sim.ask(0, request) {
+        api::Reply::Problem(problem) => problem.kind,
+        other => panic!("{other:?}"),
+    })
+    .collect();
+    assert_eq!(kinds, [ProblemKind::UnknownKey, ProblemKind::UnknownCeremony, ProblemKind::Malformed]);
+    let mut request = sim.create_key(2, &[0, 1]);
+    if let api::Request::CreateKey(create) = &mut request {
+        create.committee[1] = api::NodeId([3; 32]);
+    }
+    assert_eq!(sim.start(0, request).unwrap_err().kind, ProblemKind::UnknownValidator);
+}
+
+#[test]
+fn an_invitation_serves_once() {
+    let mut sim = Sim::new(16);
+    let founder = sim.add_founder();
+    let invitation = sim.invite(founder);
+    let first = sim.add_joiner(&invitation);
+    sim.until("the first is in", |sim| sim.is_member(first, first));
+    let second = sim.add_joiner(&invitation);
+    sim.pass(20_000);
+    assert!(!sim.is_member(founder, second));
+    let problem = sim.start(
+        second,
+        api::Request::CreateKey(match sim.create_key(2, &[0, 1]) {
+            api::Request::CreateKey(create) => create,
+            other => panic!("{other:?}"),
+        }),
+    );
+    let problem = problem.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::NotJoined);
+    assert!(problem.detail.contains("was used"), "{problem}");
+    // Only founders invite.
+    match sim.ask(first, api::Request::Invite(api::Invite { valid_for: 60 })) {
+        api::Reply::Problem(problem) => assert_eq!(problem.kind, ProblemKind::Forbidden),
+        other => panic!("{other:?}"),
+    }
+    // The token stays used after a restart.
+    sim.crash(founder);
+    sim.boot(founder);
+    sim.pass(20_000);
+    assert!(!sim.is_member(founder, second));
+}
