@@ -63,8 +63,9 @@ enum Part {
     Priming { told: u64 },
     /// The record of the request is on its way to the disk.
     Recording,
-    /// Accepted, and waits for the start. A lapsed accept is gone, but the proposer may ask again.
-    Accepted { drawn: Option<Drawn>, accept: Accept, until: u64 },
+    /// Accepted, and waits for the start. A lapsed accept is gone, but the proposer may ask again. The last two draws
+    /// are good: a late copy of a proposal must not void the accept that is on its way. Entering consumes all.
+    Accepted { drawn: Vec<Drawn>, accept: Accept, since: u64, until: u64 },
     /// In the session.
     Running(Box<Running>),
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "tests")]
 
 mod crashes;
+mod forge;
 mod lies;
 mod life;
 mod sim;

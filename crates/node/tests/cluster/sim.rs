@@ -548,10 +548,30 @@ impl Sim {
         })
     }
 
-    pub(crate) fn start(&mut self, which: usize, request: api::Request) -> Result<api::CeremonyId, api::Problem> {
+    pub(crate) fn start(
+        &mut self,
+        which: usize,
+        request: api::Request,
+    ) -> Result<api::CeremonyId, api::Problem> {
         match self.ask(which, request) {
             api::Reply::Started(view) => Ok(view.id),
             api::Reply::Problem(problem) => Err(problem),
+            other => panic!("SEED={}: {other:?}", self.seed),
+        }
+    }
+
+    /// As [`start`](Self::start), where the node may die before it answers.
+    pub(crate) fn start_unless_crashed(
+        &mut self,
+        which: usize,
+        request: api::Request,
+    ) -> Option<api::CeremonyId> {
+        self.counter += 1;
+        let call = CallId(self.counter);
+        self.handle(which, Input::Api(call, request));
+        match self.machines[which].replies.remove(&call) {
+            Some(api::Reply::Started(view)) => Some(view.id),
+            None if !self.is_running(which) => None,
             other => panic!("SEED={}: {other:?}", self.seed),
         }
     }

@@ -28,6 +28,11 @@ const PREPARING_MS: u64 = 3_000;
 /// An accept older than this is asked for anew before the start, in milliseconds: well within its lifetime, so that
 /// it does not lapse on the way.
 const ACCEPT_FRESH_MS: u64 = 6_000;
+/// A repeated proposal within this time gets the same accept again, in milliseconds: it is a copy, or the accept is
+/// still on its way.
+const REDRAW_MS: u64 = 3_000;
+/// Most accepts of one participant that are good at once.
+const MAX_DRAWS: usize = 2;
 /// How long a participant waits for a start, in milliseconds: others may have to find primes first.
 fn wait_ms(kind: Kind) -> u64 {
     match kind {
@@ -278,7 +283,8 @@ impl Node {
         let until = self.now.monotonic.saturating_add(wait_ms(ceremony.proposal.kind));
         let proposal = Arc::clone(&ceremony.proposal);
         let (drawn, accept) = Drawn::accept(&self.identity, &proposal, me, self.now.monotonic, &mut self.rng);
-        ceremony.part = Part::Accepted { drawn: Some(drawn), accept: accept.clone(), until };
+        let since = self.now.monotonic;
+        ceremony.part = Part::Accepted { drawn: vec![drawn], accept: accept.clone(), since, until };
         self.give_accept(proposal.proposer, accept);
         self.tell_standing(hash);
     }
@@ -296,12 +302,15 @@ impl Node {
         let now = self.now.monotonic;
         let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
         let proposal = Arc::clone(&ceremony.proposal);
-        let Part::Accepted { drawn, accept, .. } = &mut ceremony.part else { return };
-        let me = accept.index;
-        // New bytes: the old draw dies with its accept, so one draw still serves one session at most.
-        let (fresh, signed) = Drawn::accept(&self.identity, &proposal, me, now, &mut self.rng);
-        (*drawn, *accept) = (Some(fresh), signed.clone());
-        self.give_accept(proposal.proposer, signed);
+        let Part::Accepted { drawn, accept, since, .. } = &mut ceremony.part else { return };
+        if now.saturating_sub(*since) >= REDRAW_MS {
+            let (fresh, signed) = Drawn::accept(&self.identity, &proposal, accept.index, now, &mut self.rng);
+            (*accept, *since) = (signed, now);
+            drawn.truncate(MAX_DRAWS - 1);
+            drawn.insert(0, fresh);
+        }
+        let accept = accept.clone();
+        self.give_accept(proposal.proposer, accept);
     }
 
     pub(super) fn tick_accepted(&mut self, hash: Hash) {
@@ -309,9 +318,7 @@ impl Node {
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         let proposer = ceremony.proposal.proposer;
         let Part::Accepted { drawn, until, .. } = &mut ceremony.part else { return };
-        if drawn.as_ref().is_some_and(|d| d.is_lapsed(now)) {
-            *drawn = None;
-        }
+        drawn.retain(|d| !d.is_lapsed(now));
         if now >= *until && ceremony.gathering.is_none() {
             let text = "No start came from the proposer in time; ask again.";
             self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, [proposer]));
@@ -435,13 +442,19 @@ impl Node {
         let now = self.now.monotonic;
         let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
         let Part::Accepted { drawn, .. } = &mut ceremony.part else { return };
-        let Some(mine) = drawn.take() else { return };
-        match mine.enter(now, &ceremony.proposal, &accepts) {
-            Ok(nonce) => self.enter(hash, nonce, accepts),
-            Err((mine, why)) => {
-                *drawn = Some(mine);
-                self.dropped(from, &format!("a start: {why}"));
+        let mut refused = None;
+        for mine in std::mem::take(drawn) {
+            match mine.enter(now, &ceremony.proposal, &accepts) {
+                // The other draw dies here too: one proposal leads to one session at most.
+                Ok(nonce) => return self.enter(hash, nonce, accepts),
+                Err((mine, why)) => {
+                    drawn.push(mine);
+                    refused = Some(why);
+                }
             }
+        }
+        if let Some(why) = refused {
+            self.dropped(from, &format!("a start: {why}"));
         }
     }
 

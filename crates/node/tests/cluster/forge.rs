@@ -1,0 +1,25 @@
+//! A participant that signs what no honest one would.
+
+use consign_node::identity::{ClusterId, Identity, Purpose};
+use consign_rounds::{Bytes, Message, Signature, SignedHeader, Signer, broadcast_hash};
+
+struct Forger<'a>(&'a Identity, ClusterId);
+
+impl Signer for Forger<'_> {
+    fn sign(&self, bytes: &[u8]) -> Signature {
+        Signature(*self.0.sign(Purpose::Envelope, &self.1, bytes).as_bytes())
+    }
+}
+
+/// The same envelope with one broadcast byte changed, signed by its sender.
+pub(crate) fn spoil_broadcast(envelope: &[u8], who: &Identity, cluster: ClusterId) -> Vec<u8> {
+    let message = Message::decode(envelope, envelope.len()).unwrap();
+    let Message::Envelope(mut envelope) = message else { return envelope.to_vec() };
+    let mut broadcast = envelope.broadcast.to_vec();
+    *broadcast.last_mut().unwrap() ^= 1;
+    let mut header = envelope.signed.header;
+    header.broadcast_hash = broadcast_hash(&broadcast);
+    envelope.broadcast = Bytes(broadcast);
+    envelope.signed = SignedHeader::sign(header, &Forger(who, cluster));
+    Message::Envelope(envelope).encode()
+}
