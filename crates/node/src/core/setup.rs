@@ -4,10 +4,12 @@ use consign_api as api;
 use consign_cggmp24::aux_info::Primes;
 
 use super::invitation::Invitation;
+use super::joining::Home;
+use super::node::OpenError;
 use super::records::{BadRecord, CHARTER, INVITATION, SEED, encode};
 use super::requests::level_number;
 use super::roster::Charter;
-use crate::identity::Identity;
+use crate::identity::{ClusterId, Identity};
 use crate::store::{Store, StoreError, Table, Write};
 
 /// No identity could be read from a store.
@@ -58,6 +60,14 @@ pub fn primes(level: api::Level, primes: &Primes, name: [u8; 16]) -> Write {
 /// A record of the pool: its key begins with the level.
 pub(super) fn pooled(level: u16, primes: &[u8], name: [u8; 16]) -> Write {
     Write::put(Table::Primes, [&level.to_be_bytes()[..], &name].concat(), encode(&primes))
+}
+
+/// The cluster of a store: its own, or the one it is invited to.
+///
+/// # Errors
+/// [`OpenError`], as of [`Node::open`](super::Node::open).
+pub fn cluster(store: &dyn Store) -> Result<ClusterId, OpenError> {
+    Ok(Home::read(store)?.cluster())
 }
 
 fn seed(identity: &Identity) -> Write {

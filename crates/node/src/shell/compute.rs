@@ -1,6 +1,5 @@
 //! Threads for arithmetic, so that it never holds up the core or the network.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::Builder;
 
@@ -51,16 +50,7 @@ fn work(queue: &Mutex<mpsc::Receiver<(JobId, Box<Job>)>>, inbox: &InboxSender, f
             let sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = sender.send(Inbox::Input(Input::Progress(id, progress)));
         };
-        match catch_unwind(AssertUnwindSafe(|| job.run(&progress))) {
-            Ok(done) => {
-                let _ = inbox.send(Inbox::Input(Input::Computed(id, Box::new(done))));
-            }
-            Err(panic) => {
-                let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                fatal.report(RunError::Panicked(text.unwrap_or_else(|| "no message".to_owned())));
-                return;
-            }
-        }
+        let Some(done) = fatal.guard(|| job.run(&progress)) else { return };
+        let _ = inbox.send(Inbox::Input(Input::Computed(id, Box::new(done))));
     }
 }

@@ -70,9 +70,8 @@ impl Events {
         if after.saturating_add(1) < oldest {
             return None;
         }
-        let wanted = |e: &&Arc<api::Event>| {
-            e.sequence > after && e.sequence <= until && e.ceremony.id == *ceremony
-        };
+        let wanted =
+            |e: &&Arc<api::Event>| e.sequence > after && e.sequence <= until && e.ceremony.id == *ceremony;
         Some(recent.events.iter().filter(wanted).cloned().collect())
     }
 }

@@ -26,12 +26,16 @@ pub(crate) struct Storage {
 impl Storage {
     /// Starts the thread on `store`. A failure is reported to `fatal`, and ends the thread: nothing after it is done
     /// or confirmed.
-    pub(crate) fn start(store: impl Store + 'static, inbox: InboxSender, fatal: Fatal) -> Result<Storage, RunError> {
+    pub(crate) fn start(
+        store: impl Store + 'static,
+        inbox: InboxSender,
+        fatal: Fatal,
+    ) -> Result<Storage, RunError> {
         let (orders, queue) = mpsc::channel();
         let thread = Builder::new()
             .name("consign-store".to_owned())
             .spawn(move || {
-                if let Err(error) = work(store, &queue, &inbox) {
+                if let Some(Err(error)) = fatal.guard(|| work(store, &queue, &inbox)) {
                     fatal.report(RunError::StoreFailed(error));
                 }
             })
@@ -84,7 +88,9 @@ mod tests {
         let storage = Storage::start(store, inbox, fatal).unwrap();
         let orders = storage.orders();
         for i in 0..20_u8 {
-            orders.send(Order::Store(WriteId(i.into()), vec![Write::put(Table::Meta, [i + 1], [i])])).unwrap();
+            orders
+                .send(Order::Store(WriteId(i.into()), vec![Write::put(Table::Meta, [i + 1], &[i])]))
+                .unwrap();
             orders.send(Order::Take(WriteId(100 + u64::from(i)), Table::Meta, vec![i])).unwrap();
         }
         drop(orders);
@@ -92,7 +98,10 @@ mod tests {
             let Inbox::Input(Input::Stored(id)) = happened.recv().unwrap() else { panic!("not stored") };
             assert_eq!(id, WriteId(i.into()));
             let Inbox::Input(Input::Taken(id, value)) = happened.recv().unwrap() else { panic!("not taken") };
-            assert_eq!((id, value), (WriteId(100 + u64::from(i)), i.checked_sub(1).map(|v| Value::from(&[v]))));
+            assert_eq!(
+                (id, value),
+                (WriteId(100 + u64::from(i)), i.checked_sub(1).map(|v| Value::from(&[v])))
+            );
         }
         storage.finish();
         let store = store::open(&path, &unlock).unwrap();

@@ -105,13 +105,18 @@ impl Driver {
     fn name(&mut self, peers: Vec<Peer>) {
         let mut named = BTreeMap::new();
         for peer in peers.into_iter().filter(|p| p.id.to_peer_id() != self.me) {
-            let addresses = peer.addresses.iter().filter_map(|text| crate::config::parse_address(text)).collect();
+            let addresses =
+                peer.addresses.iter().filter_map(|text| crate::config::parse_address(text)).collect();
             named.insert(peer.id, addresses);
         }
         let ids = named.keys().map(NodeId::to_peer_id).collect();
         self.swarm.behaviour_mut().gate.name(ids);
-        let dismissed: Vec<NodeId> =
-            self.peers.iter().filter(|(id, k)| k.named && !named.contains_key(id)).map(|(id, _)| *id).collect();
+        let dismissed: Vec<NodeId> = self
+            .peers
+            .iter()
+            .filter(|(id, k)| k.named && !named.contains_key(id))
+            .map(|(id, _)| *id)
+            .collect();
         for id in dismissed {
             let known = self.peers.entry(id).or_default();
             known.named = false;
@@ -197,7 +202,9 @@ impl Driver {
 
     fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
-            SwarmEvent::ConnectionEstablished { peer_id, num_established, .. } if num_established.get() == 1 => {
+            SwarmEvent::ConnectionEstablished { peer_id, num_established, .. }
+                if num_established.get() == 1 =>
+            {
                 self.up(peer_id);
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {

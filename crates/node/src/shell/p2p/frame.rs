@@ -76,8 +76,7 @@ impl Codec {
 impl Clone for Codec {
     fn clone(&self) -> Codec {
         let limit = self.limit.clone();
-        let limit =
-            limit.unwrap_or_else(|| self.next.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let limit = limit.unwrap_or_else(|| self.next.lock().unwrap_or_else(PoisonError::into_inner).clone());
         Codec { next: self.next.clone(), limit: Some(limit) }
     }
 }

@@ -164,7 +164,10 @@ mod tests {
         assert_eq!(link.next(1, Instant::now()).unwrap().messages[0].len(), MAX_QUEUE_BYTES + 1);
         assert_eq!(link.push(vec![4]), 1);
         let frame = link.next(1, Instant::now()).unwrap();
-        assert_eq!((frame.first, frame.messages), (u64::try_from(MAX_QUEUE).unwrap() + 2, vec![Arc::new(vec![4])]));
+        assert_eq!(
+            (frame.first, frame.messages),
+            (u64::try_from(MAX_QUEUE).unwrap() + 2, vec![Arc::new(vec![4])])
+        );
     }
 
     #[test]
