@@ -1,6 +1,12 @@
 //! Presigning and signing as their callers see them.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, non_snake_case, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::type_complexity,
+    non_snake_case,
+    reason = "tests"
+)]
 
 use consign_cggmp24::curve::{Curve, Secp256k1, Toy};
 use consign_cggmp24::ecdsa::{Digest, HashAlgorithm, HashedMessage, Signature};

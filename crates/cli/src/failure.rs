@@ -4,6 +4,8 @@ use std::io;
 
 use consign_api::{Problem, ProblemKind};
 
+use crate::bench::BenchError;
+
 /// Everything that can go wrong, for a person and for a script.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -85,6 +87,18 @@ impl From<Problem> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe { Self::ReaderGone } else { Self::from_error(error) }
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Output(error) => error.into(),
+            BenchError::Threshold { .. } => Self::Usage(error.to_string()),
+            BenchError::Presign(_) | BenchError::Failed(_) | BenchError::Entropy | BenchError::Thread(_) => {
+                Self::from_error(error)
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `consign` command: one file per command. Read next: `demo/story.rs` for what it is all about, `failure.rs` for
 //! exit codes, `connection.rs` for how commands talk to a running node.
 
+mod bench;
 mod ceremony;
 mod connection;
 mod demo;
@@ -55,6 +56,7 @@ enum Command {
     Key(key::Key),
     Validator(validator::Validator),
     Ceremony(ceremony::Ceremony),
+    Bench(bench::Bench),
 }
 
 impl Command {
@@ -68,6 +70,7 @@ impl Command {
             Self::Key(key) => key.run(out),
             Self::Validator(validator) => validator.run(out),
             Self::Ceremony(ceremony) => ceremony.run(out),
+            Self::Bench(args) => Ok(bench::run(args, out.is_json())?),
         }
     }
 }

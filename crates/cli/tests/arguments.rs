@@ -24,6 +24,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["ceremony"], "watch"),
     (&["ceremony", "list"], "--limit"),
     (&["ceremony", "watch"], "[CEREMONY]"),
+    (&["bench"], "--batch"),
 ];
 
 #[test]
@@ -71,6 +72,7 @@ fn wrong_arguments_are_refused() {
         (&["demo", "--parties", "2"], "3..=20"),
         (&["demo", "--parties", "3", "--threshold", "3"], "--threshold must be below 3"),
         (&["demo", "--level", "80"], "use 112 or 128"),
+        (&["bench", "--parties", "2", "--threshold", "3"], "choose a threshold"),
     ];
     for (arguments, says) in cases {
         let said = run(arguments);

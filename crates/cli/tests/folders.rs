@@ -193,5 +193,5 @@ fn a_stopped_node_is_told_apart() {
     at(&["key", "list"], &data, None).fails(3, "consign node");
     fs::write(data.join("api-address"), "nonsense").unwrap();
     at(&["key", "list"], &data, None).fails(3, "consign node");
-    assert_eq!(run(&["key", "list", "--data", ""]).code, 3);
+    run(&["key", "list", "--data", "/no/such/folder"]).fails(3, "consign init");
 }

@@ -8,6 +8,7 @@ use consign_zk::feldman::lagrange_at_zero;
 use consign_zk::level::Level;
 use consign_zk::paillier::EncryptionKey;
 use consign_zk::ring_pedersen::RingPedersen;
+use consign_zk::secret::Secret;
 use thiserror::Error;
 
 use super::{ROUNDS_WITH_CONTENT, max_broadcast_bytes, max_direct_bytes};
@@ -192,7 +193,7 @@ impl<C: Curve> Public<C> {
     }
 
     /// Whether this share and these own moduli are the agreed ones; the share's additive form `w_i = lambda_i x_i`.
-    pub(super) fn admit(&self, share: &KeyShare<C>, aux: &Aux) -> Result<Scalar<C>, PresignError> {
+    pub(super) fn admit(&self, share: &KeyShare<C>, aux: &Aux) -> Result<Secret<Scalar<C>>, PresignError> {
         if *share.info() != self.key {
             return Err(PresignError::OtherKey);
         }
@@ -201,7 +202,7 @@ impl<C: Curve> Public<C> {
         if !own || aux.public().aux_id != self.aux.aux_id {
             return Err(PresignError::OtherAux);
         }
-        Ok(member.lambda * *share.secret().expose())
+        Ok(Secret::new(member.lambda * *share.secret().expose()))
     }
 }
 

@@ -133,7 +133,7 @@ pub(super) fn speak<C: Curve>(
     public: &Public<C>,
     session: SessionId,
     me: PartyIndex,
-    w: Scalar<C>,
+    w: Secret<Scalar<C>>,
     paillier: Arc<DecryptionKey>,
     rng: &mut impl CryptoRng,
 ) -> FirstRound<C> {
@@ -185,5 +185,5 @@ pub(super) fn speak<C: Curve>(
         });
         direct.insert(to, proofs.collect());
     }
-    Spoken { state: Round1 { me, session, w: Secret::new(w), paillier, slots }, broadcast, direct }
+    Spoken { state: Round1 { me, session, w, paillier, slots }, broadcast, direct }
 }

@@ -205,7 +205,9 @@ fn a_needless_reveal_is_answered_and_changes_nothing() {
 #[test]
 fn an_impossible_reveal_convicts() {
     let lies: &[(&str, fn(&TestKeys, &mut Reveal))] = &[
-        ("one header less", |_, r| { r.headers.pop(); }),
+        ("one header less", |_, r| {
+            r.headers.pop();
+        }),
         ("one header more", |_, r| r.headers.push(r.headers[0])),
         ("another order", |_, r| r.headers.swap(0, 1)),
         ("more rounds", |_, r| r.completed = 3),

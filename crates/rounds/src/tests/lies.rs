@@ -73,8 +73,12 @@ fn malformed_parts_convict() {
         ("garbage direct part", |e| e.direct = Bytes(vec![200; 20])),
         ("trailing byte, broadcast", |e| e.broadcast.0.push(0)),
         ("trailing byte, direct part", |e| e.direct.0.push(0)),
-        ("cut broadcast", |e| { e.broadcast.0.pop(); }),
-        ("cut direct part", |e| { e.direct.0.pop(); }),
+        ("cut broadcast", |e| {
+            e.broadcast.0.pop();
+        }),
+        ("cut direct part", |e| {
+            e.direct.0.pop();
+        }),
         ("oversized broadcast", |e| e.broadcast = Bytes(vec![0; 5000])),
         ("oversized direct part", |e| e.direct = Bytes(vec![0; 5000])),
     ];
