@@ -116,6 +116,7 @@ explains_itself!(
     consign_node::config::ConfigError,
     consign_node::config::FolderError,
     consign_node::shell::lock::LockError,
+    consign_node::shell::token::TokenError,
     consign_node::store::StoreError,
 );
 

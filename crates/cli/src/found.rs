@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use consign_node::config::{Config, DataFolder, Flags};
 use consign_node::identity::Identity;
 use consign_node::shell::lock::FolderLock;
+use consign_node::shell::token;
 use consign_node::store::{self, StoreError, Unlock, Write};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::passphrase;
-
-/// Random bytes of the API token: nobody guesses 256 bits.
-const TOKEN_BYTES: usize = 32;
 
 /// Makes the data folder at `path` from flags, environment and a configuration file that may lie there already.
 /// `first` makes the first records of the store from the new identity.
@@ -51,8 +49,11 @@ pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
 
 /// Refuses a folder that has a store, before anybody types a passphrase for it.
 fn refuse_existing(path: &Path) -> Result<(), Failure> {
-    let file = path.join("store.redb");
-    if file.exists() { Err(StoreError::AlreadyExists { path: file }.into()) } else { Ok(()) }
+    match DataFolder::open(path).map(|folder| folder.store_file()) {
+        Ok(file) if file.exists() => Err(StoreError::AlreadyExists { path: file }.into()),
+        // What is wrong with a folder is told by the one who uses it next.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// A folder in the making. Dropped before it is complete, it takes along what it made, and nothing that was there
@@ -82,9 +83,8 @@ impl Draft {
     ) -> Result<(), Failure> {
         let identity = Identity::from_seed(&*random()?);
         let records = first(&identity)?;
-        let token = Zeroizing::new(hex::encode(random::<TOKEN_BYTES>()?.as_slice()));
         self.folder.write_file(&self.folder.config_file(), config.to_file().as_bytes())?;
-        self.folder.write_file(&self.folder.api_token_file(), token.as_bytes())?;
+        token::load_or_create(&self.folder)?;
         store::create(&self.folder.store_file(), unlock, &records)?;
         self.complete = true;
         Ok(())

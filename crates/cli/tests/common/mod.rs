@@ -2,24 +2,23 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "tests; not every file uses all of it")]
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 /// Longest wait for anything; far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A secret for stores of tests.
-pub const PASSPHRASE: &str = "correct horse battery";
+pub(crate) const PASSPHRASE: &str = "correct horse battery";
 
 /// The program, with an environment that says nothing about other nodes.
-pub fn consign(arguments: &[&str]) -> Command {
+pub(crate) fn consign(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_consign"));
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("CONSIGN_") {
@@ -31,23 +30,23 @@ pub fn consign(arguments: &[&str]) -> Command {
 }
 
 /// What a finished program said.
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
     /// It must have gone well.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, 0, "stdout: {}\nstderr: {}", self.out, self.err);
         self
     }
 
     /// It must have failed with this code, saying something that contains `text`.
     #[track_caller]
-    pub fn fails(self, code: i32, text: &str) -> Self {
+    pub(crate) fn fails(self, code: i32, text: &str) -> Self {
         assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.out, self.err);
         assert!(self.err.contains(text), "`{text}` is not in: {}", self.err);
         assert!(!self.err.contains("panicked"), "{}", self.err);
@@ -56,26 +55,26 @@ impl Said {
 
     /// The one JSON value it printed.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))
     }
 }
 
 /// Runs to the end.
-pub fn run(arguments: &[&str]) -> Said {
+pub(crate) fn run(arguments: &[&str]) -> Said {
     finish(consign(arguments))
 }
 
 /// Runs a command to the end, whose output is kept. One that never ends is ended.
 #[track_caller]
-pub fn finish(mut command: Command) -> Said {
+pub(crate) fn finish(mut command: Command) -> Said {
     command.stdout(Stdio::piped());
     finish_with_output(command)
 }
 
 /// The same, with standard output going where the command says.
 #[track_caller]
-pub fn finish_with_output(mut command: Command) -> Said {
+pub(crate) fn finish_with_output(mut command: Command) -> Said {
     let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
     let out = process.stdout.take().map(|pipe| std::thread::spawn(move || std::io::read_to_string(pipe)));
     let err = process.stderr.take().map(|pipe| std::thread::spawn(move || std::io::read_to_string(pipe)));
@@ -98,7 +97,7 @@ pub fn finish_with_output(mut command: Command) -> Said {
 
 /// Looks until there is something.
 #[track_caller]
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -110,14 +109,14 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Whether a process with this number exists and has not ended.
-pub fn lives(process: u32) -> bool {
+pub(crate) fn lives(process: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return false };
     // The state follows the name in brackets; Z has ended and waits for its parent.
     stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z'))
 }
 
 /// The processes whose command line contains `text`.
-pub fn processes(text: &str) -> Vec<u32> {
+pub(crate) fn processes(text: &str) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let ours = |process: &u32| {
@@ -128,21 +127,21 @@ pub fn processes(text: &str) -> Vec<u32> {
 }
 
 /// A data folder, and the node process that runs on it, if one does. Dropped, it ends the process.
-pub struct TestNode {
-    pub data: PathBuf,
+pub(crate) struct TestNode {
+    pub(crate) data: PathBuf,
     process: Option<Child>,
 }
 
 impl TestNode {
     /// Founds a cluster in the folder `name` below `place`, on free ports.
-    pub fn found(place: &Path, name: &str) -> Self {
+    pub(crate) fn found(place: &Path, name: &str) -> Self {
         let data = place.join(name);
         Self::make(&["init"], &data, name);
         Self { data, process: None }
     }
 
     /// Makes a node that will join.
-    pub fn join(place: &Path, name: &str, invitation: &str) -> Self {
+    pub(crate) fn join(place: &Path, name: &str, invitation: &str) -> Self {
         let data = place.join(name);
         Self::make(&["join", invitation], &data, name);
         Self { data, process: None }
@@ -157,7 +156,7 @@ impl TestNode {
     }
 
     /// Starts the process and waits until it answers.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log = std::fs::File::create(self.data.join("log")).unwrap();
         let mut command = consign(&["node", "--log", "info"]);
         command.arg("--data").arg(&self.data).env("CONSIGN_PASSPHRASE", PASSPHRASE);
@@ -172,12 +171,12 @@ impl TestNode {
     }
 
     /// What the node logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.join("log")).unwrap_or_default()
     }
 
     /// Ends the process as a service manager does, and waits for it.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let mut process = self.process.take().expect("runs");
         let kill = Command::new("kill").arg(process.id().to_string()).status().unwrap();
         assert!(kill.success());
@@ -186,26 +185,26 @@ impl TestNode {
     }
 
     /// Ends the process as a power cut does.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().expect("runs");
         process.kill().unwrap();
         process.wait().unwrap();
     }
 
     /// Runs a command at this node, with JSON.
-    pub fn ask(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Said {
         let mut command = consign(arguments);
         command.arg("--json").arg("--data").arg(&self.data);
         finish(command)
     }
 
     /// A new invitation.
-    pub fn invite(&self) -> String {
+    pub(crate) fn invite(&self) -> String {
         self.ask(&["invite"]).ok().json()["invitation"].as_str().unwrap().to_owned()
     }
 
     /// Waits until this node sees `count` members and is connected to all of them.
-    pub fn meets(&self, count: usize) {
+    pub(crate) fn meets(&self, count: usize) {
         until("the nodes to meet", || {
             let roster = self.ask(&["validator", "list"]).ok().json();
             let met = |v: &&Value| v["member"] == true && (v["connected"] == true || v["this_node"] == true);
@@ -223,38 +222,5 @@ impl Drop for TestNode {
                 eprintln!("log of {}:\n{}", self.data.display(), self.log());
             }
         }
-    }
-}
-
-/// A running program whose output is read line by line.
-pub struct Running {
-    pub process: Child,
-    pub input: Option<ChildStdin>,
-}
-
-impl Running {
-    /// Starts it.
-    pub fn start(mut command: Command) -> Self {
-        let mut process =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let input = process.stdin.take();
-        Self { process, input }
-    }
-
-    /// Waits for its end.
-    pub fn wait(mut self) -> Said {
-        drop(self.input.take());
-        let (mut out, mut err) = (String::new(), String::new());
-        self.process.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-        self.process.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        let status = self.process.wait().unwrap();
-        Said { code: status.code().unwrap_or(-1), out, err }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
