@@ -186,7 +186,7 @@ fn all_signers_and_nobody_else_must_contribute() {
 }
 
 #[test]
-fn a_signature_has_low_s_and_recovers_the_key() {
+fn a_signature_has_low_s_and_either_parity() {
     // On the toy curve both signs of s and both parities of y turn up quickly.
     let committee = Committee::<Toy>::dealt(Level::Tiny, 2, 2, 9);
     let mut made = committee.presign(&[1, 2], 16, 9);
@@ -336,4 +336,17 @@ fn check_with_libsecp256k1(key: &Point<Secp256k1>, digest: &Digest, signature: &
     // libsecp256k1 refuses high s.
     assert!(recoverable.to_standard().verify(message, &key).is_ok());
     assert_eq!(recoverable.recover_ecdsa(message).unwrap(), key);
+}
+
+#[test]
+fn states_move_between_threads() {
+    fn moves<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    moves::<presign::Presign<Secp256k1>>();
+    moves::<consign_cggmp24::sign::interactive::Interactive<Secp256k1>>();
+    moves::<Presignature<Secp256k1>>();
+    moves::<Signing<Secp256k1>>();
+    is_shared::<presign::Public<Secp256k1>>();
+    is_shared::<consign_cggmp24::sign::interactive::Public<Secp256k1>>();
+    is_shared::<consign_cggmp24::aux_info::Aux>();
 }

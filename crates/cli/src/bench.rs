@@ -348,3 +348,57 @@ fn agreed<'a>(
 fn of<T>(list: &PerParty<T>, me: PartyIndex) -> Result<&T, BenchError> {
     list.get(&me).ok_or(BenchError::Failed("earlier phases"))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        bench: Bench,
+    }
+
+    fn parse(line: &[&str]) -> Option<Bench> {
+        Command::try_parse_from([&["bench"], line].concat()).ok().map(|command| command.bench)
+    }
+
+    #[test]
+    fn arguments_are_bounded() {
+        let defaults = parse(&[]).unwrap();
+        let Bench { level, parties, threshold, batch } = defaults;
+        assert_eq!((level, parties, threshold, batch), (Level::L128, 3, 2, 1));
+        assert_eq!(parse(&["--level", "112"]).unwrap().level, Level::L112);
+        for refused in [
+            ["--level", "64"],
+            ["--parties", "1"],
+            ["--parties", "101"],
+            ["--threshold", "1"],
+            ["--batch", "0"],
+            ["--batch", "33"],
+        ] {
+            assert!(parse(&refused).is_none(), "{refused:?}");
+        }
+        let impossible = parse(&["--parties", "3", "--threshold", "4"]).unwrap();
+        assert!(matches!(run(&impossible, true), Err(BenchError::Threshold { threshold: 4, parties: 3 })));
+    }
+
+    #[test]
+    fn all_parties_finish_and_everything_is_counted() {
+        let args = parse(&["--parties", "3", "--threshold", "2"]).unwrap();
+        let mut committee = Committee::new(&args, ChaCha20Rng::from_seed([1; 32])).unwrap();
+        let (shares, cost) = committee.keygen().unwrap();
+        assert_eq!(shares.len(), 3);
+        let key = agreed_key(&shares);
+        assert!(shares.values().all(|share| share.info().key_id == key));
+        // Every party sends every other one envelope a round, each with a signature.
+        let envelopes = 3 * 2 * u64::from(cost.rounds);
+        assert!(cost.rounds == 6 && cost.bytes > envelopes * 64 && cost.cpu > Duration::ZERO);
+    }
+
+    fn agreed_key(shares: &PerParty<KeyShare<Curve>>) -> [u8; 32] {
+        shares.values().next().unwrap().info().key_id
+    }
+}

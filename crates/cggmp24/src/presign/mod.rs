@@ -3,7 +3,7 @@
 //! Rounds as the specification numbers them: 1 encrypt and commit, 2 multiply, 3 show shares. One file each. Two echoes
 //! stand between and after them: nothing of round 2 leaves before all parties agree on round 1 (attack A-46), and no
 //! presignature is usable before all agree on all of it. Echoes have no content of their own, since every header
-//! carries one, and live here. So messages travel in five rounds: 1, echo, 2, 3, closing echo. [`output`] holds the
+//! carries one, and live here. So messages travel in five rounds: 1, echo, 2, 3, closing echo. `output.rs` holds the
 //! checks after round 3 and what they lead to. Messages carry one entry per slot of the batch, in order.
 //!
 //! [`crate::sign::interactive`] runs the same three rounds with the message in the session identifier. Read

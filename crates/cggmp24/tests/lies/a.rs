@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use consign_cggmp24::Level;
 use consign_cggmp24::aux_info::testing::start_lying;
 use consign_cggmp24::aux_info::{self, Aux, AuxError, AuxInfo, Broadcast, Direct, Fault, Primes, round3};
-use consign_cggmp24::curve::Toy;
+use consign_cggmp24::curve::{Secp256k1, Toy};
 use consign_modexp::{BoxedUint, PrimeKind};
 use consign_rounds::sim::{Letter, Outcome, TestKeys, honest, party};
 use consign_rounds::{Charge, PartyIndex};
@@ -575,4 +575,25 @@ mod confirmation {
         swapped.insert(party(2), set[&party(1)].clone());
         assert!(!complete(&swapped));
     }
+}
+
+#[test]
+fn lies_convict_at_full_size() {
+    let public = aux_public_at(Level::L128, 2);
+    let simulation = aux_with::<Secp256k1>(1, &public, 0, |me, session, rng| {
+        let lie = |o: &mut Opening| {
+            if me == party(2) {
+                o.ring.s = minus(&o.ring.modulus, &o.ring.s);
+            }
+        };
+        start_lying(&public, session, me, primes_of(Level::L128, me), rng, lie).unwrap()
+    });
+    let outcome = simulation.run(&mut honest);
+    assert_convicted("s = -t^lambda", &outcome, 2, &[2], Charge::Broke(Fault::ProofPrm));
+    let outcome = aux_of::<Secp256k1>(1, &public).run(&mut liar::<AuxInfo<Secp256k1>>(2, 4, |_, said, _| {
+        let Broadcast::Round4(said) = said else { panic!("round 4") };
+        let last = said.proof.responses.last_mut().unwrap();
+        last.a = !last.a;
+    }));
+    assert_convicted("a fourth root", &outcome, 2, &[2], Charge::Broke(Fault::ProofMod));
 }

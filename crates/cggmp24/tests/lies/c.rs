@@ -1,6 +1,7 @@
 //! Group C: distributed key generation, sharing, indices.
 
-use consign_cggmp24::curve::{Point, Scalar, Toy};
+use consign_cggmp24::Level;
+use consign_cggmp24::curve::{Point, Scalar, Secp256k1, Toy};
 use consign_cggmp24::key::KeyShare;
 use consign_cggmp24::keygen::testing::{mask, mask_key, start_lying};
 use consign_cggmp24::keygen::{Broadcast, Direct, Fault, Keygen, confirmation, round3, round4, round5};
@@ -94,9 +95,8 @@ mod a30_a31_indices {
         // Gaps and large indices are fine.
         let sparse = [1, 7, u16::MAX].map(|i| (party(i), [u8::try_from(i % 251).unwrap(); 32]));
         let parties = Parties::new(sparse.to_vec()).unwrap();
-        let public = std::sync::Arc::new(
-            consign_cggmp24::keygen::Public::new(consign_cggmp24::Level::Tiny, 2, parties, true).unwrap(),
-        );
+        let public =
+            std::sync::Arc::new(consign_cggmp24::keygen::Public::new(Level::Tiny, 2, parties, true).unwrap());
         let outcome = keygen_of::<Toy>(1, &public).run(&mut honest);
         assert_eq!(outcome.finished.len(), 3);
         assert_nobody_accused("sparse indices", &outcome);
@@ -573,4 +573,22 @@ mod a3a_mask_direction {
         let polynomial = Polynomial::<Toy>::random(2, &mut rng);
         assert_eq!(Point::mul_generator(&polynomial.evaluate(2)), polynomial.commit().evaluate(2));
     }
+}
+
+#[test]
+fn lies_convict_on_the_real_curve() {
+    type Real = Keygen<Secp256k1>;
+    let public = keygen_public_at(Level::L128, 2, 3, true);
+    let outcome = keygen_of::<Secp256k1>(1, &public).run(&mut liar::<Real>(2, 4, |to, _, direct| {
+        let Direct::Round4(sent) = direct else { panic!("a share") };
+        if to == 3 {
+            sent.masked = sent.masked + Scalar::one();
+        }
+    }));
+    assert_convicted("bad share", &outcome, 3, &[2], Charge::Broke(Fault::Share));
+    let outcome = keygen_of::<Secp256k1>(1, &public).run(&mut liar::<Real>(2, 3, |_, said, _| {
+        let Broadcast::Round3(opening) = said else { panic!("round 3") };
+        opening.nonce[0] ^= 1;
+    }));
+    assert_convicted("opening", &outcome, 3, &[2], Charge::Broke(Fault::Commitment));
 }
