@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use consign_cggmp24::Level;
 use consign_cggmp24::curve::{Secp256k1, Toy};
+use consign_cggmp24::ecdsa::Digest as MessageDigest;
+use consign_cggmp24::testing::{Committee, NONCE};
 use consign_rounds::sim::{Outcome, Simulation};
 use consign_rounds::{Protocol, SessionId};
 use serde_json::{Value, json};
@@ -90,4 +92,26 @@ fn auxiliary_information_tiny() {
     let (mut value, outcome) = transcript(aux_session::<Toy>(&public, 0), aux_of::<Toy>(SEED, &public));
     value["stored"] = outcome.stored.values().map(|stored| digest(&stored[0])).collect();
     frozen("aux-info-tiny", &value);
+}
+
+#[test]
+fn presigning_tiny() {
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 2, 3, SEED);
+    let public = committee.presigning(&[1, 3], 2);
+    let simulation = committee.simulate_presigning(&public, SEED);
+    let (mut value, outcome) = transcript(public.session(&NONCE), simulation);
+    let made = &outcome.finished.values().next().unwrap().output;
+    value["presignatures"] = made.iter().map(|presignature| hex::encode(presignature.id())).collect();
+    frozen("presign-tiny", &value);
+}
+
+#[test]
+fn interactive_signing_tiny() {
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 2, 3, SEED);
+    let public = committee.signing(&[1, 3], MessageDigest::raw::<Toy>([7; 32]).unwrap());
+    let simulation = committee.simulate_signing(&public, SEED);
+    let (mut value, outcome) = transcript(public.session(&NONCE), simulation);
+    let signature = outcome.finished.values().next().unwrap().output;
+    value["signature"] = json!([hex::encode(signature.to_bytes()), signature.recovery_id]);
+    frozen("sign-tiny", &value);
 }
