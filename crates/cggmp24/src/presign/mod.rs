@@ -52,8 +52,9 @@ pub enum Presign<C: Curve> {
     Round2(round2::Round2<C>),
     /// Shares shown.
     Round3(round3::Round3<C>),
-    /// All checks passed; waiting for everybody's closing echo, before which no presignature is usable.
-    Round4(Vec<Presignature<C>>),
+    /// Waiting for everybody's closing echo. Before it no presignature is usable; and if a check has failed, it tells
+    /// whether somebody told different things to different parties.
+    Round4(Result<Vec<Presignature<C>>, Failure>),
 }
 
 /// What a party tells everyone: one entry per slot.
@@ -275,17 +276,12 @@ impl<C: Curve> Protocol for Presign<C> {
                 Err(failure) => Step::Abort(failure),
             },
             Self::Round3(state) => {
-                let me = state.me;
-                match output::presignatures(state, public, view) {
-                    Ok(presignatures) => {
-                        let direct = public.signers().others(me).map(|to| (to, Direct::None)).collect();
-                        let speech = Speech { durable: None, broadcast: Broadcast::Round4, direct };
-                        Step::Speak(Self::Round4(presignatures), speech)
-                    }
-                    Err(failure) => Step::Abort(failure),
-                }
+                let direct = public.signers().others(state.me).map(|to| (to, Direct::None)).collect();
+                let speech = Speech { durable: None, broadcast: Broadcast::Round4, direct };
+                Step::Speak(Self::Round4(output::presignatures(state, public, view)), speech)
             }
-            Self::Round4(presignatures) => Step::Done(presignatures),
+            Self::Round4(Err(failure)) => Step::Abort(failure),
+            Self::Round4(Ok(presignatures)) => Step::Done(presignatures),
         }
     }
 }
