@@ -6,8 +6,10 @@
 //! never read one body in two ways.
 //!
 //! Read next: [`request`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
-//! wrong), [`limits`], and [`hash`] (digests and addresses).
+//! wrong), [`limits`], and [`hash`] (digests and addresses). The feature `client` adds a small blocking client.
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod hash;
 pub mod id;
 pub mod limits;

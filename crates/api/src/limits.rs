@@ -41,3 +41,10 @@ pub const MAX_INVITATION_BYTES: usize = 2048;
 /// Most events waiting for one slow subscriber. Each event is a full snapshot, so a subscriber
 /// that falls behind loses nothing but intermediate states.
 pub const EVENT_BACKLOG: usize = 1024;
+
+/// Seconds between two heartbeats on a stream of events, so that a broken connection is noticed.
+pub const EVENT_HEARTBEAT_S: u64 = 15;
+
+/// Longest answer a client reads, in bytes: a page of [`MAX_PAGE`] ceremonies of
+/// [`MAX_COMMITTEE`] members each, in JSON.
+pub const MAX_ANSWER_BYTES: u64 = 16 << 20;

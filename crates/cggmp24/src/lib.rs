@@ -17,6 +17,8 @@ pub mod presign;
 pub mod sign;
 mod sizes;
 pub mod ssid;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use consign_zk::curve;
 pub use consign_zk::level::Level;

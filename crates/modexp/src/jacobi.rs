@@ -91,7 +91,7 @@ mod tests {
         let mut rest = n;
         let mut product = 1;
         for p in (3..=n).step_by(2) {
-            while rest % p == 0 {
+            while rest.is_multiple_of(p) {
                 rest /= p;
                 let power = (0..(p - 1) / 2).fold(1, |x, _| x * (a % p) % p);
                 product *= match power {

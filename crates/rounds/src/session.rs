@@ -319,14 +319,15 @@ impl<P: Protocol, I: Identities> Session<P, I> {
     /// Ends the session with these verdicts. A party is accused once per session, and never by itself.
     fn convict(&mut self, verdicts: Vec<Verdict<P::Fault>>) -> Vec<Effect<P>> {
         let mut effects = Vec::new();
+        // Verdicts that come together are all about the running session, in whatever order they are listed.
+        let mut own_fault_known = self.is_over();
         for verdict in verdicts {
-            let was_over = self.is_over();
             self.phase = Phase::Ended;
             if verdict.culprit != self.seat.me {
                 if self.accused.insert(verdict.culprit) {
                     effects.push(Effect::Accuse(verdict));
                 }
-            } else if !was_over {
+            } else if !std::mem::replace(&mut own_fault_known, true) {
                 effects.push(Effect::Fail(Failure::OwnFault));
             }
         }

@@ -5,16 +5,21 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::curve::{Curve, Point, Scalar};
+use crate::wire;
+
+#[cfg(test)]
+mod tests;
 
 /// A secret polynomial of degree `t - 1`. Zeroised when dropped.
 pub struct Polynomial<C: Curve> {
     coefficients: Vec<Scalar<C>>,
 }
 
-/// Commitments `[c_k]G` to the coefficients, constant first.
+/// Commitments `[c_k]G` to the coefficients, constant first. More than any threshold are not even read; the exact
+/// number is for the protocol to check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "", transparent)]
-pub struct Commitments<C: Curve>(pub Vec<Point<C>>);
+pub struct Commitments<C: Curve>(#[serde(deserialize_with = "wire::list")] pub Vec<Point<C>>);
 
 impl<C: Curve> Polynomial<C> {
     /// Random, with `threshold` coefficients, each uniform (zero included).
@@ -60,11 +65,13 @@ pub fn lagrange_at_zero<C: Curve>(indices: &[u16], index: u16) -> Option<Scalar<
     lagrange::<C>(indices, index, 0)
 }
 
-/// The Lagrange coefficient of `index` within `indices`, for interpolation at `at`.
+/// The Lagrange coefficient of `index` within `indices`, for interpolation at `at`; `None` as above.
 pub fn lagrange<C: Curve>(indices: &[u16], index: u16, at: u16) -> Option<Scalar<C>> {
     let scalar = |i: u16| Scalar::<C>::from_u64(i.into());
-    let nonzero = indices.iter().all(|&i| !scalar(i).is_zero());
-    if !nonzero || indices.iter().filter(|&&i| i == index).count() != 1 {
+    // Every group order exceeds 16 bits, so indices are zero or equal modulo it only if they are so as numbers.
+    let distinct =
+        indices.iter().enumerate().all(|(position, i)| !indices.iter().skip(position + 1).any(|j| j == i));
+    if !distinct || indices.contains(&0) || !indices.contains(&index) {
         return None;
     }
     let mut numerator = Scalar::one();

@@ -10,6 +10,9 @@ use crypto_bigint::{Choice, ConcatenatingMul, CtEq, CtNeg, CtSelect, NonZero, Re
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+#[cfg(test)]
+mod tests;
+
 /// A signed integer as sign and magnitude; zero is never negative. Zeroised when dropped.
 #[derive(Clone)]
 pub struct Integer {

@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+mod tests;
+
 /// Largest signer set a level is dimensioned for (the `n` of conditions C4 and C5).
 pub const MAX_SIGNERS: u32 = 100;
 

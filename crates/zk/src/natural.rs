@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::integer::{Integer, from_minimal_bytes, minimal_bytes};
 use crate::wire;
 
+#[cfg(test)]
+mod tests;
+
 /// Longest magnitude accepted from the wire, in bytes. The longest honest one is `v` of the factor proof at L128:
 /// 6912 bits. Exact bounds per field are checked by the proofs; this one protects the parser.
 pub const MAX_INTEGER_BYTES: usize = 1024;

@@ -4,13 +4,16 @@ use consign_modexp::{BoxedUint, Factors, Modulus};
 use crypto_bigint::{Choice, ConcatenatingMul, CtGt, CtSelect, Resize};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::integer::{Integer, uniform_at_most};
 use crate::level::Level;
 use crate::natural::Natural;
 use crate::powers::{Powers, Results, Slot};
 use crate::rejection::{Rejection, require};
+
+#[cfg(test)]
+mod tests;
 
 /// A public key: modulus `N` with its square. Cheap to clone.
 #[derive(Clone)]
@@ -148,10 +151,9 @@ impl EncryptionKey {
     /// `1 + xN mod N^2`: an encryption of `x` without randomness.
     pub fn embed(&self, x: &Integer) -> BoxedUint {
         let mut residue = x.modulo(&self.n);
-        let product =
-            residue.concatenating_mul(self.n.value()).resize_unchecked(self.nn.value().bits_precision());
+        let product = Zeroizing::new(residue.concatenating_mul(self.n.value()));
         residue.zeroize();
-        product.wrapping_add(BoxedUint::one())
+        product.wrapping_add(BoxedUint::one()).resize_unchecked(self.nn.value().bits_precision())
     }
 
     /// Encrypts `(x, rho)` pairs under somebody else's key, in constant time.
@@ -162,7 +164,10 @@ impl EncryptionKey {
         let results = powers.run();
         list.iter()
             .zip(slots)
-            .map(|((x, _), slot)| Ciphertext::new(&self.nn.mul(&self.embed(x), &results[slot])))
+            .map(|((x, _), slot)| {
+                let plain = Zeroizing::new(self.embed(x));
+                Ciphertext::new(&self.nn.mul(&plain, &results[slot]))
+            })
             .collect()
     }
 
@@ -193,7 +198,8 @@ impl EncryptionKey {
 
     /// The result of an affine operation with summand `y`, once the list has run.
     pub fn finish_affine(&self, results: &Results, queued: &QueuedAffine, y: &Integer) -> Ciphertext {
-        let summand = self.nn.mul(&self.embed(y), &results[queued.noise]);
+        let plain = Zeroizing::new(self.embed(y));
+        let summand = Zeroizing::new(self.nn.mul(&plain, &results[queued.noise]));
         Ciphertext::new(&self.nn.mul(&results[queued.power], &summand))
     }
 
@@ -214,8 +220,10 @@ impl DecryptionKey {
     pub fn new(p: &BoxedUint, q: &BoxedUint, level: Level) -> Result<Self, Rejection> {
         let factors = Factors::new(p, q).ok_or(Rejection::Domain("p, q"))?;
         let public = EncryptionKey::new(&Natural::new(factors.modulus().value()), level)?;
-        let blum = |prime: &BoxedUint| (prime.bit(0) & prime.bit(1)).to_bool();
-        require(blum(p) && blum(q), Rejection::Domain("p, q"))?;
+        let fits = |prime: &BoxedUint| {
+            (prime.bit(0) & prime.bit(1)).to_bool() && prime.bits() == level.parameters().prime_bits()
+        };
+        require(fits(p) && fits(q), Rejection::Domain("p, q"))?;
         Ok(Self { public, factors })
     }
 
@@ -232,11 +240,14 @@ impl DecryptionKey {
     /// Encrypts under the own key, by CRT.
     pub fn encrypt(&self, list: &[(&Integer, &Nonce)]) -> Vec<Ciphertext> {
         let nonces: Vec<_> = list.iter().map(|(_, rho)| rho.expose()).collect();
-        let powers = self.factors.nth_powers(&nonces);
+        let powers = Zeroizing::new(self.factors.nth_powers(&nonces));
         let nn = &self.public.nn;
         list.iter()
-            .zip(&powers)
-            .map(|((x, _), power)| Ciphertext::new(&nn.mul(&self.public.embed(x), power)))
+            .zip(powers.iter())
+            .map(|((x, _), power)| {
+                let plain = Zeroizing::new(self.public.embed(x));
+                Ciphertext::new(&nn.mul(&plain, power))
+            })
             .collect()
     }
 

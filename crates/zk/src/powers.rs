@@ -6,7 +6,10 @@ use zeroize::Zeroize;
 
 use crate::integer::Integer;
 
-/// A list being built. [`Powers::push`] returns where the result will be.
+#[cfg(test)]
+mod tests;
+
+/// A list being built. Each `push_*` returns where the result will be.
 #[derive(Default)]
 pub struct Powers<'a> {
     jobs: Vec<Job<'a>>,
@@ -16,7 +19,7 @@ pub struct Powers<'a> {
 #[derive(Clone, Copy)]
 pub struct Slot(usize);
 
-/// Results of a list.
+/// Results of a list, wiped when dropped.
 pub struct Results(Vec<BoxedUint>);
 
 struct Job<'a> {
@@ -90,6 +93,13 @@ impl Drop for Job<'_> {
             self.base.zeroize();
             self.exponent.zeroize();
         }
+    }
+}
+
+/// Results of secret exponentiations are secret until they are blinded: `rho^N` opens its ciphertext.
+impl Drop for Results {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(Zeroize::zeroize);
     }
 }
 

@@ -9,6 +9,9 @@ use crate::integer::Integer;
 use crate::powers::{Powers, Slot};
 use crate::rejection::Rejection;
 
+#[cfg(test)]
+mod tests;
+
 /// Equations of one proof.
 #[derive(Default)]
 pub struct Relations<'a> {

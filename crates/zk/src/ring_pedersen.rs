@@ -7,12 +7,16 @@ use consign_modexp::{BoxedUint, Modulus};
 use crypto_bigint::Resize;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::integer::{Integer, uniform_at_most};
 use crate::level::Level;
 use crate::natural::Natural;
 use crate::powers::{Powers, Results, Slot};
 use crate::rejection::{Rejection, require};
+
+#[cfg(test)]
+mod tests;
 
 /// Parameters as they travel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,17 +123,19 @@ pub fn generate(
 ) -> (Parameters, crate::secret::Secret<BoxedUint>) {
     let modulus = factors.modulus();
     let largest = modulus.value().wrapping_sub(BoxedUint::one());
+    // The test for a unit runs in variable time: that tells nothing of use, roots of `t` matter only in pairs.
     let r = loop {
-        let drawn = uniform_at_most(&largest, rng);
+        let drawn = Zeroizing::new(uniform_at_most(&largest, rng));
         if modulus.is_unit(&drawn) {
             break drawn;
         }
     };
     let t = modulus.mul(&r, &r);
-    let order = factors.phi().shr(2);
-    let lambda = uniform_at_most(&order.wrapping_sub(BoxedUint::one()), rng);
-    let s = factors.powers(&[(&t, &lambda)]).pop().expect("invariant: one result per power");
+    let order = Zeroizing::new(factors.phi().shr(2));
+    let largest = Zeroizing::new(order.wrapping_sub(BoxedUint::one()));
+    let lambda = crate::secret::Secret::new(uniform_at_most(&largest, rng));
+    let s = factors.powers(&[(&t, lambda.expose())]).pop().expect("invariant: one result per power");
     let parameters =
         Parameters { modulus: Natural::new(modulus.value()), s: Natural::new(&s), t: Natural::new(&t) };
-    (parameters, crate::secret::Secret::new(lambda))
+    (parameters, lambda)
 }

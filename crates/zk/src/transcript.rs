@@ -13,6 +13,9 @@ use crate::integer::{Integer, minimal_bytes};
 use crate::level::Level;
 use crate::natural::Natural;
 
+#[cfg(test)]
+mod tests;
+
 /// First item of every transcript.
 const PROTOCOL: &[u8] = b"TSS-CGGMP24";
 /// Version of the transcript encoding.

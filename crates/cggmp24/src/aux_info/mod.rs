@@ -22,9 +22,12 @@ pub mod round1;
 pub mod round3;
 pub mod round4;
 pub mod round5;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use output::{Aux, AuxError, AuxParty, AuxPublic};
 pub use primes::Primes;
+pub use round5::is_complete;
 
 /// What all parties agreed on.
 #[derive(Clone, Debug)]

@@ -4,14 +4,13 @@
 
 use std::sync::Arc;
 
-use consign_modexp::{BoxedUint, Factors, Modulus, fermat_composites};
+use consign_modexp::Factors;
 use consign_rounds::SessionId;
 use consign_zk::level::Level;
 use consign_zk::natural::Natural;
 use consign_zk::paillier::{DecryptionKey, EncryptionKey};
 use consign_zk::ring_pedersen::{Parameters, RingPedersen};
 use consign_zk::transcript::{Purpose, Transcript};
-use crypto_bigint::Resize;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
@@ -74,9 +73,18 @@ pub enum AuxError {
 impl AuxPublic {
     /// `H("aux", sid, rid, (identity, N, N^, s, t)_j)` over the given parties.
     pub(crate) fn new(session: SessionId, level: Level, rid: [u8; 32], parties: Vec<AuxParty>) -> Self {
+        Self { aux_id: Self::id(session, &rid, &parties), session, level, rid, parties }
+    }
+
+    /// Whether the identifier is that of the contents.
+    pub fn is_genuine(&self) -> bool {
+        self.aux_id == Self::id(self.session, &self.rid, &self.parties)
+    }
+
+    fn id(session: SessionId, rid: &[u8; 32], parties: &[AuxParty]) -> [u8; 32] {
         let mut transcript = Transcript::new(Purpose::AuxId);
-        transcript.bytes("sid", &session.0).bytes("rid", &rid).count("parties", parties.len());
-        for party in &parties {
+        transcript.bytes("sid", &session.0).bytes("rid", rid).count("parties", parties.len());
+        for party in parties {
             transcript
                 .bytes("identity", &party.identity)
                 .natural("N", party.n.value())
@@ -84,7 +92,7 @@ impl AuxPublic {
                 .natural("s", party.ring.s.value())
                 .natural("t", party.ring.t.value());
         }
-        Self { aux_id: transcript.hash(), session, level, rid, parties }
+        transcript.hash()
     }
 
     /// The moduli of one identity.
@@ -118,9 +126,10 @@ impl Aux {
             party.n.value() == paillier.public().n().value()
                 && party.ring.modulus.value() == ring.modulus().value()
         });
-        if !own || !are_safe(&primes.ring) {
+        if !own {
             return Err(AuxError::Factors);
         }
+        primes.test()?;
         Ok(Self { public, paillier: Arc::new(paillier), primes })
     }
 
@@ -146,19 +155,10 @@ impl Aux {
             postcard::from_bytes(bytes).map_err(|_| AuxError::Encoding)?;
         let decoded = Primes::decode(public.level, &primes);
         primes.zeroize();
-        if version != STORED_VERSION {
+        if version != STORED_VERSION || !public.is_genuine() {
             return Err(AuxError::Encoding);
         }
+        public.parties.iter().try_for_each(|party| party.keys(public.level).map(drop))?;
         Self::new(public, decoded?)
     }
-}
-
-/// Whether both are safe primes, by one Fermat test each of `p` and `(p-1)/2`: enough against mistakes in own storage.
-fn are_safe(primes: &[BoxedUint; 2]) -> bool {
-    let halves = primes.iter().map(|p| p.shr(1).resize_unchecked(p.bits() - 1));
-    let moduli: Option<Vec<_>> =
-        halves.chain(primes.iter().cloned()).map(|p| Modulus::new_secret(&p)).collect();
-    moduli.is_some_and(|moduli| {
-        fermat_composites(&moduli.iter().collect::<Vec<_>>()).iter().all(|composite| !composite)
-    })
 }

@@ -37,6 +37,7 @@ pub(super) fn speak<C: Curve>(
     primes: Primes,
     rng: &mut impl CryptoRng,
 ) -> Result<(Round1, Broadcast), AuxError> {
+    primes.test()?;
     let [p, q] = &primes.paillier;
     let paillier = DecryptionKey::new(p, q, public.level).map_err(|_| AuxError::Factors)?;
     let [p, q] = &primes.ring;

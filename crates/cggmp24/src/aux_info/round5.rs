@@ -6,13 +6,15 @@
 use std::marker::PhantomData;
 
 use consign_modexp::Modulus;
-use consign_rounds::{PartyIndex, SessionId, Step};
+use consign_rounds::{Identities, PartyIndex, PerParty, Protocol, PublicPart, SessionId, Step, decode};
 use consign_zk::curve::Curve;
 use consign_zk::transcript::{Purpose, Transcript};
 use serde::{Deserialize, Serialize};
 
 use super::round4::Round4;
 use super::{Aux, AuxInfo, AuxParty, AuxPublic, Fault, Public, View, say};
+use crate::parties::Parties;
+use crate::sizes;
 
 /// Hash of the result; absent if moduli share a factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +31,7 @@ pub(super) fn speak<C: Curve>(state: Round4, public: &Public, view: &View) -> St
     }
     let result = result(public, view, session);
     let done = Some(done(&result));
-    let aux = Aux::new(result, primes).expect("invariant: own primes are of the required form");
+    let aux = Aux::new(result, primes).expect("invariant: own primes were tested in round 1");
     let mut speech = say(public, me, super::Broadcast::Round5(Broadcast { done }));
     speech.durable = Some(aux.encode());
     Step::Speak(AuxInfo::Round5(Some(Box::new(aux)), PhantomData), speech)
@@ -48,6 +50,29 @@ pub(super) fn check(
     }
     let expected = owners.is_empty().then(|| done(&result(public, view, session)));
     if broadcast.done == expected { Ok(()) } else { Err(Fault::Confirmation) }
+}
+
+/// Whether `confirmations` are those of all `parties` of the session that made `aux`: then everyone may use it.
+pub fn is_complete<C: Curve>(
+    aux: &AuxPublic,
+    parties: &Parties,
+    confirmations: &PerParty<PublicPart>,
+    identities: &impl Identities,
+) -> bool {
+    let expected = done(aux);
+    let confirms = |(from, part): (&PartyIndex, &PublicPart)| {
+        let header = &part.signed.header;
+        let said = decode::<super::Broadcast>(&part.broadcast, sizes::HASH);
+        header.session == aux.session
+            && header.round == AuxInfo::<C>::ROUNDS
+            && header.from == *from
+            && matches!(said, Ok(super::Broadcast::Round5(said)) if said.done == Some(expected))
+            && part.is_authentic(identities)
+    };
+    aux.is_genuine()
+        && parties.iter().map(|(_, identity)| identity).eq(aux.parties.iter().map(|party| &party.identity))
+        && parties.indices().eq(confirmations.keys().copied())
+        && confirmations.iter().all(confirms)
 }
 
 /// What the broadcasts imply.

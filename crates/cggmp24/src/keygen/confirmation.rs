@@ -4,7 +4,7 @@
 //! also when it got the set from somebody else ([`is_complete`]). A confirmed share is never discarded.
 
 use consign_rounds::{Identities, PartyIndex, PerParty, PublicPart, SessionId, Step, decode};
-use consign_zk::curve::Curve;
+use consign_zk::curve::{Curve, Point};
 use consign_zk::transcript::{Purpose, Transcript};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -47,6 +47,8 @@ pub(super) fn check<C: Curve>(
 }
 
 /// Whether `confirmations` are those of all holders of `info`: then its key is usable by everyone who has a share.
+///
+/// `info` must be what key generation left, at epoch 0. `identities` are the keys of its holders in its session.
 pub fn is_complete<C: Curve>(
     info: &KeyInfo<C>,
     confirmations: &PerParty<PublicPart>,
@@ -62,18 +64,20 @@ pub fn is_complete<C: Curve>(
             && matches!(said, Ok(super::Broadcast::Round6(said)) if said.done == expected)
             && part.is_authentic(identities)
     };
-    info.parties.indices().eq(confirmations.keys().copied()) && confirmations.iter().all(confirms)
+    // The confirmed hash names key_id, which in turn binds rid.
+    info.epoch == 0
+        && info.key_id == key_id(info.session, &info.rid, &info.public_key)
+        && info.parties.indices().eq(confirmations.keys().copied())
+        && confirmations.iter().all(confirms)
 }
 
 /// What the broadcasts imply.
 fn result<C: Curve>(public: &Public, view: &View<C>, session: SessionId) -> KeyInfo<C> {
     let public_key = view.public_key();
     let rid = view.rid();
-    let mut transcript = Transcript::new(Purpose::KeyId);
-    transcript.bytes("sid", &session.0).bytes("rid", &rid).point("X", &public_key);
     let codes = view.openings.values().filter_map(|opening| opening.chain_code.as_ref());
     KeyInfo {
-        key_id: transcript.hash(),
+        key_id: key_id(session, &rid, &public_key),
         session,
         level: public.level,
         epoch: 0,
@@ -84,6 +88,13 @@ fn result<C: Curve>(public: &Public, view: &View<C>, session: SessionId) -> KeyI
         chain_code: public.derivable.then(|| xor(codes)),
         rid,
     }
+}
+
+/// `key_id = H("key", sid, rid, X)`.
+fn key_id<C: Curve>(session: SessionId, rid: &[u8; 32], public_key: &Point<C>) -> [u8; 32] {
+    let mut transcript = Transcript::new(Purpose::KeyId);
+    transcript.bytes("sid", &session.0).bytes("rid", rid).point("X", public_key);
+    transcript.hash()
 }
 
 fn done<C: Curve>(info: &KeyInfo<C>) -> [u8; 32] {

@@ -23,6 +23,8 @@ pub mod round1;
 pub mod round3;
 pub mod round4;
 pub mod round5;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 /// What all parties agreed on.
 #[derive(Clone, Debug)]
@@ -227,10 +229,8 @@ impl<C: Curve> Protocol for Keygen<C> {
     }
 
     fn complaint(broadcast: &Broadcast<C>) -> Option<&Complaint> {
-        match broadcast {
-            Broadcast::Round5(round5::Broadcast::Complaint { complaint, .. }) => Some(complaint),
-            _ => None,
-        }
+        let Broadcast::Round5(round5::Broadcast::Complaint(said)) = broadcast else { return None };
+        Some(&said.complaint)
     }
 
     fn rule(
@@ -243,8 +243,8 @@ impl<C: Curve> Protocol for Keygen<C> {
         session: SessionId,
     ) -> Ruling<Fault> {
         match (direct, broadcast) {
-            (Direct::Round4(share), Broadcast::Round5(round5::Broadcast::Complaint { key, .. })) => {
-                round5::rule(public, view, session, accuser, accused, share, key)
+            (Direct::Round4(share), Broadcast::Round5(round5::Broadcast::Complaint(said))) => {
+                round5::rule(public, view, session, accuser, accused, share, &said.key)
             }
             _ => Ruling::Accuser(Fault::FalseComplaint),
         }

@@ -1,11 +1,14 @@
 //! Round 5: open the masks, check the shares, and prove the final share; or complain about a bad one.
 
-use consign_rounds::{Complaint, Heard, PartyIndex, PerParty, Ruling, SessionId, Speech, Step};
+use consign_rounds::{
+    Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, SessionId, Speech, Step, decode,
+};
 use consign_zk::context::{Context, Role};
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::sch;
 use consign_zk::secret::Secret;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::round4::{Round4, mask, mask_point};
 use super::{Direct, Failure, Fault, Keygen, Public, View, round4, say};
@@ -25,12 +28,17 @@ pub enum Broadcast<C: Curve> {
     /// The share is good.
     Proof(sch::Proof<C>),
     /// A dealer's share is bad.
-    Complaint {
-        /// Whose, and what it sent.
-        complaint: Complaint,
-        /// `y_{me,dealer}`, the secret of the mask key for this dealer.
-        key: Scalar<C>,
-    },
+    Complaint(Box<OpenedComplaint<C>>),
+}
+
+/// A complaint with what everybody needs to decide it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct OpenedComplaint<C: Curve> {
+    /// Whose share is bad, and what it sent.
+    pub complaint: Complaint,
+    /// `y_{me,dealer}`, the secret of the mask key for this dealer.
+    pub key: Scalar<C>,
 }
 
 pub(super) fn max_bytes<C: Curve>() -> usize {
@@ -59,21 +67,24 @@ pub(super) fn speak<C: Curve>(
 ) -> Step<Keygen<C>> {
     let Round4 { me, session, own_share, mask_keys, proof } = state;
     let rid = view.rid();
-    let mut share = *own_share.expose();
+    let mut share = Zeroizing::new(*own_share.expose());
     for (from, heard) in directs {
         let key = mask_keys.get(&from).expect("invariant: one mask key per peer").expose();
-        let part = match &heard.direct {
-            Direct::Round4(sent) => unmask(public, view, session, from, me, sent, key),
+        let open = |direct: &Direct<C>| match direct {
+            Direct::Round4(sent) => unmask(public, view, session, from, me, sent, key).map(Zeroizing::new),
             Direct::None => None,
         };
-        let Some(part) = part else {
+        // A mistaken complaint shows the world a point of an honest polynomial and convicts the accuser, so the share
+        // is recomputed from the signed bytes before anything is said (primitives.md, 2.7).
+        let again = || decode(&heard.envelope.direct, Keygen::<C>::max_direct_bytes(public, 4)).ok();
+        let Some(part) = open(&heard.direct).or_else(|| open(&again()?)) else {
             let complaint = Complaint { against: from, envelope: heard.envelope };
-            let broadcast = Broadcast::Complaint { complaint, key: *key };
+            let broadcast = Broadcast::Complaint(Box::new(OpenedComplaint { complaint, key: *key }));
             let share = Secret::new(Scalar::zero());
             let speech = say(public, me, super::Broadcast::Round5(broadcast));
             return Step::Speak(Keygen::Round5(Round5 { me, session, share }), speech);
         };
-        share = share + part;
+        *share = *share + *part;
     }
     let X = view.public_share(me);
     if degenerate(public, view) || share.is_zero() {
@@ -81,7 +92,7 @@ pub(super) fn speak<C: Curve>(
     }
     let proof = sch::prove(&context(public, &session, me, &rid), X, &share, proof);
     let speech: Speech<_> = say(public, me, super::Broadcast::Round5(Broadcast::Proof(proof)));
-    Step::Speak(Keygen::Round5(Round5 { me, session, share: Secret::new(share) }), speech)
+    Step::Speak(Keygen::Round5(Round5 { me, session, share: Secret::new(*share) }), speech)
 }
 
 pub(super) fn check<C: Curve>(
@@ -93,7 +104,7 @@ pub(super) fn check<C: Curve>(
 ) -> Result<(), Fault> {
     match broadcast {
         // Decided by `rule`, for which the engine authenticates what the complaint shows.
-        Broadcast::Complaint { .. } => Ok(()),
+        Broadcast::Complaint(_) => Ok(()),
         Broadcast::Proof(proof) => {
             let rid = view.rid();
             let A = view.openings.get(&from).map(|opening| opening.first_message).unwrap_or_default();

@@ -1,8 +1,10 @@
 //! Presigning: everything of a signature that does not need the message (`docs/spec/signing.md`, 6.0 to 6.4, 6.12).
 //!
-//! Rounds: 1 encrypt and commit, 2 multiply, 3 show shares, 4 closing echo. One file each; the closing echo has no
-//! content of its own, since every header carries it, and lives here. [`output`] holds the checks after round 3 and
-//! what they lead to. Messages carry one entry per slot of the batch, in order.
+//! Rounds as the specification numbers them: 1 encrypt and commit, 2 multiply, 3 show shares. One file each. Two echoes
+//! stand between and after them: nothing of round 2 leaves before all parties agree on round 1 (attack A-46), and no
+//! presignature is usable before all agree on all of it. Echoes have no content of their own, since every header
+//! carries one, and live here. So messages travel in five rounds: 1, echo, 2, 3, closing echo. `output.rs` holds the
+//! checks after round 3 and what they lead to. Messages carry one entry per slot of the batch, in order.
 //!
 //! [`crate::sign::interactive`] runs the same three rounds with the message in the session identifier. Read
 //! [`crate::sign`] next.
@@ -25,11 +27,21 @@ mod public;
 pub mod round1;
 pub mod round2;
 pub mod round3;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use public::{MAX_BATCH, PresignError, Public};
 
-/// Rounds 1 to 3 say something; the last one of presigning only echoes.
-const ROUNDS_WITH_CONTENT: u8 = 3;
+/// Where messages of the specification's round 1 travel.
+pub const ROUND_1: u8 = 1;
+/// Where the echo of round 1 travels.
+pub const ROUND_ECHO: u8 = 2;
+/// Where messages of the specification's round 2 travel.
+pub const ROUND_2: u8 = 3;
+/// Where messages of the specification's round 3 travel.
+pub const ROUND_3: u8 = 4;
+/// Where the closing echo of presigning travels, or the partial signature of interactive signing.
+pub const ROUND_LAST: u8 = 5;
 
 /// All broadcasts so far, of every party and slot.
 pub struct View<C: Curve> {
@@ -48,12 +60,14 @@ impl<C: Curve> Default for View<C> {
 pub enum Presign<C: Curve> {
     /// Committed to `k` and `gamma`.
     Round1(round1::Round1<C>),
+    /// Waiting for everybody's echo of round 1.
+    Echo(round1::Round1<C>),
     /// Multiplied with everybody's `k`.
     Round2(round2::Round2<C>),
     /// Shares shown.
     Round3(round3::Round3<C>),
     /// All checks passed; waiting for everybody's closing echo, before which no presignature is usable.
-    Round4(Vec<Presignature<C>>),
+    Closing(Vec<Presignature<C>>),
 }
 
 /// What a party tells everyone: one entry per slot.
@@ -62,12 +76,14 @@ pub enum Presign<C: Curve> {
 pub enum Broadcast<C: Curve> {
     /// Ciphertexts and commitments.
     Round1(Vec<round1::Broadcast<C>>),
+    /// Echo of round 1, which stands in the header.
+    Echo,
     /// Responses.
     Round2(Vec<round2::Broadcast<C>>),
     /// Shares.
     Round3(Vec<round3::Broadcast<C>>),
     /// Closing echo, which stands in the header.
-    Round4,
+    Closing,
 }
 
 /// What a party tells one peer: one entry per slot.
@@ -220,7 +236,7 @@ impl<C: Curve> Protocol for Presign<C> {
     type Failure = Failure;
     type Aid = ();
 
-    const ROUNDS: u8 = 4;
+    const ROUNDS: u8 = ROUND_LAST;
 
     fn max_broadcast_bytes(public: &Public<C>, round: u8) -> usize {
         max_broadcast_bytes(public, round)
@@ -263,6 +279,10 @@ impl<C: Curve> Protocol for Presign<C> {
     ) -> Step<Self> {
         match self {
             Self::Round1(state) => {
+                let speech = say(public, state.me, Broadcast::Echo);
+                Step::Speak(Self::Echo(state), speech)
+            }
+            Self::Echo(state) => {
                 let spoken = round2::speak(state, public, view, rng);
                 let (state, speech) = spoken.into_speech(Broadcast::Round2, Direct::Round2);
                 Step::Speak(Self::Round2(state), speech)
@@ -278,24 +298,29 @@ impl<C: Curve> Protocol for Presign<C> {
                 let me = state.me;
                 match output::presignatures(state, public, view) {
                     Ok(presignatures) => {
-                        let direct = public.signers().others(me).map(|to| (to, Direct::None)).collect();
-                        let speech = Speech { durable: None, broadcast: Broadcast::Round4, direct };
-                        Step::Speak(Self::Round4(presignatures), speech)
+                        let speech = say(public, me, Broadcast::Closing);
+                        Step::Speak(Self::Closing(presignatures), speech)
                     }
                     Err(failure) => Step::Abort(failure),
                 }
             }
-            Self::Round4(presignatures) => Step::Done(presignatures),
+            Self::Closing(presignatures) => Step::Done(presignatures),
         }
     }
 }
 
-/// Limit of a broadcast of rounds 1 to 3; a later one has no content.
+/// A broadcast with nothing direct.
+fn say<C: Curve>(public: &Public<C>, me: PartyIndex, broadcast: Broadcast<C>) -> Speech<Presign<C>> {
+    let direct = public.signers().others(me).map(|to| (to, Direct::None)).collect();
+    Speech { durable: None, broadcast, direct }
+}
+
+/// Limit of a broadcast; echoes have no content.
 pub(crate) fn max_broadcast_bytes<C: Curve>(public: &Public<C>, round: u8) -> usize {
     let entry = match round {
-        1 => round1::max_broadcast_bytes(public),
-        2 => round2::max_broadcast_bytes(public),
-        3 => round3::max_broadcast_bytes::<C>(),
+        ROUND_1 => round1::max_broadcast_bytes(public),
+        ROUND_2 => round2::max_broadcast_bytes(public),
+        ROUND_3 => round3::max_broadcast_bytes::<C>(),
         _ => 0,
     };
     sizes::list(public.slots(), entry)
@@ -304,8 +329,8 @@ pub(crate) fn max_broadcast_bytes<C: Curve>(public: &Public<C>, round: u8) -> us
 /// Limit of a direct part.
 pub(crate) fn max_direct_bytes<C: Curve>(public: &Public<C>, round: u8) -> usize {
     let entry = match round {
-        1 => round1::max_direct_bytes(public),
-        2 => round2::max_direct_bytes(public),
+        ROUND_1 => round1::max_direct_bytes(public),
+        ROUND_2 => round2::max_direct_bytes(public),
         _ => 0,
     };
     sizes::list(public.slots(), entry)
@@ -330,7 +355,7 @@ pub(crate) fn check<C: Curve>(
         (Broadcast::Round3(said), _) => round3::check(public, view, session, pair.0, said),
         // Parts that do not belong together never get here: each fits its round.
         (Broadcast::Round1(_) | Broadcast::Round2(_), _) => Err(Fault::Slots),
-        (Broadcast::Round4, _) => Ok(()),
+        (Broadcast::Echo | Broadcast::Closing, _) => Ok(()),
     }
 }
 
@@ -338,10 +363,11 @@ impl<C: Curve> Broadcast<C> {
     /// The round that uses this variant.
     pub(crate) fn round(&self) -> u8 {
         match self {
-            Self::Round1(_) => 1,
-            Self::Round2(_) => 2,
-            Self::Round3(_) => 3,
-            Self::Round4 => 4,
+            Self::Round1(_) => ROUND_1,
+            Self::Echo => ROUND_ECHO,
+            Self::Round2(_) => ROUND_2,
+            Self::Round3(_) => ROUND_3,
+            Self::Closing => ROUND_LAST,
         }
     }
 }
@@ -350,9 +376,9 @@ impl<C: Curve> Direct<C> {
     /// Whether `round` uses this variant.
     pub(crate) fn fits(&self, round: u8) -> bool {
         match self {
-            Self::Round1(_) => round == 1,
-            Self::Round2(_) => round == 2,
-            Self::None => round > 2,
+            Self::Round1(_) => round == ROUND_1,
+            Self::Round2(_) => round == ROUND_2,
+            Self::None => round != ROUND_1 && round != ROUND_2,
         }
     }
 }
@@ -363,7 +389,7 @@ impl<C: Curve> View<C> {
             Broadcast::Round1(said) => drop(self.round1.insert(from, said)),
             Broadcast::Round2(said) => drop(self.round2.insert(from, said)),
             Broadcast::Round3(said) => drop(self.round3.insert(from, said)),
-            Broadcast::Round4 => {}
+            Broadcast::Echo | Broadcast::Closing => {}
         }
     }
 

@@ -8,9 +8,10 @@ use consign_zk::feldman::lagrange_at_zero;
 use consign_zk::level::Level;
 use consign_zk::paillier::EncryptionKey;
 use consign_zk::ring_pedersen::RingPedersen;
+use consign_zk::secret::Secret;
 use thiserror::Error;
 
-use super::{ROUNDS_WITH_CONTENT, max_broadcast_bytes, max_direct_bytes};
+use super::{ROUND_1, ROUND_LAST, max_broadcast_bytes, max_direct_bytes};
 use crate::aux_info::{Aux, AuxError, AuxPublic};
 use crate::ecdsa::Digest;
 use crate::key::{KeyError, KeyInfo, KeyShare};
@@ -136,7 +137,7 @@ impl<C: Curve> Public<C> {
             let parts = max_broadcast_bytes(&public, round) + max_direct_bytes(&public, round);
             parts + sizes::ENVELOPE <= MAX_MESSAGE_BYTES
         };
-        let batch_fits = (1..=MAX_BATCH).contains(&batch) && (1..=ROUNDS_WITH_CONTENT).all(fits);
+        let batch_fits = (1..=MAX_BATCH).contains(&batch) && (ROUND_1..=ROUND_LAST).all(fits);
         if batch_fits { Ok(public) } else { Err(PresignError::Batch(batch)) }
     }
 
@@ -192,7 +193,7 @@ impl<C: Curve> Public<C> {
     }
 
     /// Whether this share and these own moduli are the agreed ones; the share's additive form `w_i = lambda_i x_i`.
-    pub(super) fn admit(&self, share: &KeyShare<C>, aux: &Aux) -> Result<Scalar<C>, PresignError> {
+    pub(super) fn admit(&self, share: &KeyShare<C>, aux: &Aux) -> Result<Secret<Scalar<C>>, PresignError> {
         if *share.info() != self.key {
             return Err(PresignError::OtherKey);
         }
@@ -201,7 +202,7 @@ impl<C: Curve> Public<C> {
         if !own || aux.public().aux_id != self.aux.aux_id {
             return Err(PresignError::OtherAux);
         }
-        Ok(member.lambda * *share.secret().expose())
+        Ok(Secret::new(member.lambda * *share.secret().expose()))
     }
 }
 

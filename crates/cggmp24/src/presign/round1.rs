@@ -16,7 +16,7 @@ use super::public::{Member, context};
 use super::{Fault, Public, Spoken};
 use crate::sizes;
 
-/// The round's number in challenges.
+/// The round's number in challenges: that of the specification.
 const ROUND: u8 = 1;
 
 /// Kept: the own share in additive form and the secrets of every slot.
@@ -26,6 +26,13 @@ pub struct Round1<C: Curve> {
     pub(super) w: Secret<Scalar<C>>,
     pub(super) paillier: Arc<DecryptionKey>,
     pub(super) slots: Vec<Slot<C>>,
+}
+
+impl<C: Curve> Round1<C> {
+    /// Whose state it is.
+    pub(crate) fn me(&self) -> PartyIndex {
+        self.me
+    }
 }
 
 /// What this round gives.
@@ -133,7 +140,7 @@ pub(super) fn speak<C: Curve>(
     public: &Public<C>,
     session: SessionId,
     me: PartyIndex,
-    w: Scalar<C>,
+    w: Secret<Scalar<C>>,
     paillier: Arc<DecryptionKey>,
     rng: &mut impl CryptoRng,
 ) -> FirstRound<C> {
@@ -185,5 +192,5 @@ pub(super) fn speak<C: Curve>(
         });
         direct.insert(to, proofs.collect());
     }
-    Spoken { state: Round1 { me, session, w: Secret::new(w), paillier, slots }, broadcast, direct }
+    Spoken { state: Round1 { me, session, w, paillier, slots }, broadcast, direct }
 }

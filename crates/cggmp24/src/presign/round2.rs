@@ -21,7 +21,7 @@ use super::round1::{self, Round1};
 use super::{Fault, Public, Spoken, View};
 use crate::sizes;
 
-/// The round's number in challenges.
+/// The round's number in challenges: that of the specification.
 const ROUND: u8 = 2;
 
 /// Kept: the secrets of every slot, with the masks put into the responses for every peer.

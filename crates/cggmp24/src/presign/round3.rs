@@ -10,13 +10,14 @@ use consign_zk::paillier::DecryptionKey;
 use consign_zk::secret::Secret;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::public::context;
 use super::round2::{Round2, slot_number};
 use super::{Failure, Fault, Public, Spoken, View, round1, round2};
 use crate::sizes;
 
-/// The round's number in challenges.
+/// The round's number in challenges: that of the specification.
 const ROUND: u8 = 3;
 
 /// Kept: what becomes the presignatures. The masks and `gamma` are gone.
@@ -25,6 +26,9 @@ pub struct Round3<C: Curve> {
     pub(super) session: SessionId,
     pub(super) slots: Vec<Slot<C>>,
 }
+
+/// What this round gives; it has no direct parts.
+pub(crate) type ThirdRound<C> = Spoken<Round3<C>, Vec<Broadcast<C>>, ()>;
 
 /// Secrets of one slot.
 pub(super) struct Slot<C: Curve> {
@@ -84,7 +88,7 @@ pub(crate) fn speak<C: Curve>(
     public: &Public<C>,
     view: &View<C>,
     rng: &mut impl CryptoRng,
-) -> Result<Spoken<Round3<C>, Vec<Broadcast<C>>, ()>, Failure> {
+) -> Result<ThirdRound<C>, Failure> {
     let Round2 { me, session, w, paillier, slots } = state;
     // Nobody is to blame: every Gamma_j was fixed by B_j before any was seen.
     if let Some(b) = (0..public.slots()).find(|&b| view.Gamma(b).is_identity()) {
@@ -131,14 +135,14 @@ fn shares<C: Curve>(
     let plain = paillier.decrypt(&ciphertexts).expect("invariant: the proofs have shown that D are units");
     let mut plain = plain.iter();
     let mut delta = *slot.k.expose() * *slot.gamma.expose();
-    let mut chi = *slot.k.expose() * *w.expose();
+    let mut chi = Zeroizing::new(*slot.k.expose() * *w.expose());
     for masks in slot.masks.values() {
         let mut less = |mask: &Integer| {
             let alpha = plain.next().expect("invariant: two plaintexts per peer");
             Scalar::from_integer(alpha) - Scalar::from_integer(mask)
         };
         delta = delta + less(&masks.b);
-        chi = chi + less(&masks.b_hat);
+        *chi = *chi + less(&masks.b_hat);
     }
-    (delta, Secret::new(chi))
+    (delta, Secret::new(*chi))
 }

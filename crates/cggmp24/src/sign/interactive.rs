@@ -1,8 +1,8 @@
-//! Interactive signing in four rounds: those of presigning, then the partial signature
+//! Interactive signing in four rounds: those of presigning, with the echo of the first, then the partial signature
 //! (`docs/spec/signing.md`, 6.6).
 //!
 //! The digest is part of the session identifier, hence fixed before anybody knows the nonce point, and nothing is
-//! stored: raw digests are acceptable here. The echo in the header of round 4 closes rounds 1 to 3, so a wrong
+//! stored: raw digests are acceptable here. The echo in the header of the last round closes rounds 1 to 3, so a wrong
 //! partial signature is judged by the view that its sender has signed.
 
 use consign_rounds::{Heard, PartyIndex, PerParty, Protocol, Said, SessionId, Speech, Step};
@@ -19,8 +19,8 @@ use crate::parties::Parties;
 use crate::presign::{self, Direct, Nothing, PresignError, output, round1, round2, round3};
 use crate::sizes;
 
-/// The round of the partial signatures.
-const LAST: u8 = 4;
+/// Where the partial signatures travel: the specification's round 4.
+const LAST: u8 = presign::ROUND_LAST;
 
 /// What the signers agreed on, the digest included.
 pub struct Public<C: Curve> {
@@ -71,6 +71,8 @@ impl<C: Curve> Default for View<C> {
 pub enum Interactive<C: Curve> {
     /// Committed to `k` and `gamma`.
     Round1(round1::Round1<C>),
+    /// Waiting for everybody's echo of round 1.
+    Echo(round1::Round1<C>),
     /// Multiplied with everybody's `k`.
     Round2(round2::Round2<C>),
     /// Shares shown.
@@ -85,7 +87,7 @@ pub enum Interactive<C: Curve> {
 pub enum Broadcast<C: Curve> {
     /// Rounds 1 to 3.
     Presign(presign::Broadcast<C>),
-    /// `sigma_i`, in round 4. Presignature and digest are fixed by the session.
+    /// `sigma_i`, in the last round. Presignature and digest are fixed by the session.
     Partial(Scalar<C>),
 }
 
@@ -200,6 +202,11 @@ impl<C: Curve> Protocol for Interactive<C> {
         let (agreed, said) = (&public.presign, &view.presign);
         match self {
             Self::Round1(state) => {
+                let direct = public.signers().others(state.me()).map(|to| (to, Direct::None)).collect();
+                let broadcast = Broadcast::Presign(presign::Broadcast::Echo);
+                Step::Speak(Self::Echo(state), Speech { durable: None, broadcast, direct })
+            }
+            Self::Echo(state) => {
                 let wrap = |said| Broadcast::Presign(presign::Broadcast::Round2(said));
                 let spoken = round2::speak(state, agreed, said, rng);
                 let (state, speech) = spoken.into_speech(wrap, Direct::Round2);

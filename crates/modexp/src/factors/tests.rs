@@ -186,11 +186,14 @@ fn without_the_check_a_fault_factors_the_modulus() {
     assert!(bool::from(factors.p.prime().reduce(&difference).is_zero()), "the right half gives p away");
 }
 
+/// Alters a constant with a given change.
+type Disturbance = fn(&mut Factors, fn(&mut BoxedUint));
+
 #[test]
 fn disturbed_constants_are_found() {
     let base = BoxedUint::from(123_456_789u64);
     let flip = |x: &mut BoxedUint| x.as_mut_words()[0] ^= 2;
-    let disturbances: [fn(&mut Factors, fn(&mut BoxedUint)); 3] = [
+    let disturbances: [Disturbance; 3] = [
         |factors, flip| flip(&mut factors.q_inverse),
         |factors, flip| flip(&mut factors.q_squared_inverse),
         |factors, _| std::mem::swap(&mut factors.p, &mut self::factors(256, 256, 30).p),

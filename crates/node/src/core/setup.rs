@@ -4,10 +4,12 @@ use consign_api as api;
 use consign_cggmp24::aux_info::Primes;
 
 use super::invitation::Invitation;
+use super::joining::Home;
+use super::node::OpenError;
 use super::records::{BadRecord, CHARTER, INVITATION, SEED, encode};
 use super::requests::level_number;
 use super::roster::Charter;
-use crate::identity::Identity;
+use crate::identity::{ClusterId, Identity};
 use crate::store::{Store, StoreError, Table, Write};
 
 /// No identity could be read from a store.
@@ -47,6 +49,14 @@ pub fn identity(store: &dyn Store) -> Result<Identity, NoIdentity> {
     let value = store.get(Table::Identity, SEED)?.ok_or(NoIdentity::Missing)?;
     let seed = zeroize::Zeroizing::new(super::records::decode::<[u8; 32]>(&value)?);
     Ok(Identity::from_seed(&seed))
+}
+
+/// The cluster of a store: its own, or the one it is invited to.
+///
+/// # Errors
+/// [`OpenError`], as of [`Node::open`](super::Node::open).
+pub fn cluster(store: &dyn Store) -> Result<ClusterId, OpenError> {
+    Ok(Home::read(store)?.cluster())
 }
 
 /// Primes made elsewhere, for the pool of this node. `name` is random; each set of primes serves one node once.

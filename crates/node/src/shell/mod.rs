@@ -1,3 +1,226 @@
 //! Everything of a node that touches the world: files, sockets, clock, threads.
+//!
+//! [`run`] runs a node on a data folder. One thread owns the core (`engine.rs`); all that happens reaches it through
+//! one queue (`inbox.rs`): calls (`http/`), messages (`p2p/`), durable writes (`storage.rs`), results of arithmetic
+//! (`compute.rs`) and time (`clock.rs`). What the core wants done is carried out in the order it says.
 
+pub mod clock;
+mod compute;
+mod engine;
+pub mod entropy;
+mod events;
+mod fatal;
+mod http;
+mod inbox;
 pub mod lock;
+pub mod p2p;
+mod storage;
+pub mod token;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::{Builder, JoinHandle};
+
+use tracing::{info, warn};
+
+use self::clock::Clock;
+use self::compute::Compute;
+use self::engine::{Calls, Engine};
+use self::events::Events;
+use self::fatal::Fatal;
+use self::http::Http;
+use self::inbox::{Inbox, InboxSender};
+use self::lock::{FolderLock, LockError};
+use self::p2p::P2p;
+use self::storage::Storage;
+use self::token::Token;
+use crate::config::{Config, DataFolder, FolderError};
+use crate::core::setup::{self, NoIdentity};
+use crate::core::{Node, OpenError, Settings};
+use crate::identity::Identity;
+use crate::store::{self, NodeStore, StoreError, Unlock};
+
+/// Why a node does not run, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Another process runs on the folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store holds no identity.
+    #[error(transparent)]
+    Identity(#[from] NoIdentity),
+    /// The core cannot start from the store.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// There is no usable API token.
+    #[error(transparent)]
+    Token(#[from] token::TokenError),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] entropy::NoEntropy),
+    /// Other nodes cannot be listened for.
+    #[error(transparent)]
+    P2p(#[from] p2p::P2pError),
+    /// Clients cannot be listened for.
+    #[error("cannot listen for clients on {address}: {reason}")]
+    Api {
+        /// Which address.
+        address: SocketAddr,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}; free some memory, or raise the limit on processes")]
+    Thread(std::io::Error),
+    /// A write failed while the node ran: nobody knows what is durable, so it may not go on.
+    #[error("the node stopped because its store failed: {0}")]
+    StoreFailed(StoreError),
+    /// A bug.
+    #[error(
+        "the node stopped because of a bug ({0}): please report it with the log; it can be started again"
+    )]
+    Panicked(String),
+}
+
+/// A node whose threads run.
+struct Running {
+    folder: DataFolder,
+    inbox: InboxSender,
+    core: JoinHandle<()>,
+    storage: Storage,
+    p2p: P2p,
+    http: Http,
+    _lock: FolderLock,
+}
+
+/// Runs the node on `folder` until `shutdown` is there, or it cannot go on. Must be called inside a tokio runtime with
+/// several threads.
+///
+/// # Errors
+/// [`RunError`]; each says what to do.
+pub async fn run(
+    folder: DataFolder,
+    config: Config,
+    unlock: Unlock,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let (fatal, mut reports) = Fatal::new();
+    let running = start(folder, config, unlock, fatal).await?;
+    let ended = tokio::select! {
+        () = shutdown => Ok(()),
+        Some(error) = reports.recv() => Err(error),
+    };
+    stop(running).await;
+    // What went wrong on the way out counts too.
+    match (ended, reports.try_recv()) {
+        (Ok(()), Ok(error)) => Err(error),
+        (ended, _) => ended,
+    }
+}
+
+async fn start(
+    folder: DataFolder,
+    config: Config,
+    unlock: Unlock,
+    fatal: Fatal,
+) -> Result<Running, RunError> {
+    let lock = FolderLock::acquire(&folder)?;
+    // A file of an earlier process that was killed names an address nobody listens on.
+    let _ = std::fs::remove_file(folder.api_address_file());
+    let (store, identity) = open(&folder, unlock).await?;
+    let identity = Arc::new(identity);
+    let cluster = setup::cluster(&store)?;
+    let token = Token::new(&token::load_or_create(&folder)?);
+    let clock = Clock::start();
+    let (inbox, happened) = mpsc::channel();
+
+    let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone()).await?;
+    let announced = if config.announce.is_empty() { &p2p.addresses } else { &config.announce };
+    let settings = Settings {
+        name: config.name,
+        addresses: announced.iter().map(ToString::to_string).collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    info!(node = %identity.node_id(), %cluster, addresses = ?settings.addresses, "listening for nodes");
+    let (node, first) = Node::open(identity, settings, &store, entropy::fresh()?, clock.now())?;
+
+    let events = Arc::new(Events::new(entropy::fresh()?));
+    let http = Http::start(config.api, token, inbox.clone(), events.clone())
+        .await
+        .map_err(|e| RunError::Api { address: config.api, reason: cannot_listen(&e, "--api") })?;
+    info!(address = %http.address, "listening for clients");
+    if !http.address.ip().is_loopback() {
+        warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");
+    }
+    let storage = Storage::start(store, inbox.clone(), fatal.clone())?;
+    let engine = Engine {
+        node,
+        clock,
+        storage: storage.orders(),
+        compute: Compute::start(&inbox, &fatal)?,
+        p2p: p2p.commands.clone(),
+        events,
+        fatal: fatal.clone(),
+        calls: Calls::default(),
+    };
+    // Calls that come before the core runs wait in its queue.
+    folder.write_file(&folder.api_address_file(), http.address.to_string().as_bytes())?;
+    let core = Builder::new()
+        .name("consign-core".to_owned())
+        .spawn(move || {
+            fatal.guard(|| engine.run(&happened, first));
+        })
+        .map_err(RunError::Thread)?;
+    Ok(Running { folder, inbox, core, storage, p2p, http, _lock: lock })
+}
+
+/// Opens the store, on a thread that may take its time: deriving a key from a passphrase does.
+async fn open(folder: &DataFolder, unlock: Unlock) -> Result<(NodeStore, Identity), RunError> {
+    let path = folder.store_file();
+    let opened = tokio::task::spawn_blocking(move || {
+        let store = store::open(&path, &unlock)?;
+        let identity = setup::identity(&store)?;
+        Ok((store, identity))
+    });
+    opened.await.map_err(|e| RunError::Panicked(e.to_string()))?
+}
+
+/// Takes no more calls, stops the core, lets the store finish what was ordered.
+async fn stop(running: Running) {
+    let Running { folder, inbox, core, storage, p2p, http, _lock } = running;
+    info!("stopping");
+    let _ = std::fs::remove_file(folder.api_address_file());
+    http.finish().await;
+    let _ = inbox.send(Inbox::Stop);
+    let finished = tokio::task::spawn_blocking(move || {
+        // A panic of the core was reported already. With it goes the last sender of orders.
+        let _ = core.join();
+        storage.finish();
+    });
+    let _ = finished.await;
+    p2p.finish().await;
+    info!("stopped");
+}
+
+/// Why the system refuses an address to listen on, and what to do; `flag` names another one.
+fn cannot_listen(error: &std::io::Error, flag: &str) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("the port is taken: stop the other process, or choose another port with {flag}")
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            format!("this machine has no such address: choose another one with {flag}")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("the system does not allow it: choose a port above 1023 with {flag}")
+        }
+        _ => format!("{error}; choose another address with {flag}"),
+    }
+}

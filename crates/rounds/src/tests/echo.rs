@@ -205,7 +205,9 @@ fn a_needless_reveal_is_answered_and_changes_nothing() {
 #[test]
 fn an_impossible_reveal_convicts() {
     let lies: &[(&str, fn(&TestKeys, &mut Reveal))] = &[
-        ("one header less", |_, r| drop(r.headers.pop())),
+        ("one header less", |_, r| {
+            r.headers.pop();
+        }),
         ("one header more", |_, r| r.headers.push(r.headers[0])),
         ("another order", |_, r| r.headers.swap(0, 1)),
         ("more rounds", |_, r| r.completed = 3),
@@ -225,23 +227,47 @@ fn an_impossible_reveal_convicts() {
             r.headers[4].header.echo = [8; 32];
             r.headers[4] = keys.sign_header(r.headers[4].header);
         }),
-        ("forged", |_, r| r.headers[5].header.broadcast_hash = [8; 32]),
     ];
-    let reveal = true_reveal(1, 3, 2, 2);
     for (what, lie) in lies {
         println!("{what}");
-        let outcome = toss(1, 3, &mut |keys: &TestKeys, letter: Letter| {
-            let mut out = vec![letter.clone()];
-            if is_said(&letter, 2, 1) {
-                let mut reveal = reveal.clone();
-                lie(keys, &mut reveal);
-                keys.reseal_reveal(&mut reveal);
-                out.push(Letter { to: letter.to, message: Message::Reveal(reveal) });
-            }
-            out
-        });
+        let outcome = with_false_reveal(1, lie);
         assert_convicted(&outcome, 3, &[2], Charge::BadReveal);
     }
+}
+
+#[test]
+fn a_forged_header_in_a_reveal_convicts() {
+    // It contradicts the true header of party 3 and, through the echo, the liar's own header of round 3. Whichever
+    // of the two comes first convicts; nobody ever convicts party 3.
+    let mut charges = std::collections::BTreeMap::new();
+    for seed in 0..40 {
+        let outcome = with_false_reveal(seed, &|_, reveal| reveal.headers[5].header.broadcast_hash = [8; 32]);
+        for me in [1, 3] {
+            let me = party(me);
+            assert!(outcome.culprits(me).into_iter().eq([party(2)]), "seed {seed}");
+            assert!(
+                !outcome.finished.contains_key(&me) && !outcome.failures.contains_key(&me),
+                "seed {seed}"
+            );
+            *charges.entry(format!("{:?}", outcome.verdicts[&me][0].charge)).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(charges.keys().collect::<Vec<_>>(), ["BadReveal", "WrongEcho"]);
+}
+
+/// What comes of a reveal of party 2 that is altered by `lie`.
+fn with_false_reveal(seed: u64, lie: &dyn Fn(&TestKeys, &mut Reveal)) -> crate::sim::Outcome<Toy> {
+    let reveal = true_reveal(seed, 3, 2, 2);
+    toss(seed, 3, &mut |keys: &TestKeys, letter: Letter| {
+        let mut out = vec![letter.clone()];
+        if is_said(&letter, 2, 1) {
+            let mut reveal = reveal.clone();
+            lie(keys, &mut reveal);
+            keys.reseal_reveal(&mut reveal);
+            out.push(Letter { to: letter.to, message: Message::Reveal(reveal) });
+        }
+        out
+    })
 }
 
 #[test]

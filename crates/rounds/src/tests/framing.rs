@@ -328,7 +328,9 @@ fn honest_reveals_convict_nobody() {
             // Altered without the key of its author, it proves nothing about the author.
             for alter in [
                 (|r| r.completed += 1) as fn(&mut Reveal),
-                |r| drop(r.headers.pop()),
+                |r| {
+                    r.headers.pop();
+                },
                 |r| r.session = SessionId([8; 32]),
                 |r| r.from = party(r.from.get() % N + 1),
                 |r| r.signature.0[0] ^= 1,

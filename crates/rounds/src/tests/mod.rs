@@ -1,5 +1,5 @@
 //! Tests of the engine, on a toy protocol of three rounds.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::type_complexity, reason = "tests")]
 
 mod toy;
 

@@ -18,6 +18,8 @@ use crate::integer::Integer;
 use crate::wire;
 
 mod secp256k1;
+#[cfg(test)]
+mod tests;
 #[cfg(all(feature = "test-levels", debug_assertions))]
 mod toy;
 

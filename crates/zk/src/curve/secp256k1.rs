@@ -53,7 +53,8 @@ impl Curve for Secp256k1 {
     }
 
     fn decode_point(bytes: &[u8]) -> Option<ProjectivePoint> {
-        if bytes.len() != Self::POINT_BYTES {
+        // The decoder below also knows a compact form (tag 5) of the same length: a second spelling.
+        if bytes.len() != Self::POINT_BYTES || !matches!(bytes.first(), Some(2 | 3)) {
             return None;
         }
         let encoded = Sec1Point::from_bytes(bytes).ok()?;

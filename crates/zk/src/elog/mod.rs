@@ -68,15 +68,20 @@ pub fn prove<C: Curve>(
     proof
 }
 
-/// Verifies the three equations; refuses `h = O`, with which any `y` would pass.
+/// Verifies: no point is the identity (with `h = O` any `y` would pass), then the three equations.
 pub fn verify<C: Curve>(
     context: &Context<'_>,
     statement: &Statement<C>,
     proof: &Proof<C>,
 ) -> Result<(), Rejection> {
-    require(!statement.h.is_identity(), Rejection::Domain("h"))?;
-    let e = challenge(context, statement, [&proof.A, &proof.N, &proof.B]);
     let elgamal::Commitment { randomness: L, value: M } = statement.commitment;
+    let Statement { X, Y, h, .. } = statement;
+    let Proof { A, N, B, .. } = proof;
+    let points = [("h", h), ("L", &L), ("M", &M), ("X", X), ("Y", Y), ("A", A), ("N", N), ("B", B)];
+    for (name, point) in points {
+        require(!point.is_identity(), Rejection::Domain(name))?;
+    }
+    let e = challenge(context, statement, [A, N, B]);
     require(Point::mul_generator(&proof.z) == proof.A + L * e, Rejection::Equation("L"))?;
     require(
         Point::mul_generator(&proof.u) + statement.X * proof.z == proof.N + M * e,

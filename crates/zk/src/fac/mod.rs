@@ -96,22 +96,8 @@ pub fn prove<C: Curve>(
     let masks = Masks::sample(context.level.parameters(), &Scales::new(statement), rng);
     let p = Integer::from_natural(witness.factors.p());
     let q = Integer::from_natural(witness.factors.q());
-    let nu_p = masks.nu.mul(&p);
-    let [P, Q, A, B, T] = first_messages(statement.ring, &masks, &p, &q);
-    let e = challenge::<C>(context, statement, [&P, &Q, &A, &B, &T]);
-    let respond = |mask: &Integer, secret: &Integer| mask.add(&e.mul(secret)).trimmed_public();
-    let proof = Proof {
-        P,
-        Q,
-        A,
-        B,
-        T,
-        z1: respond(&masks.alpha, &p),
-        z2: respond(&masks.beta, &q),
-        w1: respond(&masks.x, &masks.mu),
-        w2: respond(&masks.y, &masks.nu),
-        v: respond(&masks.r, &nu_p.neg()),
-    };
+    let first = first_messages(statement.ring, &masks, &p, &q);
+    let proof = answer::<C>(context, statement, &masks, [&p, &q], first);
     let own = verify::<C>(context, statement, &proof);
     assert!(own.is_ok(), "invariant: an own proof verifies before it is sent");
     proof
@@ -174,6 +160,30 @@ fn first_messages(ring: &RingPedersen, masks: &Masks, p: &Integer, q: &Integer) 
     ];
     let results = powers.run();
     queued.map(|commitment| ring.finish(&results, commitment))
+}
+
+/// Responses to the challenge that the first messages give.
+fn answer<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_>,
+    masks: &Masks,
+    [p, q]: [&Integer; 2],
+    [P, Q, A, B, T]: [Natural; 5],
+) -> Proof {
+    let e = challenge::<C>(context, statement, [&P, &Q, &A, &B, &T]);
+    let respond = |mask: &Integer, secret: &Integer| mask.add(&e.mul(secret)).trimmed_public();
+    Proof {
+        z1: respond(&masks.alpha, p),
+        z2: respond(&masks.beta, q),
+        w1: respond(&masks.x, &masks.mu),
+        w2: respond(&masks.y, &masks.nu),
+        v: respond(&masks.r, &masks.nu.mul(p).neg()),
+        P,
+        Q,
+        A,
+        B,
+        T,
+    }
 }
 
 fn challenge<C: Curve>(context: &Context<'_>, statement: &Statement<'_>, first: [&Natural; 5]) -> Integer {

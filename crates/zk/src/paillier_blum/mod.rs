@@ -78,15 +78,27 @@ pub fn prove<C: Curve>(
     witness: &Witness<'_>,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Proof {
+    let proof = answer::<C>(context, statement, witness.factors, non_residue(statement.N, rng));
+    let own = verify::<C>(context, statement, &proof);
+    assert!(own.is_ok(), "invariant: an own proof verifies before it is sent");
+    proof
+}
+
+/// The roots of the challenges that `w`, a unit with Jacobi symbol -1, gives.
+fn answer<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_>,
+    factors: &Factors,
+    w: BoxedUint,
+) -> Proof {
     let N = statement.N;
-    let w = non_residue(N, rng);
     let y = challenge::<C>(context, statement, &Natural::new(&w))
         .expect("invariant: units modulo an own N abound");
     // The Jacobi symbols of w and w^b y are -1 and 1, so one of w^b y and -w^b y is a square modulo p and q.
     let b: Vec<_> = y.iter().map(|y| N.jacobi_public(y) == -1).collect();
     let u: Vec<_> = y.iter().zip(&b).map(|(y, b)| if *b { N.mul(&w, y) } else { y.clone() }).collect();
-    let x = fourth_roots(witness.factors, &u);
-    let z = witness.factors.nth_roots(&y.iter().collect::<Vec<_>>());
+    let x = fourth_roots(factors, &u);
+    let z = factors.nth_roots(&y.iter().collect::<Vec<_>>());
     let responses = x
         .iter()
         .zip(&z)
@@ -96,10 +108,7 @@ pub fn prove<C: Curve>(
             Response { x: Natural::new(x), a, b, z: Natural::new(z) }
         })
         .collect();
-    let proof = Proof { w: Natural::new(&w), responses };
-    let own = verify::<C>(context, statement, &proof);
-    assert!(own.is_ok(), "invariant: an own proof verifies before it is sent");
-    proof
+    Proof { w: Natural::new(&w), responses }
 }
 
 /// Verifies: exactly `m` responses; `N` of exact size, `1 mod 4`, composite; `w` a unit with Jacobi symbol -1; every

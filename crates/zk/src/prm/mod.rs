@@ -68,12 +68,25 @@ pub fn prove<C: Curve>(
     witness: &Witness<'_>,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Proof {
-    let phi = NonZero::new(witness.factors.phi().clone()).into_option().expect("invariant: phi is not zero");
-    let phi = Zeroizing::new(phi);
     let largest = Zeroizing::new(witness.factors.phi().wrapping_sub(BoxedUint::one()));
     let count = context.level.parameters().repetitions;
     // Rejection compares with phi, whose upper half is that of N^: what the comparison could tell is public.
     let masks: Vec<_> = (0..count).map(|_| Zeroizing::new(uniform_at_most(&largest, rng))).collect();
+    let proof = answer::<C>(context, statement, witness, &masks);
+    let own = verify::<C>(context, statement, &proof);
+    assert!(own.is_ok(), "invariant: an own proof verifies before it is sent");
+    proof
+}
+
+/// First messages and responses for given masks.
+fn answer<C: Curve>(
+    context: &Context<'_>,
+    statement: &Statement<'_>,
+    witness: &Witness<'_>,
+    masks: &[Zeroizing<BoxedUint>],
+) -> Proof {
+    let phi = NonZero::new(witness.factors.phi().clone()).into_option().expect("invariant: phi is not zero");
+    let phi = Zeroizing::new(phi);
     let t = statement.ring.t();
     let first = witness.factors.powers(&masks.iter().map(|a| (t, &**a)).collect::<Vec<_>>());
     let first: Vec<_> = first.iter().map(Natural::new).collect();
@@ -84,10 +97,7 @@ pub fn prove<C: Curve>(
     };
     let responses = masks.iter().zip(challenge).map(respond);
     let repetitions = first.into_iter().zip(responses).map(|(A, z)| Repetition { A, z }).collect();
-    let proof = Proof { repetitions };
-    let own = verify::<C>(context, statement, &proof);
-    assert!(own.is_ok(), "invariant: an own proof verifies before it is sent");
-    proof
+    Proof { repetitions }
 }
 
 /// Verifies: exactly `m` repetitions, `z` below `N^`, every `A` a unit, and `t^z = A s^e` for each.

@@ -17,6 +17,8 @@ use crate::context::{Context, Role};
 use crate::integer::Integer;
 use crate::level::Level;
 use crate::natural::{MAX_INTEGER_BYTES, Natural};
+use crate::rejection::Rejection;
+use crate::ring_pedersen::{Parameters, RingPedersen};
 
 /// A deterministic generator.
 pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
@@ -62,6 +64,17 @@ pub(crate) fn multiple(value: &BoxedUint, factor: u64) -> BoxedUint {
     Integer::from_natural(value).mul(&Integer::from_natural(&BoxedUint::from(factor))).magnitude().clone()
 }
 
+/// Parameters with the same bases modulo another number: nothing but the modulus tells them apart.
+pub(crate) fn other_modulus(ring: &RingPedersen, level: Level) -> RingPedersen {
+    let honest = ring.parameters();
+    let n = Integer::from_natural(honest.modulus.value());
+    let mut others = (1..).map(|step| {
+        let modulus = Natural::new(n.add(&integer(2 * step)).magnitude());
+        RingPedersen::new(&Parameters { modulus, ..honest.clone() }, level)
+    });
+    others.find_map(Result::ok).unwrap()
+}
+
 /// Numbers that are no units below `modulus`, of which `factor` is a factor: zero, multiples of the factor, the
 /// modulus, and a unit increased by the modulus.
 pub(crate) fn not_units(modulus: &Modulus, factor: &BoxedUint) -> Vec<Natural> {
@@ -104,6 +117,36 @@ pub(crate) fn check_encoding<T: Serialize + DeserializeOwned + PartialEq + Debug
             }
         }
         assert!(refused >= 4, "{path}: only {refused} spellings refused");
+    }
+}
+
+/// Checks that no change to the bytes of a good proof gives another good proof, nor a panic: a bit of every `step`-th
+/// byte is flipped, and every number and point is replaced by extreme ones.
+pub(crate) fn check_every_change<T>(proof: &T, step: usize, verify: impl Fn(&T) -> Result<(), Rejection>)
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    assert_eq!(verify(proof), Ok(()));
+    let bytes = postcard::to_stdvec(proof).unwrap();
+    for position in (0..bytes.len()).step_by(step) {
+        let mut changed = bytes.clone();
+        changed[position] ^= 1 << (position % 8);
+        if let Ok(read) = postcard::from_bytes::<T>(&changed) {
+            assert!(verify(&read).is_err(), "byte {position}");
+        }
+    }
+    let tree = serde_json::to_value(proof).unwrap();
+    let mut paths = Vec::new();
+    leaves(&tree, String::new(), &mut paths);
+    let longest = "7f".repeat(MAX_INTEGER_BYTES);
+    for path in paths {
+        for leaf in ["", "00", "01", "02", "0001", "0101", &longest, &format!("01{longest}")] {
+            let mut changed = tree.clone();
+            *changed.pointer_mut(&path).unwrap() = Value::String(leaf.to_owned());
+            if let Ok(read) = serde_json::from_value::<T>(changed) {
+                assert!(verify(&read).is_err(), "{path}: {leaf}");
+            }
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use crate::secret::Secret;
 
 #[cfg(test)]
 pub(crate) mod cases;
+#[cfg(test)]
+pub(crate) mod vectors;
 
 const PRIMES: &str = include_str!("primes.txt");
 

@@ -1,0 +1,367 @@
+//! A small blocking client of the API, for the command line and for tests: one call, one function.
+//!
+//! It talks to one node, over plain HTTP on loopback as a rule, and trusts it. Read next: [`events`].
+
+pub mod events;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::Agent;
+use ureq::http::Response;
+
+pub use events::Events;
+
+use crate::limits::{MAX_ANSWER_BYTES, MAX_WAIT_S};
+use crate::problem::PROBLEM_MEDIA_TYPE;
+use crate::{
+    CeremonyId, CeremonyView, CreateKey, HealthView, InvitationView, Invite, KeyId, KeyView, NodeView, Page,
+    PageQuery, Problem, SignTarget, ValidatorView,
+};
+
+/// How long a connection may take to be made: the node is near.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an answer may take, on top of the time the node was asked to wait.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Most pages of a list that are fetched for one complete list: more than a node can keep.
+const MAX_PAGES: usize = 10_000;
+
+/// Why a call has no good answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The node answered with a problem.
+    #[error(transparent)]
+    Problem(Box<Problem>),
+    /// The node could not be reached, or the connection broke.
+    #[error("cannot talk to the node at {address}: {reason}; is it running? start it with `consign node`")]
+    Transport {
+        /// The node's API address.
+        address: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// What answered does not speak this API.
+    #[error(
+        "{address} answered what a consign node would not ({reason}): check the address and the versions"
+    )]
+    BadAnswer {
+        /// The node's API address.
+        address: String,
+        /// What is odd about it.
+        reason: String,
+    },
+}
+
+impl ClientError {
+    /// The problem document, if the node sent one.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Problem(problem) => Some(problem),
+            Self::Transport { .. } | Self::BadAnswer { .. } => None,
+        }
+    }
+}
+
+/// How a call that starts a ceremony is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// For how many seconds the node shall wait for the end of the ceremony; cut to [`MAX_WAIT_S`].
+    pub wait_s: u32,
+    /// The `Idempotency-Key`: the same key with the same body is answered with the same ceremony.
+    pub idempotency_key: Option<String>,
+}
+
+impl Start {
+    /// Waits as long as the API allows.
+    #[must_use]
+    pub fn and_wait() -> Self {
+        Self { wait_s: MAX_WAIT_S, idempotency_key: None }
+    }
+}
+
+/// A node's API. No `Debug`: it holds the token.
+#[derive(Clone)]
+pub struct Client {
+    agent: Agent,
+    address: String,
+    bearer: String,
+}
+
+impl Client {
+    /// The node whose API listens at `address` (`127.0.0.1:7601`), opened by `token`.
+    #[must_use]
+    pub fn new(address: &str, token: &str) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .build();
+        Self {
+            agent: config.into(),
+            address: address.trim().to_owned(),
+            bearer: format!("Bearer {}", token.trim()),
+        }
+    }
+
+    /// `GET /healthz`; needs no token.
+    ///
+    /// # Errors
+    /// [`ClientError`], as of all calls.
+    pub fn health(&self) -> Result<HealthView, ClientError> {
+        self.get("/healthz")
+    }
+
+    /// `GET /v1/node`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn node(&self) -> Result<NodeView, ClientError> {
+        self.get("/v1/node")
+    }
+
+    /// `GET /v1/validators`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn validators(&self) -> Result<Vec<ValidatorView>, ClientError> {
+        Ok(self.get::<Page<ValidatorView>>("/v1/validators")?.items)
+    }
+
+    /// `POST /v1/invitations`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn invite(&self, invite: &Invite) -> Result<InvitationView, ClientError> {
+        self.post("/v1/invitations", invite, &Start::default())
+    }
+
+    /// `POST /v1/keys`. The answer is over only if the ceremony ended within the wait; one that
+    /// failed within it is an error.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn create_key(&self, body: &CreateKey, start: &Start) -> Result<CeremonyView, ClientError> {
+        self.post("/v1/keys", body, start)
+    }
+
+    /// `POST /v1/keys/{id}/signatures`. As [`Client::create_key`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn sign(&self, key: &KeyId, target: &SignTarget, start: &Start) -> Result<CeremonyView, ClientError> {
+        self.post(&format!("/v1/keys/{key}/signatures"), target, start)
+    }
+
+    /// One page of `GET /v1/keys`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn keys_page(&self, query: &PageQuery) -> Result<Page<KeyView>, ClientError> {
+        self.get(&page_path("/v1/keys", query))
+    }
+
+    /// All keys.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn keys(&self) -> Result<Vec<KeyView>, ClientError> {
+        self.all("/v1/keys")
+    }
+
+    /// `GET /v1/keys/{id}`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn key(&self, id: &KeyId) -> Result<KeyView, ClientError> {
+        self.get(&format!("/v1/keys/{id}"))
+    }
+
+    /// One page of `GET /v1/ceremonies`, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn ceremonies_page(&self, query: &PageQuery) -> Result<Page<CeremonyView>, ClientError> {
+        self.get(&page_path("/v1/ceremonies", query))
+    }
+
+    /// All ceremonies the node remembers, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn ceremonies(&self) -> Result<Vec<CeremonyView>, ClientError> {
+        self.all("/v1/ceremonies")
+    }
+
+    /// `GET /v1/ceremonies/{id}`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn ceremony(&self, id: &CeremonyId) -> Result<CeremonyView, ClientError> {
+        self.get(&format!("/v1/ceremonies/{id}"))
+    }
+
+    /// `GET /v1/ceremonies/{id}/events`: the ceremony as it is, then each change, until it is over.
+    /// A broken connection is taken up again where it broke.
+    #[must_use]
+    pub fn events(&self, id: &CeremonyId) -> Events {
+        Events::new(self.clone(), *id)
+    }
+
+    /// All pages of a list.
+    fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+        let mut items = Vec::new();
+        let mut query = PageQuery { after: None, limit: crate::limits::MAX_PAGE };
+        for _ in 0..MAX_PAGES {
+            let page: Page<T> = self.get(&page_path(path, &query))?;
+            items.extend(page.items);
+            query.after = page.next;
+            if query.after.is_none() {
+                return Ok(items);
+            }
+        }
+        Err(self.bad_answer("a list without end"))
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let request = self
+            .agent
+            .get(self.url(path))
+            .header("authorization", &self.bearer)
+            .config()
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .build();
+        self.answer(request.call())
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        start: &Start,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).expect("invariant: plain data always encodes");
+        let wait_s = start.wait_s.min(MAX_WAIT_S);
+        let mut request = self
+            .agent
+            .post(self.url(path))
+            .header("authorization", &self.bearer)
+            .header("content-type", "application/json");
+        if wait_s > 0 {
+            request = request.header("prefer", format!("wait={wait_s}"));
+        }
+        if let Some(key) = &start.idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        let timeout = ANSWER_TIMEOUT + Duration::from_secs(u64::from(wait_s));
+        self.answer(request.config().timeout_global(Some(timeout)).build().send(&body[..]))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Reads an answer: a view, or a problem document.
+    fn answer<T: DeserializeOwned>(
+        &self,
+        answer: Result<Response<ureq::Body>, ureq::Error>,
+    ) -> Result<T, ClientError> {
+        let mut answer = answer.map_err(|e| self.transport(&e))?;
+        if !answer.status().is_success() {
+            return Err(self.problem(&mut answer));
+        }
+        let bytes = answer
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER_BYTES)
+            .read_to_vec()
+            .map_err(|e| self.transport(&e))?;
+        serde_json::from_slice(&bytes).map_err(|e| self.bad_answer(e))
+    }
+
+    /// Reads the problem out of an answer that is not a success.
+    fn problem(&self, answer: &mut Response<ureq::Body>) -> ClientError {
+        let status = answer.status();
+        let media = answer.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("");
+        if media != PROBLEM_MEDIA_TYPE {
+            return self.bad_answer(format_args!("status {status} without a problem document"));
+        }
+        match answer.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec() {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(problem) => ClientError::Problem(Box::new(problem)),
+                Err(e) => self.bad_answer(e),
+            },
+            Err(e) => self.transport(&e),
+        }
+    }
+
+    fn transport(&self, reason: &dyn std::fmt::Display) -> ClientError {
+        ClientError::Transport { address: self.address.clone(), reason: reason.to_string() }
+    }
+
+    fn bad_answer(&self, reason: impl std::fmt::Display) -> ClientError {
+        ClientError::BadAnswer { address: self.address.clone(), reason: reason.to_string() }
+    }
+}
+
+/// Path and query of a page.
+fn page_path(path: &str, query: &PageQuery) -> String {
+    match &query.after {
+        Some(after) => format!("{path}?limit={}&after={}", query.limit, percent(after)),
+        None => format!("{path}?limit={}", query.limit),
+    }
+}
+
+/// Percent-encodes everything that could mean something else inside a query.
+fn percent(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_escaped() {
+        let query = PageQuery { after: Some("a/b&c=ü".to_owned()), limit: 7 };
+        assert_eq!(page_path("/x", &query), "/x?limit=7&after=a%2Fb%26c%3D%C3%BC");
+        assert_eq!(page_path("/x", &PageQuery { after: None, limit: 7 }), "/x?limit=7");
+    }
+
+    #[test]
+    fn a_node_that_is_not_there_is_a_clear_error() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        drop(listener);
+        let error = Client::new(&address, "token").health().unwrap_err();
+        assert!(matches!(error, ClientError::Transport { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&address) && text.contains("consign node"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_node_is_told_so() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            use std::io::{Read, Write};
+            for answer in ["200 OK", "404 Not Found"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 1024]).unwrap();
+                write!(stream, "HTTP/1.1 {answer}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi")
+                    .unwrap();
+            }
+        });
+        let client = Client::new(&address, "token");
+        for _ in 0..2 {
+            let error = client.node().unwrap_err();
+            assert!(matches!(error, ClientError::BadAnswer { .. }), "{error}");
+        }
+        server.join().unwrap();
+    }
+}

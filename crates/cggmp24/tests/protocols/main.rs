@@ -1,0 +1,12 @@
+//! Key generation and auxiliary information among honest parties, what they leave on disk, and their frozen bytes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![allow(missing_docs, unreachable_pub, clippy::wildcard_enum_match_arm, reason = "tests")]
+#![allow(non_snake_case, reason = "the paper's letters are kept")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod honest;
+mod stored;
+mod vectors;

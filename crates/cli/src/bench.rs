@@ -1,0 +1,404 @@
+//! `consign bench`: what the cryptography costs on this machine. All parties run in one thread of this process, with
+//! fresh primes; what is printed is one party's share.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser as _};
+use consign_cggmp24::Level;
+use consign_cggmp24::aux_info::{self, Aux, AuxInfo, Primes};
+use consign_cggmp24::curve::Secp256k1;
+use consign_cggmp24::ecdsa::{HashAlgorithm, HashedMessage};
+use consign_cggmp24::key::KeyShare;
+use consign_cggmp24::keygen::{self, Keygen};
+use consign_cggmp24::parties::Parties;
+use consign_cggmp24::presign::{self, MAX_BATCH, Presign};
+use consign_cggmp24::sign::interactive::{self, Interactive};
+use consign_cggmp24::sign::{Partial, Presignature, Signing};
+use consign_cggmp24::ssid::{ProtocolKind, sid};
+use consign_rounds::{PartyIndex, PerParty};
+use ed25519_dalek::SigningKey;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use serde::Serialize;
+use thiserror::Error;
+
+use self::local::{Cost, Keys, thread_cpu};
+
+mod local;
+
+/// The curve measured.
+type Curve = Secp256k1;
+
+/// Measure what keys and signatures cost on this machine
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  consign bench --parties 3 --threshold 2")]
+pub(crate) struct Bench {
+    /// Security level in bits
+    #[arg(long, default_value = "128", value_name = "BITS",
+        value_parser = PossibleValuesParser::new(["112", "128"]).map(|bits| level(&bits)))]
+    level: Level,
+
+    /// Number of parties that hold the key
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=100))]
+    parties: u16,
+
+    /// Number of parties needed to sign
+    #[arg(long, default_value_t = 2, value_name = "T", value_parser = clap::value_parser!(u16).range(2..=100))]
+    threshold: u16,
+
+    /// Number of presignatures made at once
+    #[arg(long, default_value_t = 1, value_name = "B",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_BATCH)))]
+    batch: u32,
+}
+
+/// The value parser lets no other number through.
+fn level(bits: &str) -> Level {
+    if bits == "112" { Level::L112 } else { Level::L128 }
+}
+
+/// Why there is nothing to print.
+#[derive(Debug, Error)]
+pub(crate) enum BenchError {
+    /// More signers than parties.
+    #[error("{threshold} of {parties} parties cannot sign: choose a threshold of 2 to {parties}")]
+    Threshold {
+        /// Asked for.
+        threshold: u16,
+        /// Asked for.
+        parties: u16,
+    },
+    /// The messages of so large a batch would be too long.
+    #[error("presigning cannot start: {0}")]
+    Presign(#[from] presign::PresignError),
+    /// Something that never fails did.
+    #[error("the measurement failed in {0}: report this")]
+    Failed(&'static str),
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no randomness")]
+    Entropy,
+    /// No thread to run in.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] rayon::ThreadPoolBuildError),
+    /// Standard output.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Everybody's result of a phase, and what it took.
+type Measured<T> = Result<(PerParty<T>, Cost), BenchError>;
+
+/// One line of the result.
+#[derive(Debug, Serialize)]
+struct Line {
+    phase: &'static str,
+    level: u16,
+    parties: u16,
+    threshold: u16,
+    batch: u32,
+    cpu_s_per_party: f64,
+    bytes_sent_per_party: u64,
+    rounds: u8,
+}
+
+/// Measures and prints every phase as soon as it is done: a table, or one JSON object a line.
+pub(crate) fn run(args: &Bench, json: bool) -> Result<(), BenchError> {
+    if args.threshold > args.parties {
+        return Err(BenchError::Threshold { threshold: args.threshold, parties: args.parties });
+    }
+    // One thread does all the arithmetic, so its clock sees all of it.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    pool.install(|| measure(args, &mut Report::new(args, json)?))
+}
+
+fn measure(args: &Bench, report: &mut Report<'_>) -> Result<(), BenchError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| BenchError::Entropy)?;
+    let mut committee = Committee::new(args, ChaCha20Rng::from_seed(seed))?;
+    let holders = args.parties;
+    let signers = args.threshold;
+
+    report.begin("keygen");
+    let (shares, cost) = committee.keygen()?;
+    report.end("keygen", holders, &cost)?;
+
+    report.begin("primes");
+    let (primes, cost) = committee.primes()?;
+    report.end("primes", holders, &cost)?;
+
+    report.begin("aux");
+    let (aux, cost) = committee.aux(primes)?;
+    report.end("aux", holders, &cost)?;
+
+    report.begin("presign");
+    let (presignatures, cost) = committee.presign(&shares, &aux)?;
+    report.end("presign", signers, &cost)?;
+
+    report.begin("online");
+    let cost = online(presignatures)?;
+    report.end("online", signers, &cost)?;
+
+    report.begin("sign");
+    let cost = committee.sign(&shares, &aux)?;
+    report.end("sign", signers, &cost)
+}
+
+/// Prints lines, and on a terminal what is being measured.
+struct Report<'a> {
+    args: &'a Bench,
+    json: bool,
+    progress: bool,
+}
+
+/// Rubs out the line that says what is being measured.
+const ERASE_LINE: &str = "\r\x1b[K";
+
+impl<'a> Report<'a> {
+    fn new(args: &'a Bench, json: bool) -> Result<Self, BenchError> {
+        if !json {
+            let (phase, cpu, sent, rounds) = ("phase", "CPU s/party", "bytes sent/party", "rounds");
+            writeln!(io::stdout(), "{phase:<8} {cpu:>12} {sent:>17} {rounds:>7}")?;
+        }
+        Ok(Self { args, json, progress: io::stderr().is_terminal() })
+    }
+
+    fn begin(&self, phase: &str) {
+        if self.progress {
+            // Nobody is left to be told that progress cannot be told.
+            let _ = write!(io::stderr(), "{ERASE_LINE}measuring: {phase} …");
+        }
+    }
+
+    fn end(&self, phase: &'static str, parties: u16, cost: &Cost) -> Result<(), BenchError> {
+        if self.progress {
+            let _ = write!(io::stderr(), "{ERASE_LINE}");
+        }
+        let line = Line {
+            phase,
+            level: if self.args.level == Level::L112 { 112 } else { 128 },
+            parties: self.args.parties,
+            threshold: self.args.threshold,
+            batch: self.args.batch,
+            cpu_s_per_party: cost.cpu.as_secs_f64() / f64::from(parties),
+            bytes_sent_per_party: cost.bytes / u64::from(parties),
+            rounds: cost.rounds,
+        };
+        let mut out = io::stdout();
+        if self.json {
+            let text = serde_json::to_string(&line).map_err(io::Error::from)?;
+            writeln!(out, "{text}")?;
+        } else {
+            let Line { cpu_s_per_party: cpu, bytes_sent_per_party: sent, rounds, .. } = line;
+            writeln!(out, "{phase:<8} {cpu:>12.6} {sent:>17} {rounds:>7}")?;
+        }
+        Ok(out.flush()?)
+    }
+}
+
+/// The parties, and everything random.
+struct Committee<'a> {
+    args: &'a Bench,
+    rng: ChaCha20Rng,
+    keys: Arc<Keys>,
+    parties: Parties,
+    /// The first `t`.
+    signers: Parties,
+}
+
+impl<'a> Committee<'a> {
+    fn new(args: &'a Bench, mut rng: ChaCha20Rng) -> Result<Self, BenchError> {
+        let mut key = |index| {
+            let mut seed = [0; 32];
+            rng.fill_bytes(&mut seed);
+            PartyIndex::new(index).map(|party| (party, SigningKey::from_bytes(&seed)))
+        };
+        let list: Vec<_> = (1..=args.parties).filter_map(&mut key).collect();
+        let keys = Arc::new(Keys::new(list.into_iter()));
+        let first = |count: u16| {
+            let indices = (1..=count).filter_map(PartyIndex::new);
+            let list = indices.filter_map(|index| Some((index, keys.identity(index)?))).collect();
+            Parties::new(list).map_err(|_| BenchError::Failed("numbering the parties"))
+        };
+        let (parties, signers) = (first(args.parties)?, first(args.threshold)?);
+        Ok(Self { args, rng, keys, parties, signers })
+    }
+
+    fn nonce(&mut self) -> [u8; 32] {
+        let mut nonce = [0; 32];
+        self.rng.fill_bytes(&mut nonce);
+        nonce
+    }
+
+    fn signer_keys(&self) -> Arc<Keys> {
+        Arc::new(self.keys.only(self.signers.indices()))
+    }
+
+    fn keygen(&mut self) -> Measured<KeyShare<Curve>> {
+        let Bench { level, threshold, .. } = *self.args;
+        let nonce = self.nonce();
+        let session = sid::<Curve>(ProtocolKind::Keygen, level, threshold, &self.parties, &nonce);
+        let public = keygen::Public::new(level, threshold, self.parties.clone(), true);
+        let public = Arc::new(public.map_err(|_| BenchError::Failed("key generation"))?);
+        local::run::<Keygen<Curve>>(&self.keys, session, &public, &mut self.rng, |me, rng| {
+            Ok(keygen::start(&public, session, me, rng))
+        })
+    }
+
+    fn primes(&mut self) -> Measured<Primes> {
+        let began = thread_cpu();
+        let mut found = PerParty::new();
+        for party in self.parties.indices() {
+            let go_on = |_, _| ControlFlow::Continue(());
+            let primes = Primes::generate(self.args.level, &mut self.rng, &go_on);
+            found.insert(party, primes.ok_or(BenchError::Failed("the search for primes"))?);
+        }
+        Ok((found, Cost { cpu: thread_cpu().saturating_sub(began), bytes: 0, rounds: 0 }))
+    }
+
+    fn aux(&mut self, mut primes: PerParty<Primes>) -> Measured<Aux> {
+        let Bench { level, parties, .. } = *self.args;
+        let nonce = self.nonce();
+        let session = sid::<Curve>(ProtocolKind::AuxInfo, level, parties, &self.parties, &nonce);
+        let public = Arc::new(aux_info::Public { level, parties: self.parties.clone() });
+        local::run::<AuxInfo<Curve>>(&self.keys, session, &public, &mut self.rng, |me, rng| {
+            let own = primes.remove(&me).ok_or(BenchError::Failed("handing out primes"))?;
+            aux_info::start(&public, session, me, own, rng)
+                .map_err(|_| BenchError::Failed("auxiliary information"))
+        })
+    }
+
+    fn presign(
+        &mut self,
+        shares: &PerParty<KeyShare<Curve>>,
+        aux: &PerParty<Aux>,
+    ) -> Measured<Vec<Presignature<Curve>>> {
+        let (key, moduli) = agreed(shares, aux)?;
+        let public =
+            presign::Public::new(key.info(), moduli.public(), self.signers.clone(), self.args.batch)?;
+        let (public, session) = (Arc::new(public), self.nonce());
+        let session = public.session(&session);
+        let keys = self.signer_keys();
+        local::run::<Presign<Curve>>(&keys, session, &public, &mut self.rng, |me, rng| {
+            Ok(presign::start(&public, session, of(shares, me)?, of(aux, me)?, rng)?)
+        })
+    }
+
+    fn sign(&mut self, shares: &PerParty<KeyShare<Curve>>, aux: &PerParty<Aux>) -> Result<Cost, BenchError> {
+        let (key, moduli) = agreed(shares, aux)?;
+        let digest = message()?.digest();
+        let keys = self.signer_keys();
+        let mut sum = Cost { cpu: Duration::ZERO, bytes: 0, rounds: 0 };
+        for _ in 0..self.args.batch {
+            let public = interactive::Public::new(key.info(), moduli.public(), self.signers.clone(), digest)?;
+            let (public, nonce) = (Arc::new(public), self.nonce());
+            let session = public.session(&nonce);
+            let run = local::run::<Interactive<Curve>>(&keys, session, &public, &mut self.rng, |me, rng| {
+                Ok(interactive::start(&public, session, of(shares, me)?, of(aux, me)?, rng)?)
+            });
+            let (_, cost) = run?;
+            sum = Cost { cpu: sum.cpu + cost.cpu, bytes: sum.bytes + cost.bytes, rounds: cost.rounds };
+        }
+        Ok(sum)
+    }
+}
+
+/// One round with every presignature: own part, check of the others', signature.
+fn online(presignatures: PerParty<Vec<Presignature<Curve>>>) -> Result<Cost, BenchError> {
+    let message = message()?;
+    let peers = presignatures.len().saturating_sub(1) as u64;
+    let began = thread_cpu();
+    let mut bytes = 0;
+    let mut slots: Vec<PerParty<Signing<Curve>>> = Vec::new();
+    for (party, list) in presignatures {
+        for (b, presignature) in list.into_iter().enumerate() {
+            if slots.len() == b {
+                slots.push(PerParty::new());
+            }
+            let signing = presignature.sign(message);
+            bytes += consign_rounds::encode(signing.partial()).len() as u64 * peers;
+            slots.get_mut(b).ok_or(BenchError::Failed("signing"))?.insert(party, signing);
+        }
+    }
+    for slot in &slots {
+        let partials: PerParty<Partial<Curve>> =
+            slot.iter().map(|(&party, signing)| (party, *signing.partial())).collect();
+        for signing in slot.values() {
+            signing.combine(&partials).map_err(|_| BenchError::Failed("combining"))?;
+        }
+    }
+    Ok(Cost { cpu: thread_cpu().saturating_sub(began), bytes, rounds: 1 })
+}
+
+fn message() -> Result<HashedMessage, BenchError> {
+    HashedMessage::new::<Curve>(HashAlgorithm::Sha256, b"consign bench")
+        .map_err(|_| BenchError::Failed("hashing"))
+}
+
+/// Anybody's share and moduli: their public halves are the same for all.
+fn agreed<'a>(
+    shares: &'a PerParty<KeyShare<Curve>>,
+    aux: &'a PerParty<Aux>,
+) -> Result<(&'a KeyShare<Curve>, &'a Aux), BenchError> {
+    shares.values().next().zip(aux.values().next()).ok_or(BenchError::Failed("earlier phases"))
+}
+
+fn of<T>(list: &PerParty<T>, me: PartyIndex) -> Result<&T, BenchError> {
+    list.get(&me).ok_or(BenchError::Failed("earlier phases"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        bench: Bench,
+    }
+
+    fn parse(line: &[&str]) -> Option<Bench> {
+        Command::try_parse_from([&["bench"], line].concat()).ok().map(|command| command.bench)
+    }
+
+    #[test]
+    fn arguments_are_bounded() {
+        let defaults = parse(&[]).unwrap();
+        let Bench { level, parties, threshold, batch } = defaults;
+        assert_eq!((level, parties, threshold, batch), (Level::L128, 3, 2, 1));
+        assert_eq!(parse(&["--level", "112"]).unwrap().level, Level::L112);
+        for refused in [
+            ["--level", "64"],
+            ["--parties", "1"],
+            ["--parties", "101"],
+            ["--threshold", "1"],
+            ["--batch", "0"],
+            ["--batch", "33"],
+        ] {
+            assert!(parse(&refused).is_none(), "{refused:?}");
+        }
+        let impossible = parse(&["--parties", "3", "--threshold", "4"]).unwrap();
+        assert!(matches!(run(&impossible, true), Err(BenchError::Threshold { threshold: 4, parties: 3 })));
+    }
+
+    #[test]
+    fn all_parties_finish_and_everything_is_counted() {
+        let args = parse(&["--parties", "3", "--threshold", "2"]).unwrap();
+        let mut committee = Committee::new(&args, ChaCha20Rng::from_seed([1; 32])).unwrap();
+        let (shares, cost) = committee.keygen().unwrap();
+        assert_eq!(shares.len(), 3);
+        let key = agreed_key(&shares);
+        assert!(shares.values().all(|share| share.info().key_id == key));
+        // Every party sends every other one envelope a round, each with a signature.
+        let envelopes = 3 * 2 * u64::from(cost.rounds);
+        assert!(cost.rounds == 6 && cost.bytes > envelopes * 64 && cost.cpu > Duration::ZERO);
+    }
+
+    fn agreed_key(shares: &PerParty<KeyShare<Curve>>) -> [u8; 32] {
+        shares.values().next().unwrap().info().key_id
+    }
+}

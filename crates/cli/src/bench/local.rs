@@ -1,0 +1,144 @@
+//! All parties of one protocol in this thread, measured: real sessions, real signatures, messages encoded and decoded
+//! as on a network that loses nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use consign_rounds::limits::MAX_MESSAGE_BYTES;
+use consign_rounds::{
+    Effect, Identities, Message, PartyIndex, PerParty, Protocol, Seat, Session, SessionId, Signature, Signer,
+    Speech,
+};
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use rand_chacha::ChaCha20Rng;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{BenchError, Measured};
+
+/// Ed25519 keys of the parties of one session.
+pub(super) struct Keys {
+    parties: Vec<PartyIndex>,
+    secret: PerParty<Arc<Key>>,
+}
+
+/// One party's key.
+struct Key(SigningKey);
+
+impl Signer for Key {
+    fn sign(&self, bytes: &[u8]) -> Signature {
+        Signature(self.0.sign(bytes).to_bytes())
+    }
+}
+
+impl Keys {
+    /// The keys of some parties.
+    pub(super) fn new(list: impl Iterator<Item = (PartyIndex, SigningKey)>) -> Self {
+        let secret: PerParty<_> = list.map(|(party, key)| (party, Arc::new(Key(key)))).collect();
+        Self { parties: secret.keys().copied().collect(), secret }
+    }
+
+    /// The public half of a party's key.
+    pub(super) fn identity(&self, party: PartyIndex) -> Option<[u8; 32]> {
+        self.secret.get(&party).map(|key| key.0.verifying_key().to_bytes())
+    }
+
+    /// The same keys for fewer parties.
+    pub(super) fn only(&self, parties: impl Iterator<Item = PartyIndex>) -> Self {
+        let secret: PerParty<_> =
+            parties.filter_map(|party| Some((party, Arc::clone(self.secret.get(&party)?)))).collect();
+        Self { parties: secret.keys().copied().collect(), secret }
+    }
+}
+
+impl Identities for Keys {
+    fn parties(&self) -> &[PartyIndex] {
+        &self.parties
+    }
+
+    fn verify(&self, from: PartyIndex, bytes: &[u8], signature: &Signature) -> bool {
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        let key = self.secret.get(&from).map(|key| key.0.verifying_key());
+        key.is_some_and(|key: VerifyingKey| key.verify_strict(bytes, &signature).is_ok())
+    }
+}
+
+/// What a phase took: sums over all parties.
+pub(super) struct Cost {
+    pub(super) cpu: Duration,
+    pub(super) bytes: u64,
+    pub(super) rounds: u8,
+}
+
+/// CPU time of this thread so far.
+pub(super) fn thread_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    // The clock starts at zero and only goes forward.
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
+/// Runs a protocol to its end, for every party of `keys`. Nothing is stored.
+pub(super) fn run<P: Protocol>(
+    keys: &Arc<Keys>,
+    session: SessionId,
+    public: &Arc<P::Public>,
+    rng: &mut ChaCha20Rng,
+    mut start: impl FnMut(PartyIndex, &mut ChaCha20Rng) -> Result<(P, Speech<P>), BenchError>,
+) -> Measured<P::Output> {
+    let began = thread_cpu();
+    let mut network = Network::<P> { letters: VecDeque::new(), outputs: PerParty::new(), bytes: 0 };
+    let mut sessions = PerParty::new();
+    for (&me, key) in &keys.secret {
+        let (state, speech) = start(me, rng)?;
+        let seat = Seat {
+            session,
+            me,
+            public: Arc::clone(public),
+            aid: Arc::default(),
+            identities: Arc::clone(keys),
+            signer: Arc::clone(key) as Arc<dyn Signer>,
+        };
+        let (own, effects) = Session::start(seat, state, speech).map_err(|_| BenchError::Failed("start"))?;
+        sessions.insert(me, own);
+        network.carry_out(me, effects)?;
+    }
+    while let Some((to, bytes)) = network.letters.pop_front() {
+        let message =
+            Message::decode(&bytes, MAX_MESSAGE_BYTES).map_err(|_| BenchError::Failed("decoding"))?;
+        let session = sessions.get_mut(&to).ok_or(BenchError::Failed("delivery"))?;
+        let effects = session.receive(message, rng);
+        network.carry_out(to, effects)?;
+    }
+    if network.outputs.len() != sessions.len() {
+        return Err(BenchError::Failed("the last round"));
+    }
+    let cost = Cost { cpu: thread_cpu().saturating_sub(began), bytes: network.bytes, rounds: P::ROUNDS };
+    Ok((network.outputs, cost))
+}
+
+/// Messages on their way, and who has finished.
+struct Network<P: Protocol> {
+    letters: VecDeque<(PartyIndex, Vec<u8>)>,
+    outputs: PerParty<P::Output>,
+    bytes: u64,
+}
+
+impl<P: Protocol> Network<P> {
+    fn carry_out(&mut self, me: PartyIndex, effects: Vec<Effect<P>>) -> Result<(), BenchError> {
+        for effect in effects {
+            match effect {
+                Effect::Store(_) => {}
+                Effect::Send { to, message } => {
+                    let bytes = message.encode();
+                    self.bytes += bytes.len() as u64;
+                    self.letters.push_back((to, bytes));
+                }
+                Effect::Finish(finished) => drop(self.outputs.insert(me, finished.output)),
+                Effect::Accuse(_) => return Err(BenchError::Failed("an accusation")),
+                Effect::Fail(_) => return Err(BenchError::Failed("a session")),
+            }
+        }
+        Ok(())
+    }
+}

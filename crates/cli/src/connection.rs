@@ -1,0 +1,143 @@
+//! The way to a running node: its API's address and token lie in its data folder.
+
+use std::path::{Path, PathBuf};
+
+use consign_api::client::{Client, ClientError, Start};
+use consign_api::limits::MAX_PAGE;
+use consign_api::{
+    CeremonyId, CeremonyView, CreateKey, InvitationView, Invite, KeyId, KeyView, NodeView, PageQuery, Sign,
+    ValidatorView,
+};
+use consign_node::config::DataFolder;
+
+use crate::failure::Failure;
+
+/// Longest address or token that is read from a file, in bytes.
+const MAX_FILE_BYTES: u64 = 1024;
+
+/// A running node.
+pub(crate) struct Connection {
+    client: Client,
+    address: String,
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Problem(problem) => Self::Refused(problem),
+            ClientError::Transport { .. } | ClientError::BadAnswer { .. } => {
+                Self::NotRunning(error.to_string())
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// The node that runs on a data folder. Nothing is said to it yet.
+    pub(crate) fn open(data: &Path) -> Result<Self, Failure> {
+        let folder = DataFolder::open(data).map_err(|e| Failure::NotRunning(e.to_string()))?;
+        let none = || {
+            let data = data.display();
+            Failure::NotRunning(format!("no node runs on {data}: start it with `consign node --data {data}`"))
+        };
+        let address = read(&folder.api_address_file())?.ok_or_else(none)?;
+        address.parse::<std::net::SocketAddr>().map_err(|_| none())?;
+        let token = read(&folder.api_token_file())?.ok_or_else(|| {
+            let file = folder.api_token_file();
+            Failure::Failed(format!("the API token is missing: restore {} from a backup", file.display()))
+        })?;
+        Ok(Self { client: Client::new(&address, &token), address })
+    }
+
+    /// Where the node's API listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The node itself.
+    pub(crate) fn node(&self) -> Result<NodeView, Failure> {
+        Ok(self.client.node()?)
+    }
+
+    /// The roster.
+    pub(crate) fn validators(&self) -> Result<Vec<ValidatorView>, Failure> {
+        Ok(self.client.validators()?)
+    }
+
+    /// All keys.
+    pub(crate) fn keys(&self) -> Result<Vec<KeyView>, Failure> {
+        Ok(self.client.keys()?)
+    }
+
+    /// One key.
+    pub(crate) fn key(&self, id: KeyId) -> Result<KeyView, Failure> {
+        Ok(self.client.key(&id)?)
+    }
+
+    /// The newest ceremonies, at most `limit`.
+    pub(crate) fn ceremonies(&self, limit: u16) -> Result<Vec<CeremonyView>, Failure> {
+        Ok(self.client.ceremonies_page(&PageQuery { after: None, limit: limit.min(MAX_PAGE) })?.items)
+    }
+
+    /// All ceremonies, newest first.
+    pub(crate) fn all_ceremonies(&self) -> Result<Vec<CeremonyView>, Failure> {
+        Ok(self.client.ceremonies()?)
+    }
+
+    /// One ceremony.
+    pub(crate) fn ceremony(&self, id: CeremonyId) -> Result<CeremonyView, Failure> {
+        Ok(self.client.ceremony(&id)?)
+    }
+
+    /// Begins to make a key.
+    pub(crate) fn create_key(&self, request: &CreateKey) -> Result<CeremonyView, Failure> {
+        Ok(self.client.create_key(request, &Start::default())?)
+    }
+
+    /// Begins to sign.
+    pub(crate) fn sign(&self, request: &Sign) -> Result<CeremonyView, Failure> {
+        Ok(self.client.sign(&request.key, &request.target, &Start::default())?)
+    }
+
+    /// A new invitation.
+    pub(crate) fn invite(&self, request: &Invite) -> Result<InvitationView, Failure> {
+        Ok(self.client.invite(request)?)
+    }
+
+    /// Follows a ceremony until it is over, well or badly; `show` sees it now and after each change.
+    pub(crate) fn follow(
+        &self,
+        started: CeremonyView,
+        mut show: impl FnMut(&CeremonyView) -> Result<(), Failure>,
+    ) -> Result<CeremonyView, Failure> {
+        let mut now = started;
+        show(&now)?;
+        if now.state.is_over() {
+            return Ok(now);
+        }
+        for event in self.client.events(&now.id) {
+            let next = event?.ceremony;
+            // The stream begins with the state that is known already, as a rule.
+            if next != now {
+                show(&next)?;
+                now = next;
+            }
+        }
+        // A stream that ends early says that the node knows no more; it is asked once again.
+        if now.state.is_over() { Ok(now) } else { self.ceremony(now.id) }
+    }
+}
+
+/// The content of a short file; nothing if there is none.
+fn read(path: &PathBuf) -> Result<Option<String>, Failure> {
+    use std::io::Read as _;
+    let failed = |e: std::io::Error| Failure::Failed(format!("cannot read {}: {e}", path.display()));
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut text = String::new();
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(failed)?;
+    Ok(Some(text.trim().to_owned()))
+}

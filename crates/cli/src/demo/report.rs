@@ -1,0 +1,116 @@
+//! What the demo prints: phases with their times, then the result.
+
+use std::time::{Duration, Instant};
+
+use consign_api::{HashName, KeyView, SignatureView};
+use indicatif::ProgressBar;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output::{Output, bold, green, seconds};
+
+/// The hash under which the demo signs.
+pub(super) const HASH: HashName = HashName::Sha256;
+
+/// One signature in the result.
+#[derive(Serialize)]
+struct Signed<'a> {
+    message: &'a str,
+    hash: HashName,
+    r: &'a str,
+    s: &'a str,
+    recovery_id: u8,
+    signers: Vec<u16>,
+}
+
+/// The last object of `--json`.
+#[derive(Serialize)]
+struct Result_<'a> {
+    phase: &'static str,
+    verified: bool,
+    signatures: Vec<Signed<'a>>,
+    public_key: &'a str,
+}
+
+/// A phase that goes on: its name, what it does, a bar for the impatient.
+pub(super) struct Phase<'a> {
+    out: &'a Output,
+    name: &'static str,
+    begun: Instant,
+    bar: ProgressBar,
+}
+
+impl<'a> Phase<'a> {
+    /// Begins now.
+    pub(super) fn begin(out: &'a Output, name: &'static str) -> Self {
+        Self { out, name, begun: Instant::now(), bar: out.bars().add(name) }
+    }
+
+    /// Says what is waited for.
+    pub(super) fn waits(&self, what: String) {
+        self.bar.set_message(what);
+    }
+
+    /// Ends now; `what` tells what was done.
+    pub(super) fn done(self, what: &str) -> Result<(), Failure> {
+        self.bar.finish_and_clear();
+        tell(self.out, self.name, self.begun.elapsed(), what)
+    }
+}
+
+/// Tells a phase and its time.
+pub(super) fn tell(out: &Output, phase: &str, time: Duration, what: &str) -> Result<(), Failure> {
+    if out.is_json() {
+        // Milliseconds are as exact as anybody can use.
+        let seconds = (time.as_secs_f64() * 1000.0).round() / 1000.0;
+        return out.object(&json!({ "phase": phase, "seconds": seconds }));
+    }
+    out.text(&format!("  {} {phase:12} {:>7}  {what}", green("✓"), seconds(time)))
+}
+
+/// Tells the result of it all; every signature has been verified.
+pub(super) fn result(
+    out: &Output,
+    message: &str,
+    key: &KeyView,
+    signatures: &[SignatureView],
+) -> Result<(), Failure> {
+    let signed = |signature: &'_ SignatureView| -> Vec<u16> {
+        signature.signers.iter().map(|member| member.index).collect()
+    };
+    if out.is_json() {
+        let signatures = signatures.iter().map(|signature| Signed {
+            message,
+            hash: HASH,
+            r: &signature.r,
+            s: &signature.s,
+            recovery_id: signature.recovery_id,
+            signers: signed(signature),
+        });
+        let public_key = &key.public_key;
+        let signatures = signatures.collect();
+        return out.object(&Result_ { phase: "result", verified: true, signatures, public_key });
+    }
+    out.text(&format!(
+        "\n{} {}\n{}   {}",
+        bold("public key"),
+        key.public_key,
+        bold("ethereum"),
+        key.ethereum_address
+    ))?;
+    for signature in signatures {
+        out.text(&format!(
+            "{}  r {}\n           s {}  recovery id {}, by parties {:?}",
+            bold("signature"),
+            signature.r,
+            signature.s,
+            signature.recovery_id,
+            signed(signature)
+        ))?;
+    }
+    out.text(&format!(
+        "\n{} Both signatures hold under the same public key. No machine ever had its private key.",
+        green("Verified by libsecp256k1.")
+    ))
+}

@@ -1,0 +1,53 @@
+//! Flags that several commands have.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use consign_node::config::Flags;
+
+/// Where the node keeps its things.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Data {
+    /// Data folder of the node
+    #[arg(long, value_name = "DIR", env = "CONSIGN_DATA", default_value = "./consign-data")]
+    pub(crate) data: PathBuf,
+}
+
+/// What a node runs with. A flag wins over its environment variable, that over `config.toml` in the data folder
+/// (the variables are read by [`consign_node::config::Config::load`], which knows all three).
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct NodeFlags {
+    /// Display name, shown to the other validators [env: CONSIGN_NAME]
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Address for other nodes, like /ip4/0.0.0.0/tcp/7600; port 0 picks a free one; may be repeated [env: CONSIGN_LISTEN]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<String>,
+
+    /// Address told to other nodes, if not the one listened on; may be repeated [env: CONSIGN_ANNOUNCE]
+    #[arg(long, value_name = "ADDRESS")]
+    announce: Vec<String>,
+
+    /// Address of the HTTP API, like 127.0.0.1:7601; port 0 picks a free one [env: CONSIGN_API]
+    #[arg(long, value_name = "IP:PORT")]
+    api: Option<String>,
+
+    /// File of 32 random bytes in hex that locks the store, instead of a passphrase [env: CONSIGN_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl NodeFlags {
+    /// As the configuration takes them.
+    pub(crate) fn to_flags(&self, log: Option<String>) -> Flags {
+        Flags {
+            name: self.name.clone(),
+            listen: self.listen.clone(),
+            announce: self.announce.clone(),
+            api: self.api.clone(),
+            key_file: self.key_file.clone(),
+            log,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Makes a data folder: configuration, API token, and last the store, by which one sees that it is complete.
+
+use std::path::{Path, PathBuf};
+
+use consign_node::config::{Config, DataFolder, Flags};
+use consign_node::identity::Identity;
+use consign_node::shell::lock::FolderLock;
+use consign_node::shell::token;
+use consign_node::store::{self, StoreError, Unlock, Write};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::passphrase;
+
+/// Makes the data folder at `path` from flags, environment and a configuration file that may lie there already.
+/// `first` makes the first records of the store from the new identity.
+pub(crate) fn folder(
+    path: &Path,
+    flags: &Flags,
+    first: impl FnOnce(&Identity) -> Result<Vec<Write>, Failure>,
+) -> Result<(), Failure> {
+    refuse_existing(path)?;
+    let mut draft = Draft::begin(path)?;
+    let mut config = Config::load(&draft.folder, flags)?;
+    // In the file a relative path would be meant relative to the file.
+    config.key_file = config.key_file.map(std::path::absolute).transpose()?;
+    let unlock = passphrase::of_new_store(&config)?;
+    draft.fill(&config, &unlock, first)
+}
+
+/// Makes the data folder at `path` with everything given.
+pub(crate) fn folder_with(
+    path: &Path,
+    config: &Config,
+    unlock: &Unlock,
+    first: impl FnOnce(&Identity) -> Result<Vec<Write>, Failure>,
+) -> Result<(), Failure> {
+    refuse_existing(path)?;
+    Draft::begin(path)?.fill(config, unlock, first)
+}
+
+/// Random bytes of the operating system.
+pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(bytes.as_mut_slice())
+        .map_err(|e| Failure::Failed(format!("the system gives no random bytes: {e}")))?;
+    Ok(bytes)
+}
+
+/// Refuses a folder that has a store, before anybody types a passphrase for it.
+fn refuse_existing(path: &Path) -> Result<(), Failure> {
+    match DataFolder::open(path).map(|folder| folder.store_file()) {
+        Ok(file) if file.exists() => Err(StoreError::AlreadyExists { path: file }.into()),
+        // What is wrong with a folder is told by the one who uses it next.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// A folder in the making. Dropped before it is complete, it takes along what it made, and nothing that was there
+/// before. Killed before that, it leaves a folder without a store, in which one can begin again.
+struct Draft {
+    folder: DataFolder,
+    _lock: FolderLock,
+    made: Vec<PathBuf>,
+    made_folder: bool,
+    complete: bool,
+}
+
+impl Draft {
+    fn begin(path: &Path) -> Result<Draft, Failure> {
+        let made_folder = !path.exists();
+        let folder = DataFolder::create(path)?;
+        let made = all_files(&folder).into_iter().filter(|file| !file.exists()).collect();
+        let lock = FolderLock::acquire(&folder)?;
+        Ok(Draft { folder, _lock: lock, made, made_folder, complete: false })
+    }
+
+    fn fill(
+        &mut self,
+        config: &Config,
+        unlock: &Unlock,
+        first: impl FnOnce(&Identity) -> Result<Vec<Write>, Failure>,
+    ) -> Result<(), Failure> {
+        let identity = Identity::from_seed(&*random()?);
+        let records = first(&identity)?;
+        self.folder.write_file(&self.folder.config_file(), config.to_file().as_bytes())?;
+        token::load_or_create(&self.folder)?;
+        store::create(&self.folder.store_file(), unlock, &records)?;
+        self.complete = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.complete {
+            return;
+        }
+        // Errors would hide the one that is being told; the folder can be used again in any case.
+        for file in &self.made {
+            let _ = std::fs::remove_file(file);
+        }
+        if self.made_folder {
+            let _ = std::fs::remove_dir(self.folder.path());
+        }
+    }
+}
+
+/// Every file that may appear while a folder is made.
+fn all_files(folder: &DataFolder) -> Vec<PathBuf> {
+    let files = [folder.config_file(), folder.api_token_file(), folder.store_file(), folder.lock_file()];
+    let drafts = files.clone().map(|file| {
+        let mut name = file.into_os_string();
+        name.push(".new");
+        PathBuf::from(name)
+    });
+    files.into_iter().chain(drafts).collect()
+}

@@ -1,0 +1,146 @@
+//! `consign key create`.
+
+use clap::Args;
+use consign_api::limits::{MAX_THRESHOLD, MIN_THRESHOLD};
+use consign_api::{CreateKey, Curve, Label, Level, NodeId, Outcome, Scheme, ValidatorView};
+
+use super::show::describe;
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::flags::Data;
+use crate::follow;
+use crate::output::Output;
+
+/// Create a key: every member gets a share, any THRESHOLD of them can sign
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  consign key create --data ./a --name pay
+  consign key create --data ./a --name vault --threshold 3 --member alice --member bob --member carol
+
+The first key of a committee takes longest: its members make their moduli first.")]
+pub(super) struct Create {
+    /// What to call the key
+    #[arg(long, value_name = "LABEL")]
+    name: Label,
+
+    /// How many members must sign together; a majority if left out
+    #[arg(long, value_name = "T",
+          value_parser = clap::value_parser!(u16).range(i64::from(MIN_THRESHOLD)..=i64::from(MAX_THRESHOLD)))]
+    threshold: Option<u16>,
+
+    /// A validator that gets a share, by name, id or beginning of it; may be repeated; all members if left out
+    #[arg(long = "member", value_name = "VALIDATOR")]
+    members: Vec<String>,
+
+    /// Security level in bits
+    #[arg(long, value_name = "112|128", default_value_t = Level::L128)]
+    level: Level,
+
+    #[command(flatten)]
+    data: Data,
+}
+
+impl Create {
+    /// Runs the command.
+    pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let node = Connection::open(&self.data.data)?;
+        let committee = committee(&node.validators()?, &self.members)?;
+        let request = CreateKey {
+            label: self.name.clone(),
+            scheme: Scheme::Cggmp24,
+            curve: Curve::Secp256k1,
+            level: self.level,
+            threshold: self.threshold.unwrap_or_else(|| majority(committee.len())),
+            committee,
+        };
+        let request = request.checked().map_err(Failure::Usage)?;
+        let over = follow::to_end(&node, node.create_key(&request)?, out)?;
+        let Some(Outcome::Key(key)) = &over.outcome else { return Err(follow::odd_outcome(&over)) };
+        out.show(key, || describe(key))
+    }
+}
+
+/// More than half, within the limits of a threshold.
+pub(crate) fn majority(members: usize) -> u16 {
+    u16::try_from(members / 2 + 1).unwrap_or(MAX_THRESHOLD).clamp(MIN_THRESHOLD, MAX_THRESHOLD)
+}
+
+/// The members named, in the order given; all members of the cluster, if none is named.
+fn committee(roster: &[ValidatorView], named: &[String]) -> Result<Vec<NodeId>, Failure> {
+    let members: Vec<_> = roster.iter().filter(|validator| validator.member).collect();
+    if named.is_empty() {
+        if members.len() < usize::from(MIN_THRESHOLD) {
+            return Err(Failure::Failed(
+                "this node is the only member of its cluster, and a key is held by at least two: \
+                 let others in with `consign invite`"
+                    .to_owned(),
+            ));
+        }
+        return Ok(members.iter().map(|member| member.id).collect());
+    }
+    named.iter().map(|text| member(&members, text)).collect()
+}
+
+/// The one member that `text` names.
+fn member(members: &[&ValidatorView], text: &str) -> Result<NodeId, Failure> {
+    let named = |validator: &&&ValidatorView| {
+        validator.name.as_ref().is_some_and(|name| name.as_str() == text)
+            || !text.is_empty() && validator.id.to_string().starts_with(text)
+    };
+    let mut fitting = members.iter().filter(named);
+    match (fitting.next(), fitting.next()) {
+        (Some(one), None) => Ok(one.id),
+        (None, _) => {
+            Err(Failure::Usage(format!("no member is called `{text}`: see `consign validator list`")))
+        }
+        (Some(_), Some(_)) => {
+            Err(Failure::Usage(format!("several members are called `{text}`: give the beginning of an id")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn validator(id: u8, name: &str, member: bool) -> ValidatorView {
+        ValidatorView {
+            id: NodeId([id; 32]),
+            peer_id: String::new(),
+            name: name.parse().ok(),
+            addresses: Vec::new(),
+            founder: false,
+            member,
+            this_node: false,
+            connected: true,
+            latency_ms: None,
+        }
+    }
+
+    #[test]
+    fn committees_are_all_members_or_those_named() {
+        let roster = [validator(1, "a", true), validator(2, "b", false), validator(3, "c", true)];
+        let ids = |named: &[&str]| {
+            let named: Vec<_> = named.iter().map(ToString::to_string).collect();
+            committee(&roster, &named).map(|ids| ids.iter().map(|id| id.0[0]).collect::<Vec<_>>())
+        };
+        assert_eq!(ids(&[]).unwrap(), [1, 3]);
+        assert_eq!(ids(&["c", "01"]).unwrap(), [3, 1]);
+        for wrong in ["b", "0", "z", ""] {
+            assert_eq!(ids(&[wrong]).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn alone_there_is_no_key() {
+        let error = committee(&[validator(1, "a", true), validator(2, "b", false)], &[]).unwrap_err();
+        assert!(error.to_string().contains("consign invite"), "{error}");
+    }
+
+    #[test]
+    fn a_majority_is_more_than_half() {
+        let majorities: Vec<_> = [2, 3, 4, 5, 100].into_iter().map(majority).collect();
+        assert_eq!(majorities, [2, 2, 3, 3, MAX_THRESHOLD]);
+    }
+}

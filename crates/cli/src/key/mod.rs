@@ -1,0 +1,65 @@
+//! `consign key`: keys that nobody holds alone.
+
+mod create;
+mod find;
+mod show;
+mod sign;
+
+use clap::{Args, Subcommand};
+
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::flags::Data;
+use crate::output::Output;
+
+pub(crate) use create::majority;
+pub(crate) use sign::signature;
+
+/// Create, list and show keys; sign with them
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  consign key create --data ./a --name pay
+  consign key sign --data ./b pay \"invoice 4711\"")]
+pub(crate) struct Key {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Create(create::Create),
+    /// List the keys this node holds a share of
+    #[command(after_help = "\
+Example:
+  consign key list --data ./a")]
+    List {
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Show one key: public key, addresses, committee
+    #[command(after_help = "\
+Example:
+  consign key show --data ./a pay")]
+    Show {
+        /// Its id, an unambiguous beginning of it, or its label
+        #[arg(value_name = "KEY")]
+        key: String,
+
+        #[command(flatten)]
+        data: Data,
+    },
+    Sign(sign::Sign),
+}
+
+impl Key {
+    /// Runs the command.
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        match &self.command {
+            Command::Create(create) => create.run(out),
+            Command::List { data } => show::list(&Connection::open(&data.data)?, out),
+            Command::Show { key, data } => show::one(&Connection::open(&data.data)?, key, out),
+            Command::Sign(sign) => sign.run(out),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `consign key list` and `consign key show`.
+
+use consign_api::{KeyView, Member};
+
+use super::find;
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::output::{Output, facts, table};
+
+/// All keys of the node.
+pub(super) fn list(node: &Connection, out: &Output) -> Result<(), Failure> {
+    let keys = node.keys()?;
+    out.show(&keys, || {
+        let row = |key: &KeyView| {
+            let quorum = format!("{} of {}", key.threshold, key.committee.len());
+            [key.label.to_string(), key.id.to_string(), quorum, key.level.to_string(), key.state.to_string()]
+        };
+        table(["LABEL", "ID", "SIGNERS", "LEVEL", "STATE"], &keys.iter().map(row).collect::<Vec<_>>())
+    })
+}
+
+/// One key.
+pub(super) fn one(node: &Connection, text: &str, out: &Output) -> Result<(), Failure> {
+    let key = find::at(node, text)?;
+    out.show(&key, || describe(&key))
+}
+
+/// A key for people.
+pub(super) fn describe(key: &KeyView) -> String {
+    facts(&[
+        ("key", key.id.to_string()),
+        ("label", key.label.to_string()),
+        ("kind", format!("{} on {}, level {}", key.scheme, key.curve, key.level)),
+        ("signers", format!("any {} of {}", key.threshold, members(&key.committee))),
+        ("state", format!("{}, epoch {}", key.state, key.epoch)),
+        ("public key", key.public_key.clone()),
+        ("ethereum", key.ethereum_address.clone()),
+    ])
+}
+
+/// Members by name and index.
+pub(super) fn members(members: &[Member]) -> String {
+    let name = |member: &Member| {
+        let name = member.name.as_ref().map_or_else(|| member.validator.short(), ToString::to_string);
+        format!("{name} ({})", member.index)
+    };
+    members.iter().map(name).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,127 @@
+//! `consign node`: runs a node until it is told to end.
+
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use consign_node::config::{Config, DataFolder};
+use consign_node::shell;
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Failure;
+use crate::flags::{Data, NodeFlags};
+use crate::output::Output;
+use crate::passphrase;
+use crate::signals::Signals;
+
+/// What `consign demo --keep` writes to the standard input of its nodes: from then on they run without it.
+pub(crate) const KEEP_RUNNING: u8 = b'k';
+
+/// How long a demo's node may take to end in order once the demo is gone.
+const DEMO_STOP_TIME: Duration = Duration::from_secs(10);
+
+/// How long work that cannot be interrupted is waited for at the end.
+const LAST_WORK: Duration = Duration::from_secs(1);
+
+/// Run the node of a data folder, until Ctrl-C
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  consign node --data ./a
+  CONSIGN_PASSPHRASE='correct horse battery' consign node --data ./a --log debug
+
+Flags win over environment variables, these over config.toml in the data folder.
+The log goes to standard error, as JSON with --json.")]
+pub(crate) struct Node {
+    #[command(flatten)]
+    data: Data,
+
+    #[command(flatten)]
+    node: NodeFlags,
+
+    /// Which log lines are written: error, warn, info, debug, trace, or per module [env: CONSIGN_LOG]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+
+    /// The folder of the demo this node belongs to: it ends and removes that folder when its standard input closes
+    #[arg(long, hide = true, value_name = "DIR")]
+    demo: Option<PathBuf>,
+}
+
+impl Node {
+    /// Runs the command.
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let folder = DataFolder::open(&self.data.data)?;
+        let config = Config::load(&folder, &self.node.to_flags(self.log.clone()))?;
+        log(&config, out)?;
+        let unlock = passphrase::of_existing_store(&config)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let orphaned = Arc::new(AtomicBool::new(false));
+        let result = runtime.block_on(async {
+            let mut signals = Signals::listen(false)?;
+            let (end, ended) = oneshot::channel();
+            match &self.demo {
+                Some(demo) => watch_input(demo.clone(), end, Arc::clone(&orphaned)),
+                // Never sent, never dropped: nobody but a signal ends this node.
+                None => std::mem::forget(end),
+            }
+            let shutdown = async move {
+                tokio::select! {
+                    () = signals.first() => {}
+                    _ = ended => {}
+                }
+            };
+            shell::run(folder, config, unlock, shutdown).await.map_err(Failure::from_error)
+        });
+        runtime.shutdown_timeout(LAST_WORK);
+        if let Some(demo) = self.demo.as_ref().filter(|_| orphaned.load(Ordering::SeqCst)) {
+            remove(demo);
+        }
+        result
+    }
+}
+
+/// Writes the log to standard error.
+fn log(config: &Config, out: &Output) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|e| {
+        Failure::Usage(format!(
+            "`{}` is no log filter ({e}): use error, warn, info, debug or trace",
+            config.log
+        ))
+    })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    if out.is_json() {
+        lines.json().init();
+    } else {
+        lines.with_ansi(io::stderr().is_terminal()).init();
+    }
+    Ok(())
+}
+
+/// Ends the node when the demo that started it is gone, however it went: the pipe from it closes. All nodes of the demo
+/// then remove its folder; the last one out leaves nothing.
+fn watch_input(demo: PathBuf, end: oneshot::Sender<()>, orphaned: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        let mut byte = [0];
+        if let Ok(1..) = io::stdin().read(&mut byte)
+            && byte == [KEEP_RUNNING]
+        {
+            std::mem::forget(end);
+            return;
+        }
+        orphaned.store(true, Ordering::SeqCst);
+        drop(end);
+        std::thread::sleep(DEMO_STOP_TIME);
+        remove(&demo);
+        std::process::exit(1);
+    });
+}
+
+/// Removes the folder of a demo that is over. Others may be at it too.
+fn remove(demo: &Path) {
+    let _ = std::fs::remove_dir_all(demo);
+}

@@ -1,0 +1,60 @@
+//! What opens the store: a key file, a passphrase from the environment, or one typed on the terminal.
+
+use consign_node::config::Config;
+use consign_node::store::unlock::{MAX_PASSPHRASE_BYTES, MIN_PASSPHRASE_BYTES};
+use consign_node::store::{Passphrase, StoreError, Unlock};
+use console::Term;
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+
+/// For a store that exists: a passphrase is asked for once.
+pub(crate) fn of_existing_store(config: &Config) -> Result<Unlock, Failure> {
+    if let Some(unlock) = without_asking(config) {
+        return Ok(unlock);
+    }
+    let typed = ask(config, "Passphrase of the store: ")?;
+    Ok(Unlock::Passphrase(Passphrase::new(typed.to_string())))
+}
+
+/// For a new store: a passphrase is asked for twice, because nobody sees what was typed.
+pub(crate) fn of_new_store(config: &Config) -> Result<Unlock, Failure> {
+    if let Some(unlock) = without_asking(config) {
+        return Ok(unlock);
+    }
+    let first = ask(config, &format!("New passphrase (at least {MIN_PASSPHRASE_BYTES} characters): "))?;
+    if first.len() < MIN_PASSPHRASE_BYTES {
+        return Err(StoreError::WeakPassphrase.into());
+    }
+    let second = ask(config, "The same again: ")?;
+    if *first != *second {
+        return Err(Failure::Usage("the two passphrases differ: try again".to_owned()));
+    }
+    Ok(Unlock::Passphrase(Passphrase::new(first.to_string())))
+}
+
+/// A key file or a set variable; the file wins, because somebody configured it.
+fn without_asking(config: &Config) -> Option<Unlock> {
+    if let Some(path) = &config.key_file {
+        return Some(Unlock::KeyFile(path.clone()));
+    }
+    let variable = &config.passphrase_variable;
+    std::env::var_os(variable).is_some().then(|| Unlock::Environment(variable.clone()))
+}
+
+/// Reads a line that is not shown. Only a terminal is asked: a script that forgot the variable shall not hang.
+fn ask(config: &Config, prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    let terminal = Term::stderr();
+    if !terminal.is_term() {
+        return Err(Failure::Usage(format!(
+            "the store needs a passphrase: set {}, or give a key file with --key-file",
+            config.passphrase_variable
+        )));
+    }
+    terminal.write_str(prompt)?;
+    let line = Zeroizing::new(terminal.read_secure_line()?);
+    if line.len() > MAX_PASSPHRASE_BYTES {
+        return Err(StoreError::SecretTooLong { what: "passphrase", limit: MAX_PASSPHRASE_BYTES }.into());
+    }
+    Ok(line)
+}

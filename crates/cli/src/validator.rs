@@ -1,0 +1,64 @@
+//! `consign validator`: the roster.
+
+use clap::{Args, Subcommand};
+use consign_api::ValidatorView;
+
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::flags::Data;
+use crate::output::{Output, table};
+
+/// Show the validators of the cluster
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  consign validator list --data ./a")]
+pub(crate) struct Validator {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// List the validators and whether this node is connected to them
+    #[command(after_help = "\
+Example:
+  consign validator list --data ./a")]
+    List {
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+impl Validator {
+    /// Runs the command.
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        match &self.command {
+            Command::List { data } => {
+                let validators = Connection::open(&data.data)?.validators()?;
+                out.show(&validators, || {
+                    table(
+                        ["NAME", "ID", "ROLE", "STATE", "ADDRESSES"],
+                        &validators.iter().map(row).collect::<Vec<_>>(),
+                    )
+                })
+            }
+        }
+    }
+}
+
+fn row(validator: &ValidatorView) -> [String; 5] {
+    let role = match (validator.founder, validator.member) {
+        (true, _) => "founder",
+        (false, true) => "member",
+        (false, false) => "not a member",
+    };
+    let state = match (validator.this_node, validator.connected, validator.latency_ms) {
+        (true, ..) => "this node".to_owned(),
+        (false, true, Some(ms)) => format!("connected, {ms} ms"),
+        (false, true, None) => "connected".to_owned(),
+        (false, false, _) => "not connected".to_owned(),
+    };
+    let name = validator.name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+    [name, validator.id.to_string(), role.to_owned(), state, validator.addresses.join(" ")]
+}

@@ -1,0 +1,104 @@
+//! The command line: help, examples, refused arguments.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod common;
+
+use common::{consign, run};
+
+/// Every command, with one thing its help must say.
+const COMMANDS: &[(&[&str], &str)] = &[
+    (&[], "demo"),
+    (&["demo"], "consign demo \"pay invoice 4711\""),
+    (&["init"], "--key-file"),
+    (&["node"], "--data"),
+    (&["join"], "<INVITATION>"),
+    (&["invite"], "--minutes"),
+    (&["key"], "create"),
+    (&["key", "create"], "--threshold"),
+    (&["key", "list"], "--json"),
+    (&["key", "show"], "<KEY>"),
+    (&["key", "sign"], "--digest"),
+    (&["validator"], "list"),
+    (&["validator", "list"], "--data"),
+    (&["ceremony"], "watch"),
+    (&["ceremony", "list"], "--limit"),
+    (&["ceremony", "watch"], "[CEREMONY]"),
+    (&["bench"], "--batch"),
+];
+
+#[test]
+fn every_command_helps_with_an_example() {
+    for (command, says) in COMMANDS {
+        for flag in ["--help", "-h"] {
+            let said = run(&[command, &[flag][..]].concat()).ok();
+            assert!(said.out.contains(says), "{command:?} {flag}: {}", said.out);
+            assert!(said.out.contains("Example"), "{command:?} {flag}: {}", said.out);
+            assert!(said.out.contains("consign "), "{command:?} {flag}: {}", said.out);
+            assert!(said.out.contains("--json"), "{command:?} {flag}: {}", said.out);
+        }
+    }
+}
+
+#[test]
+fn the_long_help_tells_the_exit_codes() {
+    let said = run(&["--help"]).ok();
+    assert!(said.out.contains("Exit codes:") && said.out.contains("too few signers"), "{}", said.out);
+}
+
+#[test]
+fn the_version_is_told() {
+    assert_eq!(run(&["--version"]).ok().out, format!("consign {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// Wrong arguments are refused before anything is done, with a word that helps.
+#[test]
+fn wrong_arguments_are_refused() {
+    let digest = "07".repeat(31);
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "Usage"),
+        (&["dance"], "dance"),
+        (&["key", "sign", "pay"], "<TEXT|--file <FILE>|--hex <HEX>|--digest <HEX>>"),
+        (&["key", "sign", "pay", "text", "--hex", "00"], "cannot be used with"),
+        (&["key", "sign", "pay", "--digest", &digest, "--hash", "sha256"], "cannot be used with"),
+        (&["key", "sign", "pay", "--digest", &digest], "64 hexadecimal digits"),
+        (&["key", "sign", "pay", "--hex", "0x00"], "without 0x"),
+        (&["key", "sign", "pay", "text", "--hash", "md5"], "use sha256 or keccak256"),
+        (&["key", "create"], "--name"),
+        (&["key", "create", "--name", "two words"], "a label has"),
+        (&["key", "create", "--name", "pay", "--level", "96"], "use 112 or 128"),
+        (&["key", "create", "--name", "pay", "--threshold", "1"], "2..=20"),
+        (&["invite", "--minutes", "0"], "1..=1440"),
+        (&["demo", "--parties", "2"], "3..=20"),
+        (&["demo", "--parties", "3", "--threshold", "3"], "--threshold must be below 3"),
+        (&["demo", "--level", "80"], "use 112 or 128"),
+        (&["bench", "--parties", "2", "--threshold", "3"], "choose a threshold"),
+    ];
+    for (arguments, says) in cases {
+        let said = run(arguments);
+        assert_eq!(said.code, 2, "{arguments:?}: {}", said.err);
+        assert!(said.err.contains(says), "{arguments:?}: {}", said.err);
+    }
+}
+
+#[test]
+fn errors_are_json_for_programs() {
+    let said = run(&["--json", "demo", "--threshold", "3"]).fails(2, "threshold");
+    let error: serde_json::Value = serde_json::from_str(&said.err).unwrap();
+    assert_eq!(error["exit_code"], 2);
+    assert!(error["error"].as_str().unwrap().contains("--threshold must be below 3"));
+    assert_eq!(said.out, "");
+}
+
+/// Output that nobody reads, as with `| head -0`, is no failure and no panic.
+#[test]
+fn a_closed_output_is_no_failure() {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = consign(&["init", "--data"]);
+    command.arg(place.path().join("a")).env("CONSIGN_PASSPHRASE", common::PASSPHRASE);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdout(writer);
+    let said = common::finish_with_output(command).ok();
+    assert_eq!(said.err, "");
+}

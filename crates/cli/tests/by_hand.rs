@@ -1,0 +1,183 @@
+//! A cluster by hand, as the README tells it, with real processes: init, node, invite, join, key create, key sign, and
+//! what must go wrong in between. Runs at the insecure level of tests, which no release build has.
+
+#![cfg(debug_assertions)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod common;
+
+use std::path::Path;
+
+use common::{PASSPHRASE, TestNode, consign, finish, until};
+use serde_json::Value;
+
+/// Three nodes that have met.
+fn three(place: &Path) -> [TestNode; 3] {
+    let mut a = TestNode::found(place, "a");
+    a.start();
+    let [b, c] = ["b", "c"].map(|name| {
+        let mut node = TestNode::join(place, name, &a.invite());
+        node.start();
+        node
+    });
+    let nodes = [a, b, c];
+    for node in &nodes {
+        node.meets(3);
+    }
+    nodes
+}
+
+fn create(node: &TestNode, name: &str) -> Value {
+    node.ask(&["key", "create", "--name", name, "--level", "insecure-test"]).ok().json()
+}
+
+fn sign(node: &TestNode, arguments: &[&str]) -> Value {
+    node.ask(&[&["key", "sign"], arguments].concat()).ok().json()
+}
+
+/// The names of those who signed.
+fn signers(signature: &Value) -> Vec<&str> {
+    signature["signers"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn from_init_to_signatures_and_through_restarts() {
+    let place = tempfile::tempdir().unwrap();
+    let mut nodes = three(place.path());
+    let key = create(&nodes[0], "pay");
+    assert_eq!(key["threshold"], 2);
+    assert_eq!(key["committee"].as_array().unwrap().len(), 3);
+    assert_eq!(key["state"], "active");
+
+    // From any node, by label, id, and beginning of the id; any form of message.
+    let id = key["id"].as_str().unwrap();
+    let file = place.path().join("message");
+    std::fs::write(&file, "invoice 4711").unwrap();
+    let text = sign(&nodes[0], &["pay", "invoice 4711"]);
+    let same = sign(&nodes[1], &[id, "--file", file.to_str().unwrap()]);
+    let keccak = sign(&nodes[2], &[&id[..8], "--hex", "00ff", "--hash", "keccak256"]);
+    let digest = sign(&nodes[1], &["pay", "--digest", &"07".repeat(32)]);
+    assert_eq!(text["digest"], same["digest"]);
+    assert_ne!(text["r"], same["r"]);
+    assert_eq!(keccak["hash"], "keccak256");
+    assert_eq!(digest["digest"], "07".repeat(32));
+    for signature in [&text, &same, &keccak, &digest] {
+        assert_eq!(signature["verified"], true);
+        assert_eq!(signature["public_key"], key["public_key"]);
+        assert_eq!(signers(signature).len(), 2);
+    }
+
+    // A restarted node needs nothing but its folder; another one is gone meanwhile.
+    nodes[1].stop();
+    nodes[1].start();
+    nodes[2].kill();
+    nodes[1].meets(2);
+    let again = sign(&nodes[1], &["pay", "after a restart"]);
+    let mut who = signers(&again);
+    who.sort_unstable();
+    assert_eq!(who, ["a", "b"]);
+
+    // One of three is too few, and says whom it misses.
+    nodes[0].kill();
+    until("node b to be alone", || {
+        let roster = nodes[1].ask(&["validator", "list"]).ok().json();
+        let gone = |v: &Value| v["this_node"] == true || v["connected"] == false;
+        roster.as_array().unwrap().iter().all(gone).then_some(())
+    });
+    let failed = nodes[1].ask(&["key", "sign", "pay", "alone"]).fails(5, "too-few-signers");
+    assert_eq!(failed.out, "");
+
+    // All back: everything works as before, and is remembered.
+    nodes[0].start();
+    nodes[2].start();
+    nodes[2].meets(3);
+    assert_eq!(sign(&nodes[2], &["pay", "all back"])["verified"], true);
+    assert_eq!(nodes[2].ask(&["key", "show", "pay"]).ok().json(), key);
+    assert_eq!(nodes[0].ask(&["key", "list"]).ok().json(), Value::from(vec![key]));
+}
+
+#[test]
+fn ceremonies_are_listed_and_followed() {
+    let place = tempfile::tempdir().unwrap();
+    let nodes = three(place.path());
+    create(&nodes[0], "pay");
+    sign(&nodes[0], &["pay", "text"]);
+    let list = nodes[0].ask(&["ceremony", "list"]).ok().json();
+    let kinds: Vec<_> = list.as_array().unwrap().iter().map(|c| c["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"keygen") && kinds.contains(&"sign"), "{kinds:?}");
+    assert!(list.as_array().unwrap().iter().all(|c| c["state"] == "done"), "{list}");
+    let newest = list[0]["id"].as_str().unwrap();
+    for watched in [&["ceremony", "watch"][..], &["ceremony", "watch", &newest[..10]]] {
+        let said = nodes[0].ask(watched).ok();
+        let last: Value = serde_json::from_str(said.out.lines().last().unwrap()).unwrap();
+        assert_eq!((last["id"].as_str(), last["state"].as_str()), (Some(newest), Some("done")));
+    }
+    nodes[0].ask(&["ceremony", "watch", "zz"]).fails(2, "ceremony list");
+    let unknown = "07".repeat(32);
+    nodes[0].ask(&["ceremony", "watch", &unknown]).fails(4, "unknown-ceremony");
+}
+
+#[test]
+fn what_cannot_work_says_why() {
+    let place = tempfile::tempdir().unwrap();
+    let mut a = TestNode::found(place.path(), "a");
+    a.start();
+
+    // A second process on one folder.
+    let mut second = consign(&["node", "--data"]);
+    second.arg(&a.data).env("CONSIGN_PASSPHRASE", PASSPHRASE);
+    finish(second).fails(1, "in use by another consign process");
+
+    // Nobody to share a key with; no such key; no such member.
+    a.ask(&["key", "create", "--name", "pay"]).fails(1, "consign invite");
+    a.ask(&["key", "create", "--name", "pay", "--member", "bob"]).fails(2, "validator list");
+    for command in [&["key", "show", "lost"][..], &["key", "sign", "lost", "text"]] {
+        a.ask(command).fails(4, "consign key list");
+    }
+    let unknown = "07".repeat(32);
+    a.ask(&["key", "show", &unknown]).fails(4, "unknown-key");
+
+    // An invitation is good once.
+    let invitation = a.invite();
+    let mut b = TestNode::join(place.path(), "b", &invitation);
+    b.start();
+    b.meets(2);
+    let mut thief = TestNode::join(place.path(), "thief", &invitation);
+    thief.start();
+    until("the thief to be turned away", || thief.log().contains("WARN").then_some(()));
+    let roster = a.ask(&["validator", "list"]).ok().json();
+    assert_eq!(roster.as_array().unwrap().iter().filter(|v| v["member"] == true).count(), 2);
+
+    // Somebody else's token.
+    let token = a.data.join("api-token");
+    let right = std::fs::read(&token).unwrap();
+    std::fs::write(&token, "0".repeat(64)).unwrap();
+    a.ask(&["key", "list"]).fails(4, "unauthorized");
+    std::fs::write(&token, right).unwrap();
+    a.ask(&["key", "list"]).ok();
+
+    // A node that has been stopped.
+    a.stop();
+    a.ask(&["key", "list"]).fails(3, "consign node");
+}
+
+/// Text for people: tables and facts instead of JSON, no colours in a pipe.
+#[test]
+fn people_get_tables() {
+    let place = tempfile::tempdir().unwrap();
+    let nodes = three(place.path());
+    create(&nodes[0], "pay");
+    let data = nodes[1].data.to_str().unwrap();
+    let human = |arguments: &[&str]| finish(consign(&[arguments, &["--data", data]].concat())).ok();
+    let list = human(&["key", "list"]).out;
+    assert!(list.starts_with("LABEL") && list.contains("2 of 3"), "{list}");
+    let validators = human(&["validator", "list"]).out;
+    assert!(validators.contains("founder") && validators.contains("this node"), "{validators}");
+    let ceremonies = human(&["ceremony", "list"]).out;
+    assert!(ceremonies.starts_with("ID") && ceremonies.contains("keygen"), "{ceremonies}");
+    let signed = human(&["key", "sign", "pay", "text"]).out;
+    assert!(signed.contains("yes by libsecp256k1"), "{signed}");
+    for text in [list, validators, ceremonies, signed] {
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+    }
+}

@@ -1,0 +1,226 @@
+//! Runs the `consign` program as a person or a script would.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "tests; not every file uses all of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Longest wait for anything; far more than anything takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A secret for stores of tests.
+pub(crate) const PASSPHRASE: &str = "correct horse battery";
+
+/// The program, with an environment that says nothing about other nodes.
+pub(crate) fn consign(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consign"));
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("CONSIGN_") {
+            command.env_remove(variable);
+        }
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// What a finished program said.
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    /// It must have gone well.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "stdout: {}\nstderr: {}", self.out, self.err);
+        self
+    }
+
+    /// It must have failed with this code, saying something that contains `text`.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32, text: &str) -> Self {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.out, self.err);
+        assert!(self.err.contains(text), "`{text}` is not in: {}", self.err);
+        assert!(!self.err.contains("panicked"), "{}", self.err);
+        self
+    }
+
+    /// The one JSON value it printed.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))
+    }
+}
+
+/// Runs to the end.
+pub(crate) fn run(arguments: &[&str]) -> Said {
+    finish(consign(arguments))
+}
+
+/// Runs a command to the end, whose output is kept. One that never ends is ended.
+#[track_caller]
+pub(crate) fn finish(mut command: Command) -> Said {
+    command.stdout(Stdio::piped());
+    finish_with_output(command)
+}
+
+/// The same, with standard output going where the command says.
+#[track_caller]
+pub(crate) fn finish_with_output(mut command: Command) -> Said {
+    let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+    let out = process.stdout.take().map(|pipe| std::thread::spawn(move || std::io::read_to_string(pipe)));
+    let err = process.stderr.take().map(|pipe| std::thread::spawn(move || std::io::read_to_string(pipe)));
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = process.try_wait().unwrap() {
+            break status;
+        }
+        if begun.elapsed() > PATIENCE {
+            process.kill().unwrap();
+            panic!("{command:?} does not end");
+        }
+        std::thread::sleep(LOOK);
+    };
+    let text = |reader: Option<std::thread::JoinHandle<std::io::Result<String>>>| {
+        reader.map_or_else(String::new, |thread| thread.join().unwrap().unwrap())
+    };
+    Said { code: status.code().unwrap_or(-1), out: text(out), err: text(err) }
+}
+
+/// Looks until there is something.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Whether a process with this number exists and has not ended.
+pub(crate) fn lives(process: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return false };
+    // The state follows the name in brackets; Z has ended and waits for its parent.
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z'))
+}
+
+/// The processes whose command line contains `text`.
+pub(crate) fn processes(text: &str) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let ours = |process: &u32| {
+        std::fs::read(format!("/proc/{process}/cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(text))
+    };
+    numbers.filter(ours).collect()
+}
+
+/// A data folder, and the node process that runs on it, if one does. Dropped, it ends the process.
+pub(crate) struct TestNode {
+    pub(crate) data: PathBuf,
+    process: Option<Child>,
+}
+
+impl TestNode {
+    /// Founds a cluster in the folder `name` below `place`, on free ports.
+    pub(crate) fn found(place: &Path, name: &str) -> Self {
+        let data = place.join(name);
+        Self::make(&["init"], &data, name);
+        Self { data, process: None }
+    }
+
+    /// Makes a node that will join.
+    pub(crate) fn join(place: &Path, name: &str, invitation: &str) -> Self {
+        let data = place.join(name);
+        Self::make(&["join", invitation], &data, name);
+        Self { data, process: None }
+    }
+
+    fn make(command: &[&str], data: &Path, name: &str) {
+        let mut make = consign(command);
+        make.arg("--data").arg(data).args(["--name", name]);
+        make.args(["--listen", "/ip4/127.0.0.1/tcp/0", "--api", "127.0.0.1:0"]);
+        make.env("CONSIGN_PASSPHRASE", PASSPHRASE);
+        finish(make).ok();
+    }
+
+    /// Starts the process and waits until it answers.
+    pub(crate) fn start(&mut self) {
+        let log = std::fs::File::create(self.data.join("log")).unwrap();
+        let mut command = consign(&["node", "--log", "info"]);
+        command.arg("--data").arg(&self.data).env("CONSIGN_PASSPHRASE", PASSPHRASE);
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        self.process = Some(command.spawn().unwrap());
+        until("the node to answer", || {
+            if let Some(status) = self.process.as_mut().unwrap().try_wait().unwrap() {
+                panic!("the node ended with {status}: {}", self.log());
+            }
+            (self.ask(&["validator", "list"]).code == 0).then_some(())
+        });
+    }
+
+    /// What the node logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.data.join("log")).unwrap_or_default()
+    }
+
+    /// Ends the process as a service manager does, and waits for it.
+    pub(crate) fn stop(&mut self) {
+        let mut process = self.process.take().expect("runs");
+        let kill = Command::new("kill").arg(process.id().to_string()).status().unwrap();
+        assert!(kill.success());
+        let status = process.wait().unwrap();
+        assert!(status.success(), "ended with {status}: {}", self.log());
+    }
+
+    /// Ends the process as a power cut does.
+    pub(crate) fn kill(&mut self) {
+        let mut process = self.process.take().expect("runs");
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Runs a command at this node, with JSON.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Said {
+        let mut command = consign(arguments);
+        command.arg("--json").arg("--data").arg(&self.data);
+        finish(command)
+    }
+
+    /// A new invitation.
+    pub(crate) fn invite(&self) -> String {
+        self.ask(&["invite"]).ok().json()["invitation"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until this node sees `count` members and is connected to all of them.
+    pub(crate) fn meets(&self, count: usize) {
+        until("the nodes to meet", || {
+            let roster = self.ask(&["validator", "list"]).ok().json();
+            let met = |v: &&Value| v["member"] == true && (v["connected"] == true || v["this_node"] == true);
+            (roster.as_array().unwrap().iter().filter(met).count() == count).then_some(())
+        });
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+            if std::thread::panicking() {
+                eprintln!("log of {}:\n{}", self.data.display(), self.log());
+            }
+        }
+    }
+}

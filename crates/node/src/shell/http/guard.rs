@@ -1,0 +1,91 @@
+//! Before any call: the right host, the right token, not too many.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, HOST};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use consign_api::{Problem, ProblemKind};
+
+use super::Shared;
+use super::answer::Failed;
+
+/// Lets a request through, or not.
+pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let Ok(_permit) = shared.calls.clone().try_acquire_owned() else {
+        let detail = "The node serves all the calls it may serve at a time; try again.";
+        return Failed(Problem::new(ProblemKind::Busy, detail).retry_after(1)).into_response();
+    };
+    if !is_host_expected(&request) {
+        let detail = "Call the node by its IP address or as localhost, not by another name.";
+        return Failed(Problem::new(ProblemKind::WrongHost, detail)).into_response();
+    }
+    if request.uri().path() != "/healthz" && !is_authorized(&shared, &request) {
+        let detail = "Send the content of the file `api-token` in the node's data folder as \
+                      `Authorization: Bearer TOKEN`.";
+        return Failed(Problem::new(ProblemKind::Unauthorized, detail)).into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether every host named is an IP address or `localhost`: a name of somebody's domain may have been pointed here
+/// by a web page that wants to reach this node.
+fn is_host_expected(request: &Request) -> bool {
+    let mut headers = request.headers().get_all(HOST).iter();
+    let (Some(host), None) = (headers.next(), headers.next()) else { return false };
+    let in_uri = request.uri().authority().is_none_or(|a| is_local_name(a.as_str()));
+    in_uri && host.to_str().is_ok_and(is_local_name)
+}
+
+/// Whether `host` or `host:port` is an IP address or `localhost`.
+fn is_local_name(text: &str) -> bool {
+    let has_port = |rest: &str| {
+        rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+    };
+    if let Some((inside, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
+        return has_port(rest) && matches!(inside.parse(), Ok(IpAddr::V6(_)));
+    }
+    let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+    has_port(rest) && (name.eq_ignore_ascii_case("localhost") || matches!(name.parse(), Ok(IpAddr::V4(_))))
+}
+
+fn is_authorized(shared: &Shared, request: &Request) -> bool {
+    let mut headers = request.headers().get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (headers.next(), headers.next()) else { return false };
+    let Some((scheme, token)) = value.to_str().ok().and_then(|v| v.split_once(' ')) else { return false };
+    scheme.eq_ignore_ascii_case("bearer") && shared.token.is(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local_name;
+
+    #[test]
+    fn only_addresses_and_localhost_are_expected() {
+        for good in
+            ["127.0.0.1", "127.0.0.1:7601", "localhost", "LOCALHOST:1", "[::1]", "[::1]:80", "10.1.2.3:9"]
+        {
+            assert!(is_local_name(good), "{good}");
+        }
+        for bad in [
+            "",
+            ":80",
+            "evil.example",
+            "evil.example:7601",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1:x",
+            "127.0.0.1:99999",
+            "127.0.0.1@evil.example",
+            "::1",
+            "[::1",
+            "[::1]x",
+            "[127.0.0.1]",
+            "[evil.example]",
+        ] {
+            assert!(!is_local_name(bad), "{bad}");
+        }
+    }
+}

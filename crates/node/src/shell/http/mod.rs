@@ -1,0 +1,158 @@
+//! The HTTP API: each call becomes one [`api::Request`] for the core, each answer JSON or a problem document.
+//!
+//! Every call but `/healthz` needs the bearer token. The `Host` header must be an IP address or `localhost`: a web page
+//! that rebinds its own name to this machine cannot reach the API. Everything is limited: size and time of a body,
+//! calls and streams at a time, connections.
+//!
+//! Read next: `guard.rs` (who gets in), `body.rs` (what they say), `calls.rs` (the calls), `start.rs` (ceremonies and
+//! waiting for them), `watch.rs` (events), `once.rs` (idempotency).
+
+mod answer;
+mod body;
+mod calls;
+mod guard;
+mod listener;
+mod once;
+mod start;
+mod watch;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use consign_api as api;
+use consign_api::{Problem, ProblemKind};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot, watch as channel};
+use tokio::task::JoinHandle;
+
+use self::listener::Limited;
+use self::once::Once;
+use super::events::Events;
+use super::inbox::{Answer, Call, Inbox, InboxSender};
+use super::token::Token;
+
+/// How long the core may take to answer a call: it does no arithmetic, so it is fast or broken.
+const CORE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Calls that are served at a time, waiting ones included; past it 503.
+const MAX_CALLS: usize = 256;
+/// Streams of events at a time; past it 503.
+const MAX_STREAMS: usize = 64;
+/// How long connections may take to end when the node stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What all calls share.
+pub(crate) struct Shared {
+    inbox: InboxSender,
+    events: Arc<Events>,
+    token: Token,
+    calls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    once: Once,
+    stopping: channel::Receiver<bool>,
+}
+
+impl Shared {
+    /// Asks the core.
+    async fn ask(&self, request: api::Request) -> Result<Answer, Problem> {
+        let (answer, waiting) = oneshot::channel();
+        let gone = || {
+            Problem::new(ProblemKind::ShuttingDown, "The node is shutting down; ask again when it is back.")
+        };
+        if *self.stopping.borrow() || self.inbox.send(Inbox::Call(Call { request, answer })).is_err() {
+            return Err(gone());
+        }
+        match tokio::time::timeout(CORE_TIMEOUT, waiting).await {
+            Ok(Ok(Answer { reply: api::Reply::Problem(problem), .. })) => Err(problem),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => Err(Problem::new(
+                ProblemKind::Busy,
+                "The node did not answer in time; try again, and look at its log if this goes on.",
+            )
+            .retry_after(5)),
+        }
+    }
+}
+
+/// A running API.
+pub(crate) struct Http {
+    /// Where it really listens.
+    pub address: SocketAddr,
+    stop: channel::Sender<bool>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Http {
+    /// Listens on `address` and serves until told to stop.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on.
+    pub(crate) async fn start(
+        address: SocketAddr,
+        token: Token,
+        inbox: InboxSender,
+        events: Arc<Events>,
+    ) -> std::io::Result<Http> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let (stop, stopping) = channel::channel(false);
+        let shared = Arc::new(Shared {
+            inbox,
+            events,
+            token,
+            calls: Arc::new(Semaphore::new(MAX_CALLS)),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            once: Once::default(),
+            stopping: stopping.clone(),
+        });
+        let serving = axum::serve(Limited::new(listener), router(shared));
+        let task = tokio::spawn(async move { serving.with_graceful_shutdown(stopped(stopping)).await });
+        Ok(Http { address, stop, task })
+    }
+
+    /// Takes no more calls and ends those that wait.
+    pub(crate) async fn finish(mut self) {
+        let _ = self.stop.send(true);
+        if tokio::time::timeout(STOP_TIMEOUT, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Ends when the node stops.
+async fn stopped(mut stopping: channel::Receiver<bool>) {
+    // An error means that the sender is gone: the node stops.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// All paths.
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/healthz", get(calls::health))
+        .route("/v1/keys", get(calls::keys).post(start::create_key))
+        .route("/v1/keys/{id}", get(calls::key))
+        .route("/v1/keys/{id}/signatures", post(start::sign))
+        .route("/v1/ceremonies", get(calls::ceremonies))
+        .route("/v1/ceremonies/{id}", get(calls::ceremony))
+        .route("/v1/ceremonies/{id}/events", get(watch::events))
+        .route("/v1/validators", get(calls::validators))
+        .route("/v1/node", get(calls::node))
+        .route("/v1/invitations", post(start::invite))
+        .fallback(calls::no_such_path)
+        .method_not_allowed_fallback(calls::no_such_method)
+        .layer(from_fn_with_state(shared.clone(), guard::guard))
+        .with_state(shared)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! The calls that do something: they start a ceremony, or reuse the one of the same `Idempotency-Key`, and wait for
+//! its end if the client prefers to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use consign_api as api;
+use consign_api::{CeremonyState, CeremonyView, Outcome, Problem, ProblemKind, Reply, Request, Sign};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::answer::{Failed, json, located, unexpected};
+use super::calls::{Answered, Id, id, view_of};
+use super::once::{Outcome as Kept, Place};
+use super::{Shared, body};
+
+type Asked = State<Arc<Shared>>;
+
+pub(super) async fn create_key(State(shared): Asked, request: HttpRequest) -> Answered {
+    ceremony(&shared, request, |bytes| Ok(Request::CreateKey(body::parse(bytes)?))).await
+}
+
+pub(super) async fn sign(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
+    let key = id(path)?;
+    ceremony(&shared, request, |bytes| Ok(Request::Sign(Sign { key, target: body::parse(bytes)? }))).await
+}
+
+pub(super) async fn invite(State(shared): Asked, request: HttpRequest) -> Answered {
+    let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
+    let bytes = body::raw(request).await?;
+    let wanted = Request::Invite(body::parse(&bytes)?);
+    let place = shared.once.place(&headers, &path, &bytes)?;
+    let kept = place.get_or_try_init(|| async {
+        match shared.ask(wanted).await?.reply {
+            Reply::Invitation(view) => Ok(Kept::Invitation(view)),
+            _ => Err(unexpected()),
+        }
+    });
+    match kept.await? {
+        Kept::Invitation(view) => Ok(json(StatusCode::CREATED, view)),
+        Kept::Ceremony(_) => Err(unexpected()),
+    }
+}
+
+/// One call that starts a ceremony.
+async fn ceremony(
+    shared: &Shared,
+    request: HttpRequest,
+    parse: impl FnOnce(&[u8]) -> Result<Request, Problem>,
+) -> Answered {
+    let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
+    let bytes = body::raw(request).await?;
+    let wanted = parse(&bytes)?;
+    let place = shared.once.place(&headers, &path, &bytes)?;
+    // Before anything is asked, so that no change can be missed.
+    let mut changes = shared.events.watch();
+    let (view, sequence) = begin(shared, &place, wanted).await?;
+    let view = end(shared, view, sequence, &mut changes, body::wait(&headers)).await?;
+    Ok(answer(view))
+}
+
+/// Starts the ceremony, or looks at the one that was started by the same request before.
+async fn begin(shared: &Shared, place: &Place, wanted: Request) -> Result<(CeremonyView, u64), Failed> {
+    let mut fresh = None;
+    let kept = place.get_or_try_init(|| async {
+        let answer = shared.ask(wanted).await?;
+        let view = view_of(answer.reply)?;
+        let id = view.id;
+        fresh = Some((view, answer.sequence));
+        Ok::<_, Failed>(Kept::Ceremony(id))
+    });
+    let id = match kept.await? {
+        Kept::Ceremony(id) => *id,
+        Kept::Invitation(_) => return Err(unexpected()),
+    };
+    match fresh {
+        Some(fresh) => Ok(fresh),
+        None => {
+            let answer = shared.ask(Request::ShowCeremony(id)).await?;
+            Ok((view_of(answer.reply)?, answer.sequence))
+        }
+    }
+}
+
+/// Waits for the end of a ceremony, but no longer than `patience`, and not when the node stops.
+async fn end(
+    shared: &Shared,
+    mut view: CeremonyView,
+    sequence: u64,
+    changes: &mut Receiver<Arc<api::Event>>,
+    patience: Duration,
+) -> Result<CeremonyView, Failed> {
+    let over = tokio::time::sleep(patience);
+    tokio::pin!(over);
+    let stopped = super::stopped(shared.stopping.clone());
+    tokio::pin!(stopped);
+    while !view.state.is_over() {
+        tokio::select! {
+            () = &mut over => break,
+            () = &mut stopped => break,
+            change = changes.recv() => match change {
+                Ok(event) if event.sequence > sequence && event.ceremony.id == view.id => {
+                    view = event.ceremony.clone();
+                }
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => {
+                    view = view_of(shared.ask(Request::ShowCeremony(view.id)).await?.reply)?;
+                }
+                Err(RecvError::Closed) => break,
+            },
+        }
+    }
+    Ok(view)
+}
+
+/// The answer that goes with the state of a ceremony.
+fn answer(view: CeremonyView) -> Response {
+    use axum::response::IntoResponse;
+    let ceremony = format!("/v1/ceremonies/{}", view.id);
+    match view.state {
+        CeremonyState::Done => match &view.outcome {
+            Some(Outcome::Key(key)) => located(StatusCode::CREATED, &format!("/v1/keys/{}", key.id), &view),
+            Some(Outcome::Signature(_) | Outcome::Internal) | None => {
+                located(StatusCode::CREATED, &ceremony, &view)
+            }
+        },
+        CeremonyState::Failed => {
+            let id = view.id;
+            let unknown =
+                || Problem::new(ProblemKind::Internal, "The ceremony failed without a reason; see the log.");
+            Failed(view.failure.unwrap_or_else(unknown).about(id)).into_response()
+        }
+        CeremonyState::Proposed | CeremonyState::Running => located(StatusCode::ACCEPTED, &ceremony, &view),
+    }
+}

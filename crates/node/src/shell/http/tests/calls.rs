@@ -1,0 +1,114 @@
+//! Every call reaches the core as the request it is.
+
+use api::client::Start;
+use api::{HealthView, Invite, NodeView, Page, PageQuery, Sign, SignTarget};
+
+use super::*;
+
+fn answers(request: &Request) -> Reply {
+    match request {
+        Request::CreateKey(_) | Request::Sign(_) => Reply::Started(ceremony_in(CeremonyState::Done)),
+        Request::ListKeys(_) => Reply::Keys(Page { items: vec![key_view()], next: None }),
+        Request::ShowKey(_) => Reply::Key(key_view()),
+        Request::ListCeremonies(query) => Reply::Ceremonies(Page {
+            items: vec![ceremony_in(CeremonyState::Running)],
+            next: query.after.is_none().then(|| "a/b&c".to_owned()),
+        }),
+        Request::ShowCeremony(_) => Reply::Ceremony(ceremony_in(CeremonyState::Running)),
+        Request::ListValidators => Reply::Validators(Page { items: Vec::new(), next: None }),
+        Request::ShowNode => Reply::Node(NodeView {
+            id: NodeId([1; 32]),
+            name: "a".parse().unwrap(),
+            cluster: api::ClusterId([2; 32]),
+            member: true,
+            addresses: Vec::new(),
+            version: "1".to_owned(),
+        }),
+        Request::Invite(_) => {
+            Reply::Invitation(api::InvitationView { invitation: "consign1".to_owned(), valid_for: 60 })
+        }
+        Request::Health => Reply::Health(HealthView::ok()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_asks_its_question() {
+    let site = Site::start(answers).await;
+    let client = site.client();
+    let target = SignTarget::Message { bytes: b"text".to_vec(), hash: api::HashName::Sha256 };
+    assert_eq!(client.health().unwrap(), HealthView::ok());
+    assert!(client.node().unwrap().member);
+    assert!(client.validators().unwrap().is_empty());
+    assert_eq!(client.invite(&Invite { valid_for: 60 }).unwrap().invitation, "consign1");
+    assert_eq!(client.keys().unwrap(), [key_view()]);
+    assert_eq!(client.key(&key_id()).unwrap(), key_view());
+    assert_eq!(client.ceremony(&ceremony_id()).unwrap(), ceremony_in(CeremonyState::Running));
+    assert_eq!(client.ceremonies().unwrap().len(), 2);
+    let done = ceremony_in(CeremonyState::Done);
+    assert_eq!(client.create_key(&create_key(), &Start::default()).unwrap(), done);
+    assert_eq!(client.sign(&key_id(), &target, &Start::default()).unwrap(), done);
+    let page =
+        |after: Option<&str>| PageQuery { after: after.map(str::to_owned), limit: api::limits::MAX_PAGE };
+    let expected = [
+        Request::Health,
+        Request::ShowNode,
+        Request::ListValidators,
+        Request::Invite(Invite { valid_for: 60 }),
+        Request::ListKeys(page(None)),
+        Request::ShowKey(key_id()),
+        Request::ShowCeremony(ceremony_id()),
+        Request::ListCeremonies(page(None)),
+        Request::ListCeremonies(page(Some("a/b&c"))),
+        Request::CreateKey(create_key()),
+        Request::Sign(Sign { key: key_id(), target }),
+    ];
+    assert_eq!(site.asked(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_problem_of_the_core_is_the_answer() {
+    let problem = Problem::new(ProblemKind::TooFewSigners, "Start more nodes.")
+        .naming([NodeId([9; 32])])
+        .retry_after(7);
+    let told = problem.clone();
+    let site = Site::start(move |_| Reply::Problem(told.clone())).await;
+    let error = site.client().key(&key_id()).unwrap_err();
+    assert_eq!(error.problem(), Some(&problem));
+    let (status, head, body) = site.call("GET /v1/node", "", "");
+    assert_eq!(status, 503);
+    assert!(head.contains("content-type: application/problem+json"), "{head}");
+    assert!(head.contains("retry-after: 7") && head.contains("cache-control: no-store"), "{head}");
+    assert_eq!(serde_json::from_str::<Problem>(&body).unwrap(), problem);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_to_another_question_is_an_internal_error() {
+    let site = Site::start(|_| Reply::Health(HealthView::ok())).await;
+    for line in ["GET /v1/keys", "GET /v1/node", &format!("GET /v1/ceremonies/{}", ceremony_id())] {
+        assert_eq!(site.call(line, "", "").0, 500, "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_node_answers_nothing_and_ends_what_waits() {
+    let site = Site::start(starts).await;
+    let client = site.client();
+    let waiting = {
+        let client = client.clone();
+        std::thread::spawn(move || client.create_key(&create_key(), &Start::and_wait()))
+    };
+    let mut stream = site.connect(&format!(
+        "GET /v1/ceremonies/{}/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\r\n",
+        ceremony_id()
+    ));
+    while site.asked().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    site.http.finish().await;
+    let view = waiting.join().unwrap().unwrap();
+    assert_eq!(view.state, CeremonyState::Proposed, "the wait ends with what is known");
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("text/event-stream"), "{rest}");
+    assert!(client.node().unwrap_err().problem().is_none());
+}

@@ -1,0 +1,129 @@
+//! The thread that owns the store and does what the core orders, one after the other.
+
+use std::sync::mpsc;
+use std::thread::{Builder, JoinHandle};
+
+use super::RunError;
+use super::fatal::Fatal;
+use super::inbox::{Inbox, InboxSender};
+use crate::core::{Input, WriteId};
+use crate::store::{Store, StoreError, Table, Write};
+
+/// An order to the store.
+pub(crate) enum Order {
+    /// Make these durable, then say `Stored`.
+    Store(WriteId, Vec<Write>),
+    /// Take a record out, then say `Taken`.
+    Take(WriteId, Table, Vec<u8>),
+}
+
+/// The running thread.
+pub(crate) struct Storage {
+    orders: mpsc::Sender<Order>,
+    thread: JoinHandle<()>,
+}
+
+impl Storage {
+    /// Starts the thread on `store`. A failure is reported to `fatal`, and ends the thread: nothing after it is done
+    /// or confirmed.
+    pub(crate) fn start(
+        store: impl Store + 'static,
+        inbox: InboxSender,
+        fatal: Fatal,
+    ) -> Result<Storage, RunError> {
+        let (orders, queue) = mpsc::channel();
+        let thread = Builder::new()
+            .name("consign-store".to_owned())
+            .spawn(move || {
+                if let Some(Err(error)) = fatal.guard(|| work(store, &queue, &inbox)) {
+                    fatal.report(RunError::StoreFailed(error));
+                }
+            })
+            .map_err(RunError::Thread)?;
+        Ok(Storage { orders, thread })
+    }
+
+    /// Where orders go.
+    pub(crate) fn orders(&self) -> mpsc::Sender<Order> {
+        self.orders.clone()
+    }
+
+    /// Waits until all orders are done. All other senders of orders must be gone.
+    pub(crate) fn finish(self) {
+        drop(self.orders);
+        // It panicked only if the store did; the node ends in any case.
+        let _ = self.thread.join();
+    }
+}
+
+fn work(mut store: impl Store, queue: &mpsc::Receiver<Order>, inbox: &InboxSender) -> Result<(), StoreError> {
+    while let Ok(order) = queue.recv() {
+        let input = match order {
+            Order::Store(id, writes) => {
+                store.apply(&writes)?;
+                Input::Stored(id)
+            }
+            Order::Take(id, table, key) => Input::Taken(id, store.take(table, &key)?),
+        };
+        // Without a core nobody waits for it; what was ordered is still done.
+        let _ = inbox.send(Inbox::Input(input));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{self, Passphrase, Unlock, Value};
+
+    /// Confirmations come in the order of the orders, and each only once the record is in the file.
+    #[test]
+    fn what_is_confirmed_is_durable_and_in_order() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("store.redb");
+        let unlock = Unlock::Passphrase(Passphrase::new("correct horse".to_owned()));
+        let store = store::create(&path, &unlock, &[]).unwrap();
+        let (inbox, happened) = mpsc::channel();
+        let (fatal, _reports) = Fatal::new();
+        let storage = Storage::start(store, inbox, fatal).unwrap();
+        let orders = storage.orders();
+        for i in 0..20_u8 {
+            orders
+                .send(Order::Store(WriteId(i.into()), vec![Write::put(Table::Meta, [i + 1], &[i])]))
+                .unwrap();
+            orders.send(Order::Take(WriteId(100 + u64::from(i)), Table::Meta, vec![i])).unwrap();
+        }
+        drop(orders);
+        for i in 0..20_u8 {
+            let Inbox::Input(Input::Stored(id)) = happened.recv().unwrap() else { panic!("not stored") };
+            assert_eq!(id, WriteId(i.into()));
+            let Inbox::Input(Input::Taken(id, value)) = happened.recv().unwrap() else { panic!("not taken") };
+            assert_eq!(
+                (id, value),
+                (WriteId(100 + u64::from(i)), i.checked_sub(1).map(|v| Value::from(&[v])))
+            );
+        }
+        storage.finish();
+        let store = store::open(&path, &unlock).unwrap();
+        assert_eq!(store.list(Table::Meta).unwrap(), [(vec![20], Value::from(&[19]))]);
+    }
+
+    #[test]
+    fn a_failed_write_ends_the_node_and_confirms_nothing() {
+        let (inbox, happened) = mpsc::channel();
+        let (fatal, mut reports) = Fatal::new();
+        let storage = Storage::start(store::memory::Memory::new(), inbox, fatal).unwrap();
+        let orders = storage.orders();
+        let write = |id| Order::Store(WriteId(id), vec![Write::create(Table::Requests, b"r", b"1")]);
+        orders.send(write(1)).unwrap();
+        orders.send(write(2)).unwrap();
+        // The thread may be gone already.
+        let _ = orders.send(Order::Take(WriteId(3), Table::Requests, b"r".to_vec()));
+        drop(orders);
+        storage.finish();
+        assert!(matches!(happened.recv(), Ok(Inbox::Input(Input::Stored(WriteId(1))))));
+        assert!(happened.recv().is_err());
+        let report = reports.blocking_recv().unwrap();
+        assert!(matches!(report, RunError::StoreFailed(StoreError::Exists { .. })), "{report}");
+    }
+}

@@ -1,0 +1,214 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::cases::{check_encoding, integer, multiple, power_of_two, rng};
+
+/// Multiples of `G` on secp256k1, from published lists.
+const KNOWN: [(&str, &str); 6] = [
+    ("1", "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"),
+    ("2", "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5"),
+    ("3", "02f9308a019258c31049344f85f89d5229b531c845836f99b08601f113bce036f9"),
+    (
+        "aa5e28d6a97a2479a65527f7290311a3624d4cc0fa1578598ee3c2613bf99522",
+        "0234f9460f0e4f08393d192b3c5133a6ba099aa0ad9fd54ebccfacdfa239ff49c6",
+    ),
+    (
+        "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd036413f",
+        "03c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
+    ),
+    (
+        "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140",
+        "0379be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+    ),
+];
+
+fn scalar<C: Curve>(value: u64) -> Scalar<C> {
+    Scalar::from_u64(value)
+}
+
+#[test]
+fn multiples_of_the_generator_are_the_published_ones() {
+    for (k, point) in KNOWN {
+        let bytes = hex::decode(format!("{k:0>64}")).unwrap();
+        let k = Scalar::<Secp256k1>::from_bytes(&bytes).unwrap();
+        let expected = Point::from_bytes(&hex::decode(point).unwrap()).unwrap();
+        assert_eq!(Point::mul_generator(&k), expected);
+        assert_eq!(Point::generator() * k, expected);
+        assert_eq!(hex::encode(expected.to_bytes()), point);
+        let (x, odd) = expected.affine().unwrap();
+        assert_eq!((hex::encode(x), odd), (point[2..].to_owned(), point.starts_with("03")));
+    }
+}
+
+/// The toy curve against its own equation: points satisfy it, their number is the prime order.
+#[test]
+fn toy_curve_is_consistent() {
+    const P: u64 = (1 << 32) - 5;
+    let mut point = Point::<Toy>::generator();
+    for k in 1..200 {
+        assert_eq!(point, Point::mul_generator(&scalar(k)));
+        let (x, _) = point.affine().unwrap();
+        let x = x.iter().fold(0, |x, byte| x << 8 | u64::from(*byte));
+        let squared = ((x * x % P + 3) % P * x + 145) % P;
+        assert!(Point::<Toy>::from_bytes(&point.to_bytes()) == Some(point) && squared < P);
+        point = point + Point::generator();
+    }
+    let order = Toy::order();
+    assert!(consign_modexp::small_factor(&order, 1 << 16).is_none(), "prime, being below 2^32");
+    let last = Scalar::<Toy>::from_natural(&order.wrapping_sub(BoxedUint::one()));
+    assert!((Point::mul_generator(&last) + Point::generator()).is_identity());
+    // Some x are at least q: real curves have them too, but nobody can find them.
+    let high = (0..62548_u64).rev().find_map(|offset| {
+        let x = u32::try_from(P - 1 - offset).unwrap();
+        Point::<Toy>::from_bytes(&[&[2], x.to_be_bytes().as_slice()].concat())
+    });
+    assert!(high.is_some());
+}
+
+fn laws<C: Curve>(seed: u64) {
+    let mut rng = rng(seed);
+    let (a, b) = (Scalar::<C>::random(&mut rng), Scalar::<C>::random_nonzero(&mut rng));
+    let (A, B) = (Point::mul_generator(&a), Point::mul_generator(&b));
+    assert_eq!(A + B, Point::mul_generator(&(a + b)));
+    assert_eq!(A - B, Point::mul_generator(&(a - b)));
+    assert_eq!(-A, Point::mul_generator(&-a));
+    assert_eq!(A * b, B * a);
+    assert_eq!(A * b, Point::mul_generator(&(a * b)));
+    assert_eq!(b * b.invert().unwrap(), Scalar::one());
+    assert_eq!([A, B, A].into_iter().sum::<Point<C>>(), A + A + B);
+    assert_eq!([a, b, a].into_iter().sum::<Scalar<C>>(), a + a + b);
+    assert_eq!(A + Point::identity(), A);
+    assert!((A + -A).is_identity());
+    assert_eq!(Scalar::from_bytes(&a.to_bytes()), Some(a));
+    assert_eq!(Point::from_bytes(&B.to_bytes()), Some(B));
+    assert_eq!(Scalar::<C>::from_natural(&a.to_natural()), a);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn group_laws(seed in any::<u64>()) {
+        laws::<Toy>(seed);
+        laws::<Secp256k1>(seed);
+    }
+
+    /// `sym` and back; the symmetric form lies in `[-(q-1)/2, (q-1)/2]`.
+    #[test]
+    fn symmetric_form_round_trips(seed in any::<u64>()) {
+        fn check<C: Curve>(seed: u64) {
+            let k = Scalar::<C>::random(&mut rng(seed));
+            let integer = k.to_integer();
+            assert_eq!(Scalar::from_integer(&integer), k);
+            assert!(*integer.magnitude() <= C::order().shr(1));
+            assert_eq!(Scalar::<C>::from_integer(&integer.neg()), -k);
+        }
+        check::<Toy>(seed);
+        check::<Secp256k1>(seed);
+    }
+
+    /// `z mod q` of a signed integer follows the laws of integers, far beyond `q`.
+    #[test]
+    fn signed_reduction_is_a_homomorphism(a in any::<i128>(), b in any::<i64>()) {
+        let (x, y) = (integer(a), integer(b.into()));
+        let of = Scalar::<Toy>::from_integer;
+        prop_assert_eq!(of(&x.add(&y)), of(&x) + of(&y));
+        prop_assert_eq!(of(&x.mul(&y)), of(&x) * of(&y));
+        let shifted = x.add(&Integer::from_natural(&Toy::order()).mul(&power_of_two(77)));
+        prop_assert_eq!(of(&shifted), of(&x));
+        prop_assert_eq!(of(&x), Scalar::from_u64(u64::try_from(a.rem_euclid(4_294_904_743)).unwrap()));
+    }
+}
+
+#[test]
+fn symmetric_form_at_its_ends() {
+    fn check<C: Curve>() {
+        let half = C::order().shr(1);
+        let last = Scalar::<C>::from_natural(&half);
+        assert_eq!(last.to_integer(), Integer::from_natural(&half));
+        assert_eq!((last + Scalar::one()).to_integer(), Integer::from_natural(&half).neg());
+        assert_eq!((-Scalar::<C>::one()).to_integer(), integer(-1));
+        assert_eq!(Scalar::<C>::zero().to_integer(), integer(0));
+        assert_eq!(Scalar::<C>::zero().invert(), None);
+        assert!(Scalar::<C>::from_natural(&multiple(&C::order(), 5)).is_zero());
+    }
+    check::<Toy>();
+    check::<Secp256k1>();
+}
+
+/// the identity, points off the curve, other forms, other lengths.
+#[test]
+fn other_encodings_of_points_are_refused() {
+    fn check<C: Curve>(off_curve: &[u8]) {
+        let good = Point::<C>::mul_generator(&scalar(7)).to_bytes();
+        assert_eq!(good.len(), C::POINT_BYTES);
+        for tag in (0..=255_u8).filter(|tag| !matches!(tag, 2 | 3)) {
+            let mut bytes = good.clone();
+            bytes[0] = tag;
+            assert_eq!(Point::<C>::from_bytes(&bytes), None, "{} with tag {tag}", C::NAME);
+        }
+        let mut negated = good.clone();
+        negated[0] ^= 1;
+        assert_eq!(Point::<C>::from_bytes(&negated), Some(-Point::mul_generator(&scalar(7))));
+        let identity = Point::<C>::identity();
+        assert_eq!(Point::<C>::from_bytes(&identity.to_bytes()), None);
+        assert_eq!(identity.affine(), None);
+        let overflow = [&[2], vec![0xff; C::SCALAR_BYTES].as_slice()].concat();
+        for bytes in [&[][..], &[0], &good[1..], &[good.as_slice(), &[0]].concat(), &overflow, off_curve] {
+            assert_eq!(Point::<C>::from_bytes(bytes), None, "{}", hex::encode(bytes));
+        }
+    }
+    // x = 5 has no point on secp256k1; the first x without a point on the toy curve is searched.
+    let mut off = vec![0; 33];
+    (off[0], off[32]) = (2, 5);
+    check::<Secp256k1>(&off);
+    let toy = (0..100_u8).map(|x| [2, 0, 0, 0, x]).find(|bytes| Point::<Toy>::from_bytes(bytes).is_none());
+    check::<Toy>(&toy.unwrap());
+    // The uncompressed form of G.
+    let y = "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
+    let long = hex::decode(format!("04{}{y}", &KNOWN[0].1[2..])).unwrap();
+    assert_eq!(Point::<Secp256k1>::from_bytes(&long), None);
+}
+
+/// `q` and above have no encoding, nor have other lengths.
+#[test]
+fn other_encodings_of_scalars_are_refused() {
+    fn check<C: Curve>() {
+        let encode = |value: &BoxedUint| {
+            let bytes = value.to_be_bytes();
+            bytes[bytes.len() - C::SCALAR_BYTES..].to_vec()
+        };
+        let order = C::order();
+        let last = encode(&order.wrapping_sub(BoxedUint::one()));
+        assert_eq!(Scalar::<C>::from_bytes(&last), Some(-Scalar::one()));
+        let above = encode(&order.wrapping_add(BoxedUint::one()));
+        let ones = vec![0xff; C::SCALAR_BYTES];
+        for bytes in [&[][..], &encode(&order), &above, &ones, &last[1..], &[&[0], last.as_slice()].concat()]
+        {
+            assert_eq!(Scalar::<C>::from_bytes(bytes), None, "{}", hex::encode(bytes));
+        }
+        check_encoding(&Scalar::<C>::from_natural(&BoxedUint::from(0x0102_0304_u32)));
+        check_encoding(&Point::<C>::mul_generator(&scalar(9)));
+    }
+    check::<Toy>();
+    check::<Secp256k1>();
+}
+
+/// SEC1 4.1.3: leftmost bits, reduced.
+#[test]
+fn digests_become_scalars() {
+    let order = C256::order().to_be_bytes();
+    assert!(Scalar::<C256>::from_digest(&order).is_zero());
+    assert_eq!(Scalar::<C256>::from_digest(&[&order, &[9, 9][..]].concat()), Scalar::zero());
+    assert_eq!(Scalar::<C256>::from_digest(&[1, 2]), scalar(258));
+    assert_eq!(Scalar::<Toy>::from_digest(&[0, 0, 0, 7, 255, 255]), scalar(7));
+}
+
+type C256 = Secp256k1;
+
+/// Scalars are secret: nothing of them is printed.
+#[test]
+fn debug_hides_scalars() {
+    assert_eq!(format!("{:?}", scalar::<Toy>(12345)), "Scalar(..)");
+    assert!(format!("{:?}", Point::<C256>::generator()).contains("79be667e"));
+}
