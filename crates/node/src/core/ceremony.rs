@@ -24,6 +24,7 @@ use super::proposal::{Accept, Drawn, Kind, Proposal};
 use super::sessions::{Act, C, Live, Standing};
 use super::stories::phase_of;
 use super::views::api_id;
+use super::wire::PeerMessage;
 use crate::identity::NodeId;
 
 /// Most ceremonies that are under way at once; past it this node proposes and accepts no more.
@@ -159,6 +160,37 @@ impl Node {
             Part::Priming { .. } => self.tick_priming(hash),
             Part::Accepted { .. } => self.tick_accepted(hash),
             Part::Running(_) => self.tick_running(hash),
+        }
+    }
+
+    /// A peer is connected again. If it has restarted it knows nothing any more: whoever was asked is asked again, and
+    /// whoever is waited for says that it has lost the session.
+    pub(super) fn returned(&mut self, peer: NodeId) {
+        let mut words = Vec::new();
+        for (hash, ceremony) in self.ceremonies.iter().filter(|(_, c)| !c.is_over()) {
+            let index = ceremony.index_of(peer);
+            if let Some(gathering) = &ceremony.gathering {
+                if index.is_some_and(|i| !gathering.accepts.contains_key(&i)) {
+                    words.push(PeerMessage::Propose(Box::new((*ceremony.proposal).clone())));
+                }
+                continue;
+            }
+            match &ceremony.part {
+                Part::Running(running) => {
+                    let waited = running.standing.as_ref().map(|s| &s.waiting_for);
+                    if index.is_some_and(|i| waited.is_some_and(|w| w.contains(&i))) {
+                        let accepts = running.accepts.clone();
+                        words.push(PeerMessage::Start { proposal: *hash, accepts });
+                    }
+                }
+                Part::Priming { .. } | Part::Accepted { .. } if ceremony.proposal.proposer == peer => {
+                    words.push(PeerMessage::Preparing { proposal: *hash });
+                }
+                Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => {}
+            }
+        }
+        for word in words {
+            self.send(peer, &word);
         }
     }
 

@@ -154,6 +154,7 @@ impl Node {
         }
         self.ask_in();
         self.compare(peer);
+        self.returned(peer);
     }
 
     /// Compares rosters, and asks for confirmations that are missing.

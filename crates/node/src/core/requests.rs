@@ -1,6 +1,6 @@
 //! What a client asked, as it travels to every participant, and the one function that makes a proposal of it.
 //!
-//! The proposer and every participant call [`draft`] with the same raw request: the proposer to propose, a participant
+//! The proposer and every participant call `draft` with the same raw request: the proposer to propose, a participant
 //! to see what the proposal must look like from the request and its **own** key record. Whatever differs is refused,
 //! so a hijacked proposer is free in nothing but what stands in [`Free`].
 

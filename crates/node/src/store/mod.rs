@@ -1,11 +1,11 @@
 //! The durable store: what a node must still know after its process died.
 //!
-//! One trait, [`Store`], with atomic and durable writes. [`redb`](self::redb) keeps it in one file,
-//! [`memory`](self::memory) in a map (simulations and tests), and [`sealed`](self::sealed) wraps any
+//! One trait, [`Store`], with atomic and durable writes. `redb` keeps it in one file,
+//! [`memory`] in a map (simulations and tests), and [`sealed`] wraps any
 //! of them so that values are encrypted and authenticated before they reach the backend. A node uses
 //! [`NodeStore`], made by [`create`] and opened by [`open`]; the raw backends stay inside the crate.
 //!
-//! Read next: [`sealed`](self::sealed) for the record format, [`unlock`](self::unlock) for where the
+//! Read next: [`sealed`] for the record format, [`unlock`] for where the
 //! data key comes from, and `docs/storage.md` for the bytes.
 
 mod error;

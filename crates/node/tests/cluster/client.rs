@@ -130,6 +130,23 @@ impl Sim {
         }
     }
 
+    /// As [`sign`](Self::sign), but asks again when told that it may help: connections come and go.
+    pub(crate) fn sign_patiently(
+        &mut self,
+        which: usize,
+        key: api::KeyId,
+        message: &[u8],
+    ) -> api::SignatureView {
+        for _ in 0..20 {
+            match self.sign(which, key, message) {
+                Ok(signature) => return signature,
+                Err(problem) if problem.kind == api::ProblemKind::TooFewSigners => self.pass(2_000),
+                Err(problem) => panic!("SEED={}: {problem}", self.seed),
+            }
+        }
+        panic!("SEED={}: never enough signers", self.seed)
+    }
+
     pub(crate) fn keys(&mut self, which: usize) -> Vec<api::KeyView> {
         match self.ask(which, api::Request::ListKeys(api::PageQuery::default())) {
             api::Reply::Keys(page) => page.items,

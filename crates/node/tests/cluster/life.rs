@@ -16,12 +16,12 @@ fn two_of_three_sign_through_a_crash() {
         sim.until("all have the key", |sim| {
             (0..3).all(|i| sim.keys(i).iter().any(|k| k.id == key.id && k.state == api::KeyState::Active))
         });
-        let signature = sim.sign(0, key.id, b"one").unwrap();
+        let signature = sim.sign_patiently(0, key.id, b"one");
         verify(&key, &signature, b"one");
         assert_eq!(signature.signers.len(), 2);
 
         sim.crash(2);
-        let signature = sim.sign(1, key.id, b"two").unwrap();
+        let signature = sim.sign_patiently(1, key.id, b"two");
         verify(&key, &signature, b"two");
 
         sim.boot(2);
@@ -29,7 +29,7 @@ fn two_of_three_sign_through_a_crash() {
         assert_eq!(sim.keys(2).len(), 1);
         sim.crash(0);
         sim.until("its loss is seen", |sim| !sim.sees(2, 0));
-        let signature = sim.sign(2, key.id, b"three").unwrap();
+        let signature = sim.sign_patiently(2, key.id, b"three");
         verify(&key, &signature, b"three");
         let signers: Vec<_> = signature.signers.iter().map(|m| m.validator).collect();
         assert_eq!(signers, [sim.api_id(1), sim.api_id(2)]);

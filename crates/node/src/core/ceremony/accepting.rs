@@ -243,7 +243,13 @@ impl Node {
     /// The accepts of everybody, from the proposer or from any participant.
     pub(in super::super) fn hear_start(&mut self, from: NodeId, hash: Hash, accepts: Vec<Accept>) {
         let now = self.now.monotonic;
-        let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else {
+            // This node has restarted, or has long ended it.
+            return self.send(from, &PeerMessage::Lost { ceremony: hash });
+        };
+        if ceremony.is_over() {
+            return;
+        }
         let Part::Accepted { drawn, .. } = &mut ceremony.part else { return };
         let mut refused = None;
         for mine in std::mem::take(drawn) {

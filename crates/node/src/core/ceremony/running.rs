@@ -184,7 +184,7 @@ impl Node {
                 self.pump(hash);
             }
             Part::Accepted { .. } if ceremony.proposal.proposer == from => {
-                let text = "The proposer restarted before the start; ask again.";
+                let text = "The proposer gave it up or restarted before the start; ask again.";
                 self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, [from]));
             }
             Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => {}
