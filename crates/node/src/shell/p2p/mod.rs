@@ -189,6 +189,7 @@ fn swarm(identity: &Identity, cluster: &ClusterId) -> Result<Swarm<Behaviour>, P
 
 /// Listens on one address and returns the real ones behind it. What else happens meanwhile is `early`: peers connect
 /// as soon as anything listens.
+#[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum may grow; the rest means nothing to us")]
 async fn listen_on(
     swarm: &mut Swarm<Behaviour>,
     address: &Multiaddr,
@@ -221,6 +222,7 @@ async fn listen_on(
 
 /// Fails if another process listens on the port: libp2p alone would share it, and each of the two processes would get
 /// some of the other's connections.
+#[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum may grow; the rest means nothing to us")]
 fn ensure_free(address: &Multiaddr) -> std::io::Result<()> {
     use libp2p::multiaddr::Protocol;
     let mut ip = None;
@@ -249,6 +251,7 @@ fn why_not(error: TransportError<std::io::Error>) -> String {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum may grow; the rest means nothing to us")]
 fn is_loopback(address: &Multiaddr) -> bool {
     use libp2p::multiaddr::Protocol;
     address.iter().any(|part| match part {
