@@ -210,6 +210,7 @@ async fn stop(running: Running) {
 }
 
 /// Why the system refuses an address to listen on, and what to do; `flag` names another one.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the system's errors may grow; the rest is told as it is")]
 fn cannot_listen(error: &std::io::Error, flag: &str) -> String {
     match error.kind() {
         std::io::ErrorKind::AddrInUse => {

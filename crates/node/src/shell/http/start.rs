@@ -34,10 +34,9 @@ pub(super) async fn invite(State(shared): Asked, request: HttpRequest) -> Answer
     let wanted = Request::Invite(body::parse(&bytes)?);
     let place = shared.once.place(&headers, &path, &bytes)?;
     let kept = place.get_or_try_init(|| async {
-        match shared.ask(wanted).await?.reply {
-            Reply::Invitation(view) => Ok(Kept::Invitation(view)),
-            _ => Err(unexpected()),
-        }
+        let reply = shared.ask(wanted).await?.reply;
+        let Reply::Invitation(view) = reply else { return Err(unexpected()) };
+        Ok(Kept::Invitation(view))
     });
     match kept.await? {
         Kept::Invitation(view) => Ok(json(StatusCode::CREATED, view)),

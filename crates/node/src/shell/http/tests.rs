@@ -145,6 +145,7 @@ fn create_key() -> api::CreateKey {
 }
 
 /// A core that starts ceremonies and shows them running.
+#[allow(clippy::wildcard_enum_match_arm, reason = "everything else is unknown to it")]
 fn starts(request: &Request) -> Reply {
     match request {
         Request::CreateKey(_) | Request::Sign(_) => Reply::Started(ceremony_in(CeremonyState::Proposed)),

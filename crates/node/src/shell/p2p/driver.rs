@@ -64,8 +64,15 @@ impl Driver {
         Driver { swarm, inbox, session, me, peers, ids, confirmations: FuturesUnordered::new() }
     }
 
-    /// Runs until nobody can give orders any more.
-    pub(super) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Command>) {
+    /// Runs until nobody can give orders any more; `early` happened before.
+    pub(super) async fn run(
+        mut self,
+        mut orders: mpsc::UnboundedReceiver<Command>,
+        early: Vec<SwarmEvent<BehaviourEvent>>,
+    ) {
+        for event in early {
+            self.event(event);
+        }
         let mut care = tokio::time::interval(CARE_INTERVAL);
         care.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -203,6 +210,7 @@ impl Driver {
         known.link.sent(request, first, count);
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum may grow; the rest means nothing to us")]
     fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, num_established, .. }

@@ -141,6 +141,7 @@ impl NetworkBehaviour for Gate {
         self.inner.handle_established_outbound_connection(id, peer, address, role, port)
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum may grow; the rest means nothing to us")]
     fn on_swarm_event(&mut self, event: FromSwarm) {
         match &event {
             FromSwarm::ConnectionEstablished(ConnectionEstablished { peer_id, .. }) => self.count(*peer_id),

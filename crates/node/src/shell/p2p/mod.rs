@@ -14,7 +14,7 @@ mod link;
 use std::net::{IpAddr, TcpListener};
 use std::time::Duration;
 
-use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{
     Multiaddr, StreamProtocol, Swarm, SwarmBuilder, TransportError, connection_limits, identify, noise, ping,
     request_response, tcp, yamux,
@@ -125,8 +125,9 @@ pub(crate) async fn start(
 ) -> Result<P2p, P2pError> {
     let mut swarm = swarm(identity, cluster)?;
     let mut addresses = Vec::new();
+    let mut early = Vec::new();
     for address in listen {
-        addresses.extend(listen_on(&mut swarm, address).await?);
+        addresses.extend(listen_on(&mut swarm, address, &mut early).await?);
     }
     // Loopback last: other machines cannot use it, and there is room for few.
     addresses.sort_by_key(is_loopback);
@@ -136,7 +137,7 @@ pub(crate) async fn start(
     getrandom::fill(&mut session).map_err(|e| P2pError::Setup(e.to_string()))?;
     let (commands, orders) = mpsc::unbounded_channel();
     let driver = Driver::new(swarm, inbox, u64::from_be_bytes(session));
-    let task = tokio::spawn(driver.run(orders));
+    let task = tokio::spawn(driver.run(orders, early));
     Ok(P2p { addresses, commands, task })
 }
 
@@ -186,10 +187,15 @@ fn swarm(identity: &Identity, cluster: &ClusterId) -> Result<Swarm<Behaviour>, P
     Ok(swarm)
 }
 
-/// Listens on one address and returns the real ones behind it.
-async fn listen_on(swarm: &mut Swarm<Behaviour>, address: &Multiaddr) -> Result<Vec<Multiaddr>, P2pError> {
+/// Listens on one address and returns the real ones behind it. What else happens meanwhile is `early`: peers connect
+/// as soon as anything listens.
+#[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum may grow; the rest means nothing to us")]
+async fn listen_on(
+    swarm: &mut Swarm<Behaviour>,
+    address: &Multiaddr,
+    early: &mut Vec<SwarmEvent<BehaviourEvent>>,
+) -> Result<Vec<Multiaddr>, P2pError> {
     use libp2p::futures::StreamExt;
-    use libp2p::swarm::SwarmEvent;
     let refused = |reason: String| P2pError::Listen { address: address.clone(), reason };
     ensure_free(address).map_err(|e| refused(super::cannot_listen(&e, "--listen")))?;
     let listener = swarm.listen_on(address.clone()).map_err(|e| refused(why_not(e)))?;
@@ -209,13 +215,14 @@ async fn listen_on(swarm: &mut Swarm<Behaviour>, address: &Multiaddr) -> Result<
             SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
                 return Err(refused(format!("{reason:?}")));
             }
-            _ => {}
+            other => early.push(other),
         }
     }
 }
 
 /// Fails if another process listens on the port: libp2p alone would share it, and each of the two processes would get
 /// some of the other's connections.
+#[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum may grow; the rest means nothing to us")]
 fn ensure_free(address: &Multiaddr) -> std::io::Result<()> {
     use libp2p::multiaddr::Protocol;
     let mut ip = None;
@@ -244,6 +251,7 @@ fn why_not(error: TransportError<std::io::Error>) -> String {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum may grow; the rest means nothing to us")]
 fn is_loopback(address: &Multiaddr) -> bool {
     use libp2p::multiaddr::Protocol;
     address.iter().any(|part| match part {
