@@ -6,7 +6,7 @@
 use consign_cggmp24::Level;
 use consign_cggmp24::curve::{Curve, Secp256k1, Toy};
 use consign_cggmp24::ecdsa::Digest;
-use consign_cggmp24::presign::{Broadcast, Direct, Failure, Fault, Presign};
+use consign_cggmp24::presign::{Broadcast, Direct, Failure, Fault, Presign, ROUND_LAST};
 use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_cggmp24::testing::{Committee, party};
 use consign_rounds::sim::{Letter, Outcome, TestKeys, honest};
@@ -137,29 +137,131 @@ fn a_response_that_is_no_ciphertext_convicts_also_where_it_is_for_somebody_else(
     assert_convicted(&outcome, "for 4", Charge::Broke(Fault::Units { slot: 1 }));
 }
 
-#[test]
-fn lies_in_round_3_convict_or_fail() {
-    let alter = |change: fn(&mut consign_cggmp24::presign::round3::Broadcast<Toy>)| {
-        lie(3, move |broadcast, _| {
-            let Broadcast::Round3(said) = broadcast else { panic!("round 3") };
-            change(&mut said[1]);
-        })
-    };
-    let outcome = alter(|said| other(&mut said.Delta));
-    assert_convicted(&outcome, "another Delta", Charge::Broke(Fault::ElogPrime { slot: 1 }));
+type Shown = consign_cggmp24::presign::round3::Broadcast<Toy>;
 
-    // No proof of round 3 speaks of delta and S: the sums do.
-    let unprovable: [(fn(&mut consign_cggmp24::presign::round3::Broadcast<Toy>), Failure); 2] = [
-        (|said| said.delta = said.delta + Scalar::one(), Failure::Nonce { slot: 1 }),
-        (|said| other(&mut said.S), Failure::Chi { slot: 1 }),
-    ];
-    for (change, failure) in unprovable {
-        let outcome = alter(change);
-        assert!(outcome.verdicts.is_empty() && outcome.finished.keys().all(|&me| me == party(LIAR)));
+#[test]
+fn a_lie_about_delta_in_round_3_convicts() {
+    let outcome = lie(3, |broadcast, _| {
+        let Broadcast::Round3(said) = broadcast else { panic!("round 3") };
+        other(&mut said[1].Delta);
+    });
+    assert_convicted(&outcome, "another Delta", Charge::Broke(Fault::ElogPrime { slot: 1 }));
+}
+
+/// The lies of round 3 that no proof of that round shows: the sums do.
+const UNPROVABLE: [(fn(&mut Shown), fn(u32) -> Failure); 2] = [
+    (|said| said.delta = said.delta + Scalar::one(), |slot| Failure::Nonce { slot }),
+    (|said| other(&mut said.S), |slot| Failure::Chi { slot }),
+];
+
+/// Makes the liar stand by what it said: its echo of round 4 is what the others heard, and it reveals nothing.
+struct Consistent {
+    echo: Option<consign_rounds::Hash>,
+    held: Vec<Letter>,
+}
+
+impl Consistent {
+    fn new() -> Self {
+        Self { echo: None, held: Vec::new() }
+    }
+
+    fn pass(&mut self, keys: &TestKeys, letter: Letter) -> Vec<Letter> {
+        let Message::Envelope(envelope) = &letter.message else {
+            return if letter.message.claimed_sender() == party(LIAR) { vec![] } else { vec![letter] };
+        };
+        let header = envelope.signed.header;
+        let mut out = vec![letter];
+        if header.round == ROUND_LAST && header.from == party(LIAR) {
+            self.held.append(&mut out);
+        } else if header.round == ROUND_LAST {
+            self.echo = Some(header.echo);
+        }
+        if let Some(echo) = self.echo {
+            for mut letter in self.held.drain(..) {
+                if let Message::Envelope(envelope) = &mut letter.message {
+                    envelope.signed.header.echo = echo;
+                    keys.reseal(envelope);
+                }
+                out.push(letter);
+            }
+        }
+        out
+    }
+}
+
+#[test]
+fn sums_that_do_not_fit_end_presigning_without_a_culprit() {
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 3, 4, 1);
+    let public = committee.presigning(&SIGNERS, 2);
+    for (change, failure) in UNPROVABLE {
+        let mut consistent = Consistent::new();
+        let outcome =
+            committee.simulate_presigning(&public, 1).run(&mut |keys: &TestKeys, mut letter: Letter| {
+                if is_said(&letter, 3) {
+                    keys.rewrite::<Presign<Toy>>(&mut letter, |broadcast, _| {
+                        let Broadcast::Round3(said) = broadcast else { panic!("round 3") };
+                        change(&mut said[1]);
+                    });
+                }
+                consistent.pass(keys, letter)
+            });
         for me in SIGNERS.into_iter().filter(|&me| me != LIAR).map(party) {
-            assert_eq!(outcome.failures[&me], [consign_rounds::Failure::Protocol(failure)]);
+            assert!(outcome.culprits(me).is_empty() && !outcome.finished.contains_key(&me));
+            assert_eq!(outcome.failures[&me], [consign_rounds::Failure::Protocol(failure(1))]);
         }
     }
+}
+
+#[test]
+fn sums_that_do_not_fit_end_signing_and_convict_whoever_signs_nevertheless() {
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 3, 4, 5);
+    let public = committee.signing(&SIGNERS, Digest::raw::<Toy>([1; 32]).unwrap());
+    for (change, failure) in UNPROVABLE {
+        for signs in [true, false] {
+            let mut consistent = Consistent::new();
+            let simulation = committee.simulate_signing(&public, 5);
+            let outcome = simulation.run(&mut |keys: &TestKeys, mut letter: Letter| {
+                if is_said(&letter, 3) {
+                    keys.rewrite::<Interactive<Toy>>(&mut letter, |broadcast, _| {
+                        let interactive::Broadcast::Presign(Broadcast::Round3(said)) = broadcast else {
+                            panic!("round 3");
+                        };
+                        change(&mut said[0]);
+                    });
+                }
+                if is_said(&letter, 4) && !signs {
+                    keys.rewrite::<Interactive<Toy>>(&mut letter, |broadcast, _| {
+                        *broadcast = interactive::Broadcast::Presign(Broadcast::Closing);
+                    });
+                }
+                consistent.pass(keys, letter)
+            });
+            for me in SIGNERS.into_iter().filter(|&me| me != LIAR).map(party) {
+                assert!(!outcome.finished.contains_key(&me));
+                if signs {
+                    assert!(outcome.culprits(me).into_iter().eq([party(LIAR)]));
+                } else {
+                    let failure = interactive::Failure::Presign(failure(0));
+                    assert_eq!(outcome.failures[&me], [consign_rounds::Failure::Protocol(failure)]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn withholding_the_partial_signature_convicts() {
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 3, 4, 6);
+    let public = committee.signing(&SIGNERS, Digest::raw::<Toy>([1; 32]).unwrap());
+    let outcome = committee.simulate_signing(&public, 6).run(&mut |keys: &TestKeys, mut letter: Letter| {
+        if is_said(&letter, 4) {
+            keys.rewrite::<Interactive<Toy>>(&mut letter, |broadcast, _| {
+                *broadcast = interactive::Broadcast::Presign(Broadcast::Closing);
+            });
+        }
+        vec![letter]
+    });
+    assert_convicted(&outcome, "withheld", Charge::Broke(interactive::Fault::Withheld));
 }
 
 #[test]
@@ -179,10 +281,16 @@ fn two_versions_of_a_broadcast_convict() {
             }
             vec![letter]
         });
-        // Whoever hears the lie may convict at once, or fail; nobody has a result, and nobody honest is accused.
+        // Party 1, who hears the lie, convicts: by a proof of rounds 1 and 2, by the closing echo of round 3, of which
+        // party 4 learns too. Nobody honest is accused, or has a result.
         assert!(outcome.finished.keys().all(|&me| me == party(LIAR)), "round {round}");
-        for me in SIGNERS.into_iter().filter(|&me| me != LIAR).map(party) {
-            assert!(outcome.culprits(me).iter().all(|&culprit| culprit == party(LIAR)), "round {round}");
+        assert!(outcome.culprits(party(1)).into_iter().eq([party(LIAR)]), "round {round}");
+        let by_4: Vec<_> = outcome.culprits(party(4)).into_iter().collect();
+        if round == 3 {
+            assert_eq!(by_4, [party(LIAR)]);
+            assert_eq!(outcome.verdicts[&party(1)][0].charge, Charge::Equivocation);
+        } else {
+            assert!(by_4.is_empty() || by_4 == [party(LIAR)], "round {round}");
         }
     }
 }

@@ -66,8 +66,9 @@ pub enum Presign<C: Curve> {
     Round2(round2::Round2<C>),
     /// Shares shown.
     Round3(round3::Round3<C>),
-    /// All checks passed; waiting for everybody's closing echo, before which no presignature is usable.
-    Closing(Vec<Presignature<C>>),
+    /// Waiting for everybody's closing echo. Before it no presignature is usable; and if a check has failed, it tells
+    /// whether somebody told different things to different parties.
+    Closing(Result<Vec<Presignature<C>>, Failure>),
 }
 
 /// What a party tells everyone: one entry per slot.
@@ -295,16 +296,11 @@ impl<C: Curve> Protocol for Presign<C> {
                 Err(failure) => Step::Abort(failure),
             },
             Self::Round3(state) => {
-                let me = state.me;
-                match output::presignatures(state, public, view) {
-                    Ok(presignatures) => {
-                        let speech = say(public, me, Broadcast::Closing);
-                        Step::Speak(Self::Closing(presignatures), speech)
-                    }
-                    Err(failure) => Step::Abort(failure),
-                }
+                let speech = say(public, state.me, Broadcast::Closing);
+                Step::Speak(Self::Closing(output::presignatures(state, public, view)), speech)
             }
-            Self::Closing(presignatures) => Step::Done(presignatures),
+            Self::Closing(Err(failure)) => Step::Abort(failure),
+            Self::Closing(Ok(presignatures)) => Step::Done(presignatures),
         }
     }
 }

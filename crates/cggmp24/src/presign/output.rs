@@ -18,18 +18,28 @@ pub(crate) fn presignatures<C: Curve>(
     view: &View<C>,
 ) -> Result<Vec<Presignature<C>>, Failure> {
     let Round3 { me, session, slots } = state;
-    (0..public.slots()).try_for_each(|b| check(public, view, b))?;
+    verdict(public, view, session)?;
     let presignature = |(b, slot): (usize, round3::Slot<C>)| {
-        let inverse = view.delta(b).invert();
-        let shown = shown(public, view, session, b);
-        let (Some(inverse), Some(shown)) = (inverse, shown) else {
-            return Err(Failure::Degenerate { slot: slot_number(b) });
-        };
+        let inverse = view.delta(b).invert().expect("invariant: delta is not zero");
+        let shown = shown(public, view, session, b).expect("invariant: delta and r are not zero");
         let k = Secret::new(*slot.k.expose() * inverse);
         let chi = Secret::new(*slot.chi.expose() * inverse);
-        Ok(Presignature::new(me, shown, k, chi))
+        Presignature::new(me, shown, k, chi)
     };
-    slots.into_iter().enumerate().map(presignature).collect()
+    Ok(slots.into_iter().enumerate().map(presignature).collect())
+}
+
+/// What everybody with this view finds: the lowest slot that fails a check, or that is degenerate if all pass.
+pub(crate) fn verdict<C: Curve>(
+    public: &Public<C>,
+    view: &View<C>,
+    session: SessionId,
+) -> Result<(), Failure> {
+    (0..public.slots()).try_for_each(|b| check(public, view, b))?;
+    match (0..public.slots()).find(|&b| shown(public, view, session, b).is_none()) {
+        Some(b) => Err(Failure::Degenerate { slot: slot_number(b) }),
+        None => Ok(()),
+    }
 }
 
 /// (N), and only if it holds (X), for slot `b`. A wrong `chi_i` would leak through invalid signatures.

@@ -27,6 +27,13 @@ pub struct Round3<C: Curve> {
     pub(super) slots: Vec<Slot<C>>,
 }
 
+impl<C: Curve> Round3<C> {
+    /// This party.
+    pub(crate) fn me(&self) -> PartyIndex {
+        self.me
+    }
+}
+
 /// What this round gives; it has no direct parts.
 pub(crate) type ThirdRound<C> = Spoken<Round3<C>, Vec<Broadcast<C>>, ()>;
 

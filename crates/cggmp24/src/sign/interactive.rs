@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{CombineError, Partial, Signing};
+use super::{CombineError, Partial, Presignature, Signing};
 use crate::aux_info::{Aux, AuxPublic};
 use crate::ecdsa::{Digest, Signature};
 use crate::key::{KeyInfo, KeyShare};
@@ -77,15 +77,15 @@ pub enum Interactive<C: Curve> {
     Round2(round2::Round2<C>),
     /// Shares shown.
     Round3(round3::Round3<C>),
-    /// Partial signature sent.
-    Round4(Box<Signing<C>>),
+    /// Partial signature sent; or a check has failed, and only the echo was sent.
+    Round4(Result<Box<Signing<C>>, presign::Failure>),
 }
 
 /// What a party tells everyone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum Broadcast<C: Curve> {
-    /// Rounds 1 to 3.
+    /// Rounds 1 to 3; in round 4 the closing echo, instead of a partial signature, after a failed check.
     Presign(presign::Broadcast<C>),
     /// `sigma_i`, in the last round. Presignature and digest are fixed by the session.
     Partial(Scalar<C>),
@@ -100,6 +100,9 @@ pub enum Fault {
     /// The partial signature is wrong.
     #[error("the partial signature is wrong")]
     Partial,
+    /// The partial signature is withheld although all checks pass.
+    #[error("the partial signature is withheld without a reason")]
+    Withheld,
 }
 
 /// Ends without a culprit.
@@ -153,7 +156,7 @@ impl<C: Curve> Protocol for Interactive<C> {
 
     fn fits_broadcast(round: u8, broadcast: &Broadcast<C>) -> bool {
         match broadcast {
-            Broadcast::Presign(said) => round < LAST && round == said.round(),
+            Broadcast::Presign(said) => round == said.round(),
             Broadcast::Partial(_) => round == LAST,
         }
     }
@@ -172,6 +175,12 @@ impl<C: Curve> Protocol for Interactive<C> {
         session: SessionId,
     ) -> Result<(), Fault> {
         match &said.broadcast {
+            Broadcast::Presign(presign::Broadcast::Closing) => {
+                match output::verdict(&public.presign, &view.presign, session) {
+                    Ok(()) => Err(Fault::Withheld),
+                    Err(_) => Ok(()),
+                }
+            }
             Broadcast::Presign(broadcast) => {
                 let Public { presign, .. } = public;
                 presign::check(presign, &view.presign, session, (from, to), broadcast, &said.direct)
@@ -220,23 +229,32 @@ impl<C: Curve> Protocol for Interactive<C> {
                 }
                 Err(failure) => Step::Abort(Failure::Presign(failure)),
             },
-            Self::Round3(state) => match output::presignatures(state, agreed, said) {
-                Ok(presignatures) => sign(public, presignatures),
-                Err(failure) => Step::Abort(Failure::Presign(failure)),
-            },
-            Self::Round4(signing) => finish(&signing, view),
+            Self::Round3(state) => {
+                let me = state.me();
+                sign(public, me, output::presignatures(state, agreed, said))
+            }
+            Self::Round4(Ok(signing)) => finish(&signing, view),
+            Self::Round4(Err(failure)) => Step::Abort(Failure::Presign(failure)),
         }
     }
 }
 
-/// Round 4: uses the only presignature at once.
-fn sign<C: Curve>(public: &Public<C>, presignatures: Vec<super::Presignature<C>>) -> Step<Interactive<C>> {
-    let presignature = presignatures.into_iter().next().expect("invariant: a batch of one");
-    let me = presignature.index();
-    let signing = presignature.sign_digest(public.digest);
+/// Round 4: uses the only presignature at once, or shows the echo if there is none.
+fn sign<C: Curve>(
+    public: &Public<C>,
+    me: PartyIndex,
+    presignatures: Result<Vec<Presignature<C>>, presign::Failure>,
+) -> Step<Interactive<C>> {
+    let signing = presignatures.map(|made| {
+        let presignature = made.into_iter().next().expect("invariant: a batch of one");
+        Box::new(presignature.sign_digest(public.digest))
+    });
+    let broadcast = match &signing {
+        Ok(signing) => Broadcast::Partial(signing.partial().sigma),
+        Err(_) => Broadcast::Presign(presign::Broadcast::Closing),
+    };
     let direct = public.signers().others(me).map(|to| (to, Direct::None)).collect();
-    let broadcast = Broadcast::Partial(signing.partial().sigma);
-    Step::Speak(Interactive::Round4(Box::new(signing)), Speech { durable: None, broadcast, direct })
+    Step::Speak(Interactive::Round4(signing), Speech { durable: None, broadcast, direct })
 }
 
 fn finish<C: Curve>(signing: &Signing<C>, view: &View<C>) -> Step<Interactive<C>> {
