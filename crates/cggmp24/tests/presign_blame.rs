@@ -6,7 +6,7 @@
 use consign_cggmp24::Level;
 use consign_cggmp24::curve::{Curve, Secp256k1, Toy};
 use consign_cggmp24::ecdsa::Digest;
-use consign_cggmp24::presign::{Broadcast, Direct, Failure, Fault, Presign};
+use consign_cggmp24::presign::{Broadcast, Direct, Failure, Fault, Presign, ROUND_LAST};
 use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_cggmp24::testing::{Committee, party};
 use consign_rounds::sim::{Letter, Outcome, TestKeys, honest};
@@ -171,9 +171,9 @@ impl Consistent {
         };
         let header = envelope.signed.header;
         let mut out = vec![letter];
-        if header.round == 4 && header.from == party(LIAR) {
+        if header.round == ROUND_LAST && header.from == party(LIAR) {
             self.held.append(&mut out);
-        } else if header.round == 4 {
+        } else if header.round == ROUND_LAST {
             self.echo = Some(header.echo);
         }
         if let Some(echo) = self.echo {
