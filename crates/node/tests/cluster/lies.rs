@@ -263,6 +263,20 @@ fn one_request_is_tried_so_often() {
 }
 
 #[test]
+fn requests_are_forgotten_when_they_are_long_stale() {
+    let (mut sim, key) = with_key(30);
+    sim.sign(0, key.id, b"one").unwrap();
+    sim.pass(1_000);
+    assert_eq!(sim.records(0, Table::Requests), 2);
+    sim.clock += 23 * 60 * 60 * 1000;
+    sim.pass(60_000);
+    assert_eq!(sim.records(0, Table::Requests), 2);
+    sim.clock += 2 * 60 * 60 * 1000;
+    sim.pass(60_000);
+    assert_eq!(sim.records(0, Table::Requests), 0);
+}
+
+#[test]
 fn garbage_and_strangers_change_nothing() {
     let (mut sim, key) = with_key(26);
     let stranger = sim.add_founder();
