@@ -9,6 +9,7 @@ use consign_rounds::{
     Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, Said, SessionId, Speech, Step,
 };
 use consign_zk::curve::{Curve, Point};
+use consign_zk::feldman::Commitments;
 use consign_zk::level::Level;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -295,14 +296,14 @@ impl<C: Curve> View<C> {
         xor(self.openings.values().map(|opening| &opening.rid))
     }
 
-    /// `X`, the public key.
-    fn public_key(&self) -> Point<C> {
-        self.openings.values().filter_map(|opening| opening.coefficients.constant().copied()).sum()
+    /// The sum of all Feldman vectors: what the key's own polynomial is committed to.
+    fn coefficients(&self) -> Commitments<C> {
+        Commitments::sum(self.openings.values().map(|opening| &opening.coefficients))
     }
 
     /// `X_l`, the public share of party `l`.
     fn public_share(&self, l: PartyIndex) -> Point<C> {
-        self.openings.values().map(|opening| opening.coefficients.evaluate(l.get())).sum()
+        self.coefficients().evaluate(l.get())
     }
 }
 

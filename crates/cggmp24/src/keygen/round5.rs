@@ -152,5 +152,7 @@ fn unmask<C: Curve>(
 
 /// Whether the key or a share is the point at infinity, which happens by chance only.
 fn degenerate<C: Curve>(public: &Public, view: &View<C>) -> bool {
-    view.public_key().is_identity() || public.parties.indices().any(|l| view.public_share(l).is_identity())
+    let coefficients = view.coefficients();
+    let is_identity = |index: u16| coefficients.evaluate(index).is_identity();
+    is_identity(0) || public.parties.indices().any(|l| is_identity(l.get()))
 }
