@@ -48,6 +48,7 @@ roles! {
     ElogPrime => "elog_prime",
 }
 
+// DEVIATION 14: more than session and prover.
 /// Binding of one proof. Indices are those of the session's participant list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context<'a> {

@@ -67,6 +67,7 @@ impl<C: Curve> Default for View<C> {
 }
 
 /// Key generation as one party runs it.
+// DEVIATION 1: shares of a polynomial, not summands. DEVIATION 3: the echo of round 2. DEVIATION 4: the confirmation.
 pub enum Keygen<C: Curve> {
     /// Committed; waiting for everybody's commitment.
     Round1(round1::Round1<C>),

@@ -46,6 +46,7 @@ pub(super) fn max_bytes<C: Curve>() -> usize {
     8 * sizes::HASH + 3 * sizes::scalar::<C>()
 }
 
+// DEVIATION 5: the proof is about the final share, not about the own summand.
 /// The context of the proof that `from` holds its final share.
 fn context<'a>(public: &Public, session: &'a SessionId, from: PartyIndex, rid: &'a [u8; 32]) -> Context<'a> {
     Context {
