@@ -90,6 +90,9 @@ impl Node {
         if !self.is_member(proposal.proposer) || !self.is_member(self.me) {
             return Err("the proposer or this node is not a member of the cluster".to_owned());
         }
+        if let Some(p) = proposal.participants.iter().find(|p| self.culprits.contains(&p.id)) {
+            return Err(format!("{} broke the protocol before, and this node has proof of it", p.id));
+        }
         if proposal.deadline_ms > MAX_DEADLINE_MS || level_of(proposal.level).is_none() {
             return Err("the deadline or the level is out of range".to_owned());
         }
