@@ -1,6 +1,7 @@
 //! Round 0 at a participant: examine, accept, enter (`docs/spec/params.md`, section 1.6). It believes nothing the
 //! proposer says: it makes the proposal again from the client's request and its own records, and compares.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consign_api as api;
@@ -106,7 +107,7 @@ impl Node {
                 return Err("this node remembers as many requests as it may".to_owned());
             }
             Some(record) if record.finished => return Err("the request is already done".to_owned()),
-            Some(record) if record.tries >= MAX_TRIES => {
+            Some(record) if record.tries_of(proposal.proposer) >= MAX_TRIES => {
                 return Err("the request was tried too often; make a new one".to_owned());
             }
             None | Some(_) => {}
@@ -179,9 +180,11 @@ impl Node {
         ceremony.part = Part::Recording;
         let request = ceremony.request;
         let created = RawRequest::parse(&ceremony.proposal.request).map_or(0, |(raw, _)| raw.created);
-        let record =
-            self.requests.entry(request).or_insert(RequestRecord { created, tries: 0, finished: false });
-        record.tries = record.tries.saturating_add(1);
+        let proposer = ceremony.proposal.proposer;
+        let fresh = || RequestRecord { created, tries: BTreeMap::new(), finished: false };
+        let record = self.requests.entry(request).or_insert_with(fresh);
+        let tries = record.tries.entry(proposer).or_default();
+        *tries = tries.saturating_add(1);
         let mut writes = vec![Write::put(Table::Requests, request.0, encode(record))];
         writes.extend(self.story_write(&request));
         self.store(writes, Then::Accept(hash));
