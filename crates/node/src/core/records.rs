@@ -20,6 +20,8 @@ pub(super) const CHARTER: &[u8] = b"charter";
 pub(super) const STATEMENTS: &[u8] = b"statements";
 /// Key of the invitation in the meta table, until it has served.
 pub(super) const INVITATION: &[u8] = b"invitation";
+/// Key of the time up to which requests were forgotten, in the meta table.
+pub(super) const FORGOTTEN: &[u8] = b"forgotten";
 /// Opens the keys of issued invitation tokens in the meta table.
 pub(super) const TOKEN: &[u8] = b"token/";
 

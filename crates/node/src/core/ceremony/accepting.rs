@@ -100,7 +100,7 @@ impl Node {
         let (raw, wanted) = RawRequest::parse(&proposal.request).ok_or("the request cannot be read")?;
         let request = request_id(&proposal.cluster, &proposal.request);
         match self.requests.get(&request) {
-            None if !raw.is_fresh(self.now.unix) => {
+            None if !raw.is_fresh(self.now.unix) || raw.created <= self.forgotten => {
                 return Err("the request is not fresh: compare the clocks, then ask again".to_owned());
             }
             None if self.requests.len() >= MAX_REQUESTS => {
