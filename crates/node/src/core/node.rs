@@ -93,8 +93,8 @@ pub(super) enum For {
     Session(Hash),
     /// A ceremony's primes, for the level with this number.
     Primes(Hash, u16),
-    /// Evidence from a peer.
-    Judge(Box<EvidenceRecord>),
+    /// Evidence from this peer.
+    Judge(NodeId, Box<EvidenceRecord>),
 }
 
 /// A node without I/O.
@@ -329,7 +329,9 @@ impl Node {
             (Some(For::Primes(ceremony, level)), Computed::Primes(primes)) => {
                 self.primes_found(ceremony, level, primes);
             }
-            (Some(For::Judge(record)), Computed::Judged(culprit)) => self.judged(*record, culprit),
+            (Some(For::Judge(from, record)), Computed::Judged(culprit)) => {
+                self.judged(from, *record, culprit);
+            }
             _ => self.log(Level::Warn, "a job's result belongs to nothing"),
         }
     }
