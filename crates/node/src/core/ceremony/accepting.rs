@@ -50,7 +50,7 @@ impl Node {
             return self.asked_again(hash);
         }
         let wanted = match self.examine(&proposal) {
-            Ok(wanted) if !self.busy() => wanted,
+            Ok(wanted) if !self.busy() && !self.asks_too_much(from, proposal.kind) => wanted,
             Ok(_) => return self.answer_no(from, &proposal, me, "this node has all the work it may take"),
             Err(reason) => return self.answer_no(from, &proposal, me, &reason),
         };
@@ -166,9 +166,9 @@ impl Node {
         }
         ceremony.part = Part::Priming { told: 0 };
         let level = ceremony.proposal.level;
-        match self.pool.get_mut(&level).and_then(Vec::pop) {
-            Some(key) => self.take(Table::Primes, key, Then::Primes(hash, level)),
-            None => self.search_primes(hash, level),
+        // Without ready-made primes the search begins as soon as there is a place for it.
+        if let Some(key) = self.pool.get_mut(&level).and_then(Vec::pop) {
+            self.take(Table::Primes, key, Then::Primes(hash, level));
         }
         self.tick_priming(hash);
         self.tell_standing(hash);
