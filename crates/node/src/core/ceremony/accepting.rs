@@ -141,6 +141,13 @@ impl Node {
             return Err("this node has already confirmed a key for the request".to_owned());
         }
         if proposal.kind == Kind::Keygen {
+            let hash = proposal.hash();
+            let other = |(id, c): (&Hash, &Ceremony)| {
+                *id != hash && c.request == request && c.proposal.kind == Kind::Keygen && !c.is_over()
+            };
+            if self.ceremonies.iter().any(other) {
+                return Err("this node already makes a key for the request".to_owned());
+            }
             let covered = proposal.aux.is_some_and(|aux| self.aux_fits(&aux, proposal));
             if !covered {
                 return Err("this node has no such auxiliary information for the committee".to_owned());
