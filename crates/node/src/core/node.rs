@@ -376,9 +376,11 @@ impl Node {
 
     /// Counts a message without effect.
     pub(super) fn dropped(&mut self, from: NodeId, why: &str) {
-        let presence = self.peers.entry(from).or_default();
-        presence.dropped = presence.dropped.saturating_add(1);
-        let count = presence.dropped;
+        // Nothing is kept of strangers: they have as many names as they like.
+        let count = self.peers.get_mut(&from).map_or(1, |presence| {
+            presence.dropped = presence.dropped.saturating_add(1);
+            presence.dropped
+        });
         self.log(Level::Debug, &format!("dropped a message of {from} ({count} so far): {why}"));
     }
 
