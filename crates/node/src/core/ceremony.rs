@@ -29,6 +29,10 @@ use crate::identity::NodeId;
 
 /// Most ceremonies that are under way at once; past it this node proposes and accepts no more.
 pub const MAX_RUNNING: usize = 64;
+/// Most of them that one other node may have proposed, so that nobody takes all the room.
+pub const MAX_RUNNING_OF_ONE: usize = MAX_RUNNING / 2;
+/// Most ceremonies for moduli that one other node may have proposed: each costs a search for primes.
+pub const MAX_AUX_OF_ONE: usize = 4;
 /// Longest time the rounds of a proposal may take that this node accepts, in milliseconds.
 pub const MAX_DEADLINE_MS: u32 = 30 * 60 * 1000;
 /// How long an ended session still answers reveals, in milliseconds.
@@ -141,6 +145,14 @@ impl Node {
     /// Number of ceremonies under way.
     pub(super) fn busy(&self) -> bool {
         self.ceremonies.values().filter(|c| !c.is_over()).count() >= MAX_RUNNING
+    }
+
+    /// Whether a proposer has as many ceremonies under way here as it may have.
+    fn asks_too_much(&self, proposer: NodeId, kind: Kind) -> bool {
+        let theirs = || self.ceremonies.values().filter(|c| !c.is_over() && c.proposal.proposer == proposer);
+        theirs().count() >= MAX_RUNNING_OF_ONE
+            || (kind == Kind::Aux
+                && theirs().filter(|c| c.proposal.kind == Kind::Aux).count() >= MAX_AUX_OF_ONE)
     }
 
     pub(super) fn tick_ceremonies(&mut self) {

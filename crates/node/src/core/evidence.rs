@@ -17,11 +17,12 @@ use crate::store::{Table, Write};
 
 /// Most pieces of evidence that are kept.
 pub const MAX_EVIDENCE: usize = 1000;
-/// Most pieces against one validator that are taken from peers. One convicts; a liar can make any number of them, and
-/// must not fill the place of those against others.
-pub const MAX_EVIDENCE_PER_CULPRIT: usize = 4;
+/// Most pieces that are kept about one accused: the first one convicts, the rest adds nothing.
+pub const MAX_PER_ACCUSED: usize = 8;
 /// Most pieces that are judged at once.
-pub const MAX_JUDGING: usize = 4;
+pub const MAX_JUDGING: usize = 8;
+/// Most pieces of one sender that are judged at once, so that no sender keeps out the others'.
+pub const MAX_JUDGING_OF_ONE: usize = 2;
 
 /// Evidence that convicts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +60,9 @@ impl Node {
     fn convict(&mut self, record: EvidenceRecord, from: Option<NodeId>) {
         let id = record.id();
         self.culprits.insert(record.file.accused);
-        if self.evidence.contains_key(&id) || self.evidence.len() >= MAX_EVIDENCE {
+        let about = self.evidence.values().filter(|r| r.file.accused == record.file.accused).count();
+        if self.evidence.contains_key(&id) || self.evidence.len() >= MAX_EVIDENCE || about >= MAX_PER_ACCUSED
+        {
             return;
         }
         self.store(vec![Write::put(Table::Evidence, id.0, encode(&record))], Then::Rest);
@@ -81,19 +84,24 @@ impl Node {
 
     /// A peer accuses somebody: judged here before anything is believed.
     pub(super) fn hear_evidence(&mut self, from: NodeId, file: EvidenceFile) {
+        // Who was convicted before is not convicted again; whom nobody here knows is left out in any case.
+        if self.culprits.contains(&file.accused) {
+            return;
+        }
+        if !self.admits(file.accused) {
+            return self.dropped(from, "evidence against somebody unknown");
+        }
         let record = EvidenceRecord { file, since: self.now.unix };
-        if self.evidence.contains_key(&record.id()) {
-            return;
-        }
-        let judging = self.jobs.values().filter(|f| matches!(f, For::Judge(_))).count();
+        let judging = |of: Option<NodeId>| {
+            let jobs = self.jobs.values();
+            jobs.filter(|f| matches!(f, For::Judge(by, _) if of.is_none_or(|of| of == *by))).count()
+        };
+        let too_many = judging(None) >= MAX_JUDGING || judging(Some(from)) >= MAX_JUDGING_OF_ONE;
         let proposal = &record.file.proposal;
-        if !self.wants_evidence(&record) {
-            return;
-        }
         let ours = proposal.cluster == self.cluster()
             && proposal.is_well_formed()
             && proposal.index_of(record.file.accused).is_some();
-        if !ours || judging >= MAX_JUDGING || self.evidence.len() >= MAX_EVIDENCE {
+        if !ours || too_many || self.evidence.len() >= MAX_EVIDENCE {
             return self.dropped(from, "evidence of another cluster, or more than can be judged");
         }
         let key = proposal.key.and_then(|key| self.keys.get(&key));
@@ -106,23 +114,12 @@ impl Node {
             key: key.map(|key| key.info().clone()),
             aux: aux.map(|aux| aux.aux.public().clone()),
         };
-        self.compute(Work::Judge(Box::new(judge)), For::Judge(Box::new(record)));
+        self.compute(Work::Judge(Box::new(judge)), For::Judge(from, Box::new(record)));
     }
 
-    /// Whether evidence of a peer tells anything new. One piece can be written in many ways, so its hash does not say:
-    /// of one ceremony one piece against each culprit is enough.
-    fn wants_evidence(&self, record: &EvidenceRecord) -> bool {
-        let ceremony = record.file.proposal.hash();
-        let known = self.evidence.values().filter(|known| known.file.accused == record.file.accused);
-        let hashes: Vec<_> = known.map(|known| known.file.proposal.hash()).collect();
-        hashes.len() < MAX_EVIDENCE_PER_CULPRIT && !hashes.contains(&ceremony)
-    }
-
-    pub(super) fn judged(&mut self, record: EvidenceRecord, culprit: Option<NodeId>) {
+    pub(super) fn judged(&mut self, from: NodeId, record: EvidenceRecord, culprit: Option<NodeId>) {
         match culprit {
-            None => self.log(Level::Warn, "a peer sent evidence that proves nothing"),
-            // The same may have been judged meanwhile in another writing.
-            Some(_) if !self.wants_evidence(&record) => {}
+            None => self.dropped(from, "evidence that proves nothing"),
             Some(culprit) => {
                 self.log(Level::Warn, &format!("{culprit} broke the protocol: a peer's evidence proves it"));
                 self.convict(record, None);

@@ -24,6 +24,9 @@ pub(super) struct Key {
     held: Held,
     proposal: Arc<Proposal>,
     accepts: Vec<Accept>,
+    /// The proposal's hash, and the request's: asked for often.
+    ceremony: Hash,
+    request: Hash,
     wanted: api::CreateKey,
     /// The encoded set of confirmations; without it the share is pending, and is never erased.
     set: Option<Vec<u8>>,
@@ -55,7 +58,8 @@ impl Key {
         let (_, wanted) = RawRequest::parse(&proposal.request)?;
         let Wanted::Key(wanted) = wanted else { return None };
         proposal.aux?;
-        Some(Self { held, proposal, accepts, wanted, set: None })
+        let (ceremony, request) = (proposal.hash(), request_id(&proposal.cluster, &proposal.request));
+        Some(Self { held, proposal, accepts, ceremony, request, wanted, set: None })
     }
 
     /// Reads a record.
@@ -95,6 +99,10 @@ impl Key {
     /// session that the accepts make of it, and the confirmation of every holder.
     pub(super) fn certified(certificate: Certificate, cluster: ClusterId) -> Option<Self> {
         let Certificate { proposal, accepts, info, set } = certificate;
+        // Before anything that takes longer for longer lists.
+        if !proposal.is_well_formed() {
+            return None;
+        }
         let info: KeyInfo<C> = decode_parts(&info, MAX_MESSAGE_BYTES).ok()?;
         let (_, wanted) = RawRequest::parse(&proposal.request)?;
         let free = Free::of(&proposal);
@@ -104,7 +112,6 @@ impl Key {
         let session = session_id(&proposal, &input, &nonce).ok()?;
         let holds = expected == proposal
             && proposal.kind == Kind::Keygen
-            && proposal.is_well_formed()
             && info.validate().is_ok()
             && info.session == session
             && Roll::of(&proposal).parties().is_ok_and(|parties| parties == info.parties)
@@ -138,12 +145,12 @@ impl Key {
 
     /// The ceremony that made it.
     pub(super) fn ceremony(&self) -> Hash {
-        self.proposal.hash()
+        self.ceremony
     }
 
     /// The request that asked for it.
     pub(super) fn request(&self) -> Hash {
-        request_id(&self.proposal.cluster, &self.proposal.request)
+        self.request
     }
 
     pub(super) fn aux(&self) -> Hash {

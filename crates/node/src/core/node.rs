@@ -15,13 +15,18 @@ use super::jobs::{Job, Result as Computed, Work};
 use super::joining::Home;
 use super::keys::{AuxRecord, Key};
 use super::lookups::Lookups;
-use super::records::{BadRecord, REQUEST_RECORD_KEPT, RequestRecord, decode};
+use super::records::{BadRecord, FORGOTTEN, REQUEST_RECORD_KEPT, RequestRecord, decode, encode};
 use super::stories::Story;
 use super::tasks::Task;
 use super::wire::PeerMessage;
 use super::{CallId, Input, JobId, Level, Now, Output, WriteId};
 use crate::identity::{ClusterId, Identity, NodeId};
 use crate::store::{Store, StoreError, Table, Value, Write};
+
+/// How often old requests are looked for, in milliseconds.
+const FORGET_MS: u64 = 60_000;
+/// Most requests that are forgotten in one transaction.
+const MAX_FORGOTTEN: usize = 2_000;
 
 /// What an operator chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +93,8 @@ pub(super) enum For {
     Session(Hash),
     /// A ceremony's primes, for the level with this number.
     Primes(Hash, u16),
-    /// Evidence from a peer.
-    Judge(Box<EvidenceRecord>),
+    /// Evidence from this peer.
+    Judge(NodeId, Box<EvidenceRecord>),
 }
 
 /// A node without I/O.
@@ -108,6 +113,8 @@ pub struct Node {
     /// Record keys of ready-made primes, by the level's number.
     pub(super) pool: BTreeMap<u16, Vec<Vec<u8>>>,
     pub(super) requests: BTreeMap<Hash, RequestRecord>,
+    /// The latest time of a request whose record was forgotten: what is not later is never fresh again.
+    pub(super) forgotten: u64,
     pub(super) ceremonies: BTreeMap<Hash, Ceremony>,
     pub(super) tasks: BTreeMap<Hash, Task>,
     pub(super) stories: BTreeMap<Hash, Story>,
@@ -119,6 +126,7 @@ pub struct Node {
     pub(super) writes: BTreeMap<WriteId, Then>,
     pub(super) jobs: BTreeMap<JobId, For>,
     pub(super) next_repair: u64,
+    next_forgetting: u64,
     counter: u64,
     pub(super) events: u64,
     pub(super) out: Vec<Output>,
@@ -149,6 +157,7 @@ impl Node {
             aux: BTreeMap::new(),
             pool: BTreeMap::new(),
             requests: BTreeMap::new(),
+            forgotten: 0,
             ceremonies: BTreeMap::new(),
             tasks: BTreeMap::new(),
             stories: BTreeMap::new(),
@@ -159,6 +168,7 @@ impl Node {
             writes: BTreeMap::new(),
             jobs: BTreeMap::new(),
             next_repair: 0,
+            next_forgetting: 0,
             counter: 0,
             events: 0,
             out: Vec::new(),
@@ -188,6 +198,9 @@ impl Node {
                 self.pool.entry(u16::from_be_bytes(*level)).or_default().push(key);
             }
         }
+        if let Some(value) = store.get(Table::Meta, FORGOTTEN)? {
+            self.forgotten = decode(&value).map_err(bad("the age of forgotten requests"))?;
+        }
         for (key, value) in store.list(Table::Requests)? {
             let record: RequestRecord = decode(&value).map_err(bad("a request record"))?;
             let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("a request record")(BadRecord))?;
@@ -204,29 +217,27 @@ impl Node {
             self.culprits.insert(record.file.accused);
             self.evidence.insert(Hash(id), record);
         }
-        self.forget_requests();
         Ok(())
     }
 
-    /// Forgets requests that are long past being fresh; else the table would fill, and take no more.
-    pub(super) fn forget_requests(&mut self) {
+    /// Forgets old requests, and remembers for good how old: the clock may be set back.
+    fn forget_requests(&mut self) {
         let now = self.now.unix;
-        let is_stale = |record: &RequestRecord| record.created.saturating_add(REQUEST_RECORD_KEPT) < now;
-        let running: BTreeSet<_> =
-            self.ceremonies.values().filter(|c| !c.is_over()).map(|c| c.request).collect();
-        let stale: Vec<_> = self
-            .requests
-            .iter()
-            .filter(|(id, record)| is_stale(record) && !running.contains(id))
-            .map(|(id, _)| *id)
-            .collect();
-        for batch in stale.chunks(crate::store::MAX_WRITES) {
-            let writes = batch.iter().map(|id| Write::delete(Table::Requests, id.0)).collect();
-            self.store(writes, Then::Rest);
+        let is_old = |r: &RequestRecord| r.created.saturating_add(REQUEST_RECORD_KEPT) < now;
+        let old: Vec<_> =
+            self.requests.iter().filter(|(_, r)| is_old(r)).map(|(id, _)| *id).take(MAX_FORGOTTEN).collect();
+        if old.is_empty() {
+            return;
         }
-        for id in stale {
-            self.requests.remove(&id);
+        let mut writes = Vec::new();
+        for id in old {
+            if let Some(record) = self.requests.remove(&id) {
+                self.forgotten = self.forgotten.max(record.created);
+                writes.push(Write::delete(Table::Requests, id.0));
+            }
         }
+        writes.push(Write::put(Table::Meta, FORGOTTEN, encode(&self.forgotten)));
+        self.store(writes, Then::Rest);
     }
 
     /// Takes one thing that happened and returns what is to be done, in order.
@@ -318,12 +329,18 @@ impl Node {
             (Some(For::Primes(ceremony, level)), Computed::Primes(primes)) => {
                 self.primes_found(ceremony, level, primes);
             }
-            (Some(For::Judge(record)), Computed::Judged(culprit)) => self.judged(*record, culprit),
+            (Some(For::Judge(from, record)), Computed::Judged(culprit)) => {
+                self.judged(from, *record, culprit);
+            }
             _ => self.log(Level::Warn, "a job's result belongs to nothing"),
         }
     }
 
     fn tick(&mut self) {
+        if self.now.monotonic >= self.next_forgetting {
+            self.next_forgetting = self.now.monotonic.saturating_add(FORGET_MS);
+            self.forget_requests();
+        }
         self.tick_membership();
         self.tick_ceremonies();
         self.tick_tasks();
@@ -359,9 +376,11 @@ impl Node {
 
     /// Counts a message without effect.
     pub(super) fn dropped(&mut self, from: NodeId, why: &str) {
-        let presence = self.peers.entry(from).or_default();
-        presence.dropped = presence.dropped.saturating_add(1);
-        let count = presence.dropped;
+        // Nothing is kept of strangers: they have as many names as they like.
+        let count = self.peers.get_mut(&from).map_or(1, |presence| {
+            presence.dropped = presence.dropped.saturating_add(1);
+            presence.dropped
+        });
         self.log(Level::Debug, &format!("dropped a message of {from} ({count} so far): {why}"));
     }
 

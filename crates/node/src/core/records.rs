@@ -1,8 +1,11 @@
 //! The stored form of everything a node remembers: one version byte, then postcard.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::identity::NodeId;
 use crate::store::Value;
 
 /// Version of the stored forms of this file's records.
@@ -16,6 +19,8 @@ pub(super) const CHARTER: &[u8] = b"charter";
 pub(super) const STATEMENTS: &[u8] = b"statements";
 /// Key of the invitation in the meta table, until it has served.
 pub(super) const INVITATION: &[u8] = b"invitation";
+/// Key of the time up to which requests were forgotten, in the meta table.
+pub(super) const FORGOTTEN: &[u8] = b"forgotten";
 /// Opens the keys of issued invitation tokens in the meta table.
 pub(super) const TOKEN: &[u8] = b"token/";
 
@@ -54,8 +59,15 @@ pub(super) const REQUEST_RECORD_KEPT: u64 = super::requests::REQUEST_KEPT_S;
 pub(super) struct RequestRecord {
     /// When the client asked: Unix time in seconds.
     pub(super) created: u64,
-    /// How many proposals for it this node has accepted.
-    pub(super) tries: u8,
+    /// How many proposals for it this node has accepted, by proposer: nobody uses up the tries of others.
+    pub(super) tries: BTreeMap<NodeId, u8>,
     /// Whether it has led to its result.
     pub(super) finished: bool,
+}
+
+impl RequestRecord {
+    /// How many proposals of this proposer were accepted.
+    pub(super) fn tries_of(&self, proposer: NodeId) -> u8 {
+        self.tries.get(&proposer).copied().unwrap_or(0)
+    }
 }

@@ -3,7 +3,7 @@
 use consign_node::identity::{ClusterId, Identity, Purpose};
 use consign_rounds::{Bytes, Message, Signature, SignedHeader, Signer, broadcast_hash};
 
-struct Forger<'a>(&'a Identity, ClusterId);
+pub(crate) struct Forger<'a>(pub(crate) &'a Identity, pub(crate) ClusterId);
 
 impl Signer for Forger<'_> {
     fn sign(&self, bytes: &[u8]) -> Signature {

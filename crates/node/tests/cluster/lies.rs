@@ -407,4 +407,7 @@ fn a_cheat_is_convicted_and_left_out() {
     let problem = sim.sign(2, key.id, b"with the cheat alone").unwrap_err();
     assert_eq!(problem.kind, ProblemKind::PeerCheated, "{problem}");
     assert!(problem.validators.contains(&sim.api_id(1)));
+    // Nor does it take part when the cheat asks.
+    let problem = sim.sign(1, key.id, b"the cheat's own wish").unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::Refused, "{problem}");
 }

@@ -12,6 +12,7 @@
 mod client;
 mod crashes;
 mod forge;
+mod hostile;
 mod lies;
 mod life;
 mod sim;

@@ -1,6 +1,7 @@
 //! Round 0 at a participant: examine, accept, enter (`docs/spec/params.md`, section 1.6). It believes nothing the
 //! proposer says: it makes the proposal again from the client's request and its own records, and compares.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consign_api as api;
@@ -49,7 +50,7 @@ impl Node {
             return self.asked_again(hash);
         }
         let wanted = match self.examine(&proposal) {
-            Ok(wanted) if !self.busy() => wanted,
+            Ok(wanted) if !self.busy() && !self.asks_too_much(from, proposal.kind) => wanted,
             Ok(_) => return self.answer_no(from, &proposal, me, "this node has all the work it may take"),
             Err(reason) => return self.answer_no(from, &proposal, me, &reason),
         };
@@ -91,7 +92,7 @@ impl Node {
             return Err("the proposer or this node is not a member of the cluster".to_owned());
         }
         if let Some(p) = proposal.participants.iter().find(|p| self.culprits.contains(&p.id)) {
-            return Err(format!("{} broke a protocol before, as this node has evidence of", p.id));
+            return Err(format!("{} broke the protocol before, and this node has proof of it", p.id));
         }
         if proposal.deadline_ms > MAX_DEADLINE_MS || level_of(proposal.level).is_none() {
             return Err("the deadline or the level is out of range".to_owned());
@@ -99,14 +100,14 @@ impl Node {
         let (raw, wanted) = RawRequest::parse(&proposal.request).ok_or("the request cannot be read")?;
         let request = request_id(&proposal.cluster, &proposal.request);
         match self.requests.get(&request) {
-            None if !raw.is_fresh(self.now.unix) => {
+            None if !raw.is_fresh(self.now.unix) || raw.created <= self.forgotten => {
                 return Err("the request is not fresh: compare the clocks, then ask again".to_owned());
             }
             None if self.requests.len() >= MAX_REQUESTS => {
                 return Err("this node remembers as many requests as it may".to_owned());
             }
             Some(record) if record.finished => return Err("the request is already done".to_owned()),
-            Some(record) if record.tries >= MAX_TRIES => {
+            Some(record) if record.tries_of(proposal.proposer) >= MAX_TRIES => {
                 return Err("the request was tried too often; make a new one".to_owned());
             }
             None | Some(_) => {}
@@ -140,13 +141,12 @@ impl Node {
             return Err("this node has already confirmed a key for the request".to_owned());
         }
         if proposal.kind == Kind::Keygen {
-            // One key for one request: a hijacked proposer must not have two made side by side.
             let hash = proposal.hash();
-            let other = self.ceremonies.iter().any(|(h, c)| {
-                *h != hash && !c.is_over() && c.request == request && c.proposal.kind == Kind::Keygen
-            });
-            if other {
-                return Err("a key is being made for the request already".to_owned());
+            let other = |(id, c): (&Hash, &Ceremony)| {
+                *id != hash && c.request == request && c.proposal.kind == Kind::Keygen && !c.is_over()
+            };
+            if self.ceremonies.iter().any(other) {
+                return Err("this node already makes a key for the request".to_owned());
             }
             let covered = proposal.aux.is_some_and(|aux| self.aux_fits(&aux, proposal));
             if !covered {
@@ -173,9 +173,9 @@ impl Node {
         }
         ceremony.part = Part::Priming { told: 0 };
         let level = ceremony.proposal.level;
-        match self.pool.get_mut(&level).and_then(Vec::pop) {
-            Some(key) => self.take(Table::Primes, key, Then::Primes(hash, level)),
-            None => self.search_primes(hash, level),
+        // Without ready-made primes the search begins as soon as there is a place for it.
+        if let Some(key) = self.pool.get_mut(&level).and_then(Vec::pop) {
+            self.take(Table::Primes, key, Then::Primes(hash, level));
         }
         self.tick_priming(hash);
         self.tell_standing(hash);
@@ -187,9 +187,11 @@ impl Node {
         ceremony.part = Part::Recording;
         let request = ceremony.request;
         let created = RawRequest::parse(&ceremony.proposal.request).map_or(0, |(raw, _)| raw.created);
-        let record =
-            self.requests.entry(request).or_insert(RequestRecord { created, tries: 0, finished: false });
-        record.tries = record.tries.saturating_add(1);
+        let proposer = ceremony.proposal.proposer;
+        let fresh = || RequestRecord { created, tries: BTreeMap::new(), finished: false };
+        let record = self.requests.entry(request).or_insert_with(fresh);
+        let tries = record.tries.entry(proposer).or_default();
+        *tries = tries.saturating_add(1);
         let mut writes = vec![Write::put(Table::Requests, request.0, encode(record))];
         writes.extend(self.story_write(&request));
         self.store(writes, Then::Accept(hash));

@@ -58,13 +58,17 @@ impl Node {
         end: End,
     ) {
         self.report(hash, proposal, &end);
+        // What others propose for a request of this node may bring its result, but is no try of this node.
+        let waits = self.tasks.contains_key(&request);
+        let mine = waits && proposal.proposer == self.me;
         match end {
             End::Key(key) => {
                 self.tasks.remove(&request);
                 self.key_is_active(request, key);
                 self.name_peers();
             }
-            End::Aux(aux) if self.tasks.contains_key(&request) => self.go_on_with(request, aux),
+            End::Aux(aux) if mine => self.go_on_with(request, aux),
+            End::Aux(_) | End::Failed { .. } if waits && !mine => {}
             End::Aux(_) => {
                 let text = "The moduli are made, but the proposer did not go on to the key.";
                 let problem = api::Problem::new(api::ProblemKind::DeadlinePassed, text);
@@ -79,7 +83,7 @@ impl Node {
                 }
             }
             End::Failed { problem, demote } => {
-                if self.tasks.contains_key(&request) {
+                if mine {
                     self.try_failed(request, hash, problem, &demote);
                 } else {
                     self.tell_maybe(request, problem);

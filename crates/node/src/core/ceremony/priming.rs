@@ -17,8 +17,16 @@ use crate::store::Value;
 /// How often a participant that searches primes says so, in milliseconds.
 pub(super) const PREPARING_MS: u64 = 3_000;
 
+/// Most searches at a time: there are as many compute threads beyond the number of cores, so that searches, which take
+/// minutes, never keep a signature waiting. The others wait for their turn.
+const MAX_SEARCHES: usize = 2;
+
 impl Node {
-    pub(super) fn search_primes(&mut self, hash: Hash, level: u16) {
+    fn search_primes(&mut self, hash: Hash, level: u16) {
+        let searches = self.jobs.values().filter(|f| matches!(f, For::Primes(..))).count();
+        if searches >= MAX_SEARCHES {
+            return;
+        }
         let seed = Zeroizing::new(self.random());
         let size = level_of(level).expect("invariant: examined before");
         self.compute(Work::Primes { level: size, seed }, For::Primes(hash, level));
@@ -26,7 +34,8 @@ impl Node {
 
     /// Primes of the pool were taken, or were gone.
     pub(in super::super) fn primes_taken(&mut self, hash: Hash, level: u16, value: Option<Value>) {
-        let Some(value) = value else { return self.search_primes(hash, level) };
+        // It is searched for at the next tick.
+        let Some(value) = value else { return };
         match decode::<Vec<u8>>(&value) {
             Ok(primes) => self.primes_found(hash, level, Some(Zeroizing::new(primes))),
             Err(bad) => {
@@ -66,9 +75,15 @@ impl Node {
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         let Part::Priming { told } = &mut ceremony.part else { return };
         let proposer = ceremony.proposal.proposer;
+        let level = ceremony.proposal.level;
         if proposer != me && (*told == 0 || now.saturating_sub(*told) >= PREPARING_MS) {
             *told = now.max(1);
             self.send(proposer, &PeerMessage::Preparing { proposal: hash });
+        }
+        let searched = self.jobs.values().any(|f| matches!(f, For::Primes(of, _) if *of == hash));
+        let taken = self.writes.values().any(|t| matches!(t, Then::Primes(of, _) if *of == hash));
+        if !searched && !taken {
+            self.search_primes(hash, level);
         }
     }
 }

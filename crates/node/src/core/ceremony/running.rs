@@ -21,6 +21,9 @@ use crate::store::Write;
 /// When a participant still has not spoken, in milliseconds after this node has entered, it is sent the accepts: the
 /// proposer may have died halfway through telling everybody.
 const PASS_ON_MS: u64 = 1_000;
+/// Longest message that waits for a session this node has not entered yet: the first rounds' are far shorter, and
+/// until then it costs the sender nothing.
+const MAX_EARLY_BYTES: usize = 1 << 20;
 /// The first round.
 const FIRST: u8 = 1;
 
@@ -65,10 +68,15 @@ impl Node {
         if ceremony.proposal.identity_of(message.claimed_sender().get()) != Some(from) {
             return self.dropped(from, "a session's message of somebody else");
         }
-        let round = match &ceremony.part {
-            Part::Running(running) => running.round(),
-            Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => FIRST,
+        let (round, limit) = match &ceremony.part {
+            Part::Running(running) => (running.round(), MAX_MESSAGE_BYTES),
+            Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => {
+                (FIRST, MAX_EARLY_BYTES)
+            }
         };
+        if ceremony.me.is_none() || envelope.len() > limit {
+            return self.dropped(from, "a session's message that has no place here");
+        }
         if !ceremony.inbox.put(message, round) {
             return self.dropped(from, "more messages of a session than may wait");
         }
