@@ -153,7 +153,7 @@ fn a_lie_about_delta_in_round_3_convicts() {
 const UNPROVABLE: [fn(&mut Shown); 2] =
     [|said| said.delta = said.delta + Scalar::one(), |said| other(&mut said.S)];
 
-/// Makes the liar stand by what it said: its echo of round 4 is what the others heard, and it reveals nothing.
+/// Makes the liar stand by what it said: its closing echo is what the others heard, and it reveals nothing.
 struct Consistent {
     echo: Option<consign_rounds::Hash>,
     held: Vec<Letter>,
@@ -170,9 +170,9 @@ impl Consistent {
         };
         let header = envelope.signed.header;
         let mut out = vec![letter];
-        if header.round == 4 && header.from == party(LIAR) {
+        if header.round == ROUND_LAST && header.from == party(LIAR) {
             self.held.append(&mut out);
-        } else if header.round == 4 {
+        } else if header.round == ROUND_LAST {
             self.echo = Some(header.echo);
         }
         if let Some(echo) = self.echo {
