@@ -331,10 +331,8 @@ fn draw<C: Curve>(
     rng: &mut impl CryptoRng,
 ) -> Drawn {
     let bits = public.level().parameters().ell_prime;
-    let mut mask = || Mask {
-        b: Integer::sample(bits, rng),
-        s: Nonce::random(&receiver.paillier, rng),
-        r: Nonce::random(&prover.paillier, rng),
-    };
-    Drawn { nonce: mask(), key: mask() }
+    let (b, b_hat) = (Integer::sample(bits, rng), Integer::sample(bits, rng));
+    let mut nonces = || (Nonce::random(&receiver.paillier, rng), Nonce::random(&prover.paillier, rng));
+    let ((s, r), (s_hat, r_hat)) = (nonces(), nonces());
+    Drawn { nonce: Mask { b, s, r }, key: Mask { b: b_hat, s: s_hat, r: r_hat } }
 }
