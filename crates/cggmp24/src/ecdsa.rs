@@ -90,14 +90,16 @@ impl<C: Curve> Signature<C> {
         Some(Self { r, s, recovery_id: u8::from(y_is_odd ^ high) | (u8::from(x_overflows) << 1) })
     }
 
-    /// Verifies under a public key; refuses high `s` too.
+    /// Verifies under a public key; refuses high `s` and a wrong recovery id too.
     pub fn verify(&self, public_key: &Point<C>, digest: &Digest) -> bool {
         if self.r.is_zero() || self.s.is_zero() || is_high(&self.s) || public_key.is_identity() {
             return false;
         }
         let Some(inverse) = self.s.invert() else { return false };
         let R = Point::mul_generator(&(inverse * digest.scalar())) + *public_key * (inverse * self.r);
-        nonce_coordinates(&R).is_some_and(|(r, _, _)| r == self.r)
+        nonce_coordinates(&R).is_some_and(|(r, x_overflows, y_is_odd)| {
+            r == self.r && self.recovery_id == u8::from(y_is_odd) | (u8::from(x_overflows) << 1)
+        })
     }
 
     /// `r` and `s`, each as long as a scalar.

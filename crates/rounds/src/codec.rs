@@ -19,13 +19,15 @@ pub enum DecodeError {
     NotCanonical,
 }
 
-/// The one encoding of `value`.
+/// The one encoding of `value`, in one allocation: growing would leave copies behind of what may be secret.
 ///
 /// # Panics
 ///
 /// If `value` cannot be serialised; messages are plain data, so that is a programming error.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).expect("invariant: messages are plain data")
+    const PLAIN: &str = "invariant: messages are plain data";
+    let length = postcard::experimental::serialized_size(value).expect(PLAIN);
+    postcard::to_extend(value, Vec::with_capacity(length)).expect(PLAIN)
 }
 
 /// Decodes at most `max` bytes.

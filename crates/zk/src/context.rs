@@ -56,6 +56,7 @@ roles! {
     AlertKeyResponse => "alert/key/aff-g*",
 }
 
+// DEVIATION 14: more than session and prover.
 /// Binding of one proof. Indices are those of the session's participant list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context<'a> {

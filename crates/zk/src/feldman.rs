@@ -52,6 +52,16 @@ impl<C: Curve> Commitments<C> {
         self.0.iter().rev().fold(Point::identity(), |sum, &c| sum * z + c)
     }
 
+    /// Commitments to the sum of polynomials, also of different lengths.
+    pub fn sum<'a>(list: impl Iterator<Item = &'a Self>) -> Self {
+        let mut sum: Vec<Point<C>> = Vec::new();
+        for commitments in list {
+            sum.resize(sum.len().max(commitments.0.len()), Point::identity());
+            sum.iter_mut().zip(&commitments.0).for_each(|(sum, &c)| *sum = *sum + c);
+        }
+        Self(sum)
+    }
+
     /// The committed constant `[f(0)]G`, if there is any coefficient.
     pub fn constant(&self) -> Option<&Point<C>> {
         self.0.first()

@@ -48,6 +48,7 @@ pub enum Level {
     Tiny,
 }
 
+// DEVIATION 9: repetitions. DEVIATION 10: slack and sizes.
 const L112: Parameters = release(Parameters {
     name: "L112",
     modulus_bits: 2048,

@@ -43,6 +43,7 @@ impl Drop for Nonce {
 }
 
 impl Nonce {
+    // DEVIATION 12: drawn below N, and tested through a blinded product.
     /// A uniform unit below `N`, whatever odd number `N` is.
     ///
     /// The test for a unit runs in variable time on the product with a second unit drawn for this alone: that

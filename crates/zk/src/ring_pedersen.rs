@@ -131,6 +131,7 @@ pub fn generate(
         }
     };
     let t = modulus.mul(&r, &r);
+    // DEVIATION 13: below the order of the squares, not below phi.
     let order = Zeroizing::new(factors.phi().shr(2));
     let largest = Zeroizing::new(order.wrapping_sub(BoxedUint::one()));
     let lambda = crate::secret::Secret::new(uniform_at_most(&largest, rng));

@@ -45,6 +45,7 @@ pub struct View {
     openings: PerParty<round3::Broadcast>,
 }
 
+// DEVIATION 3: the echo of round 2. DEVIATION 4: the confirmation.
 /// Generation of auxiliary information as one party runs it. `C` is the curve hashed into the proofs.
 pub enum AuxInfo<C: Curve> {
     /// Committed; waiting for everybody's commitment.

@@ -98,8 +98,11 @@ fn owners_of_shared_factors(view: &View) -> Vec<PartyIndex> {
         .flat_map(|(party, opening)| [(*party, &opening.n), (*party, &opening.ring.modulus)])
         .filter_map(|(party, n)| Some((party, Modulus::new(n.value())?)))
         .collect();
+    // A product is a unit exactly if every factor is: one gcd per modulus, however many parties there are.
     let shares = |(party, n): &(PartyIndex, Modulus)| {
-        moduli.iter().any(|(other, m)| other != party && !n.is_unit(&n.reduce(m.value())))
+        let others = moduli.iter().filter(|(other, _)| other != party);
+        let product = others.map(|(_, m)| n.reduce(m.value())).reduce(|product, m| n.mul(&product, &m));
+        product.is_some_and(|product| !n.is_unit(&product))
     };
     let mut owners: Vec<_> = moduli.iter().filter(|own| shares(own)).map(|(party, _)| *party).collect();
     owners.dedup();

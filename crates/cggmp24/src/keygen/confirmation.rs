@@ -73,7 +73,8 @@ pub fn is_complete<C: Curve>(
 
 /// What the broadcasts imply.
 fn result<C: Curve>(public: &Public, view: &View<C>, session: SessionId) -> KeyInfo<C> {
-    let public_key = view.public_key();
+    let coefficients = view.coefficients();
+    let public_key = coefficients.constant().copied().unwrap_or_default();
     let rid = view.rid();
     let codes = view.openings.values().filter_map(|opening| opening.chain_code.as_ref());
     KeyInfo {
@@ -84,7 +85,7 @@ fn result<C: Curve>(public: &Public, view: &View<C>, session: SessionId) -> KeyI
         threshold: public.threshold,
         parties: public.parties.clone(),
         public_key,
-        public_shares: public.parties.indices().map(|l| view.public_share(l)).collect(),
+        public_shares: public.parties.indices().map(|l| coefficients.evaluate(l.get())).collect(),
         chain_code: public.derivable.then(|| xor(codes)),
         rid,
     }

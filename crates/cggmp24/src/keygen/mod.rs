@@ -9,6 +9,7 @@ use consign_rounds::{
     Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, Said, SessionId, Speech, Step,
 };
 use consign_zk::curve::{Curve, Point};
+use consign_zk::feldman::Commitments;
 use consign_zk::level::Level;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,7 @@ impl<C: Curve> Default for View<C> {
 }
 
 /// Key generation as one party runs it.
+// DEVIATION 1: shares of a polynomial, not summands. DEVIATION 3: the echo of round 2. DEVIATION 4: the confirmation.
 pub enum Keygen<C: Curve> {
     /// Committed; waiting for everybody's commitment.
     Round1(round1::Round1<C>),
@@ -295,14 +297,14 @@ impl<C: Curve> View<C> {
         xor(self.openings.values().map(|opening| &opening.rid))
     }
 
-    /// `X`, the public key.
-    fn public_key(&self) -> Point<C> {
-        self.openings.values().filter_map(|opening| opening.coefficients.constant().copied()).sum()
+    /// The sum of all Feldman vectors: what the key's own polynomial is committed to.
+    fn coefficients(&self) -> Commitments<C> {
+        Commitments::sum(self.openings.values().map(|opening| &opening.coefficients))
     }
 
     /// `X_l`, the public share of party `l`.
     fn public_share(&self, l: PartyIndex) -> Point<C> {
-        self.openings.values().map(|opening| opening.coefficients.evaluate(l.get())).sum()
+        self.coefficients().evaluate(l.get())
     }
 }
 

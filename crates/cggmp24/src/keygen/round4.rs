@@ -57,6 +57,7 @@ pub(super) fn mask_point<C: Curve>(
     opening.and_then(|opening| opening.mask_keys.get(position?).copied()).unwrap_or_default()
 }
 
+// DEVIATION 2: shares travel masked, and a bad one leads to a public complaint.
 /// `rho_{i->j} = H("mask", sid, rid, i, j, shared point)`. The direction is hashed: the point is the same both ways.
 pub(super) fn mask<C: Curve>(
     session: SessionId,

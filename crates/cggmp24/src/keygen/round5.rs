@@ -46,6 +46,7 @@ pub(super) fn max_bytes<C: Curve>() -> usize {
     8 * sizes::HASH + 3 * sizes::scalar::<C>()
 }
 
+// DEVIATION 5: the proof is about the final share, not about the own summand.
 /// The context of the proof that `from` holds its final share.
 fn context<'a>(public: &Public, session: &'a SessionId, from: PartyIndex, rid: &'a [u8; 32]) -> Context<'a> {
     Context {
@@ -152,5 +153,7 @@ fn unmask<C: Curve>(
 
 /// Whether the key or a share is the point at infinity, which happens by chance only.
 fn degenerate<C: Curve>(public: &Public, view: &View<C>) -> bool {
-    view.public_key().is_identity() || public.parties.indices().any(|l| view.public_share(l).is_identity())
+    let coefficients = view.coefficients();
+    let is_identity = |index: u16| coefficients.evaluate(index).is_identity();
+    is_identity(0) || public.parties.indices().any(|l| is_identity(l.get()))
 }

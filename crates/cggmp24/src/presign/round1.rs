@@ -16,6 +16,7 @@ use super::public::{Member, context};
 use super::{Fault, Public, Spoken};
 use crate::sizes;
 
+// DEVIATION 8: not the engine's, which counts echoes too.
 /// The round's number in challenges: that of the specification.
 const ROUND: u8 = 1;
 

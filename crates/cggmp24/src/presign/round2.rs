@@ -72,6 +72,7 @@ pub struct Broadcast<C: Curve> {
     pub responses: Vec<Response>,
 }
 
+// DEVIATION 6: the same mask, with the same sign, in D and F. DEVIATION 7: those of all pairs are broadcast.
 /// What `i` makes of `K_j`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {

@@ -251,6 +251,9 @@ mod a60_malleability {
         assert!(!high.verify(&X, digest));
         let odd = Signature { recovery_id: signature.recovery_id ^ 1, ..*signature };
         assert_ne!(recover(&odd, digest), X);
+        for recovery_id in (0..8).filter(|id| *id != signature.recovery_id) {
+            assert!(!Signature { recovery_id, ..*signature }.verify(&X, digest));
+        }
     }
 
     #[test]

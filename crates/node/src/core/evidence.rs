@@ -17,6 +17,9 @@ use crate::store::{Table, Write};
 
 /// Most pieces of evidence that are kept.
 pub const MAX_EVIDENCE: usize = 1000;
+/// Most pieces against one validator that are taken from peers. One convicts; a liar can make any number of them, and
+/// must not fill the place of those against others.
+pub const MAX_EVIDENCE_PER_CULPRIT: usize = 4;
 /// Most pieces that are judged at once.
 pub const MAX_JUDGING: usize = 4;
 
@@ -84,6 +87,9 @@ impl Node {
         }
         let judging = self.jobs.values().filter(|f| matches!(f, For::Judge(_))).count();
         let proposal = &record.file.proposal;
+        if !self.wants_evidence(&record) {
+            return;
+        }
         let ours = proposal.cluster == self.cluster()
             && proposal.is_well_formed()
             && proposal.index_of(record.file.accused).is_some();
@@ -103,9 +109,20 @@ impl Node {
         self.compute(Work::Judge(Box::new(judge)), For::Judge(Box::new(record)));
     }
 
+    /// Whether evidence of a peer tells anything new. One piece can be written in many ways, so its hash does not say:
+    /// of one ceremony one piece against each culprit is enough.
+    fn wants_evidence(&self, record: &EvidenceRecord) -> bool {
+        let ceremony = record.file.proposal.hash();
+        let known = self.evidence.values().filter(|known| known.file.accused == record.file.accused);
+        let hashes: Vec<_> = known.map(|known| known.file.proposal.hash()).collect();
+        hashes.len() < MAX_EVIDENCE_PER_CULPRIT && !hashes.contains(&ceremony)
+    }
+
     pub(super) fn judged(&mut self, record: EvidenceRecord, culprit: Option<NodeId>) {
         match culprit {
             None => self.log(Level::Warn, "a peer sent evidence that proves nothing"),
+            // The same may have been judged meanwhile in another writing.
+            Some(_) if !self.wants_evidence(&record) => {}
             Some(culprit) => {
                 self.log(Level::Warn, &format!("{culprit} broke the protocol: a peer's evidence proves it"));
                 self.convict(record, None);

@@ -191,6 +191,7 @@ impl Node {
             return;
         }
         self.next_repair = self.now.monotonic.saturating_add(REPAIR_MS);
+        self.forget_requests();
         let up: Vec<_> = self.peers.iter().filter(|(_, p)| p.up).map(|(id, _)| *id).collect();
         for peer in up {
             if self.admits(peer) {

@@ -188,15 +188,10 @@ impl Node {
                 self.pool.entry(u16::from_be_bytes(*level)).or_default().push(key);
             }
         }
-        let mut stale = Vec::new();
         for (key, value) in store.list(Table::Requests)? {
             let record: RequestRecord = decode(&value).map_err(bad("a request record"))?;
             let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("a request record")(BadRecord))?;
-            if record.created.saturating_add(REQUEST_RECORD_KEPT) < self.now.unix {
-                stale.push(Write::delete(Table::Requests, key));
-            } else {
-                self.requests.insert(Hash(id), record);
-            }
+            self.requests.insert(Hash(id), record);
         }
         for (key, value) in store.list(Table::Ceremonies)? {
             let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("a ceremony")(BadRecord))?;
@@ -209,10 +204,29 @@ impl Node {
             self.culprits.insert(record.file.accused);
             self.evidence.insert(Hash(id), record);
         }
-        for batch in stale.chunks(crate::store::MAX_WRITES) {
-            self.store(batch.to_vec(), Then::Rest);
-        }
+        self.forget_requests();
         Ok(())
+    }
+
+    /// Forgets requests that are long past being fresh; else the table would fill, and take no more.
+    pub(super) fn forget_requests(&mut self) {
+        let now = self.now.unix;
+        let is_stale = |record: &RequestRecord| record.created.saturating_add(REQUEST_RECORD_KEPT) < now;
+        let running: BTreeSet<_> =
+            self.ceremonies.values().filter(|c| !c.is_over()).map(|c| c.request).collect();
+        let stale: Vec<_> = self
+            .requests
+            .iter()
+            .filter(|(id, record)| is_stale(record) && !running.contains(id))
+            .map(|(id, _)| *id)
+            .collect();
+        for batch in stale.chunks(crate::store::MAX_WRITES) {
+            let writes = batch.iter().map(|id| Write::delete(Table::Requests, id.0)).collect();
+            self.store(writes, Then::Rest);
+        }
+        for id in stale {
+            self.requests.remove(&id);
+        }
     }
 
     /// Takes one thing that happened and returns what is to be done, in order.

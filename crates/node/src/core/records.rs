@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
 use crate::store::Value;
 
@@ -27,12 +26,12 @@ pub struct BadRecord;
 
 /// The stored form.
 pub(super) fn encode<T: Serialize>(record: &T) -> Value {
-    // Encoded once to learn the length, so that growing never leaves copies of secrets behind.
-    let body = Zeroizing::new(postcard::to_stdvec(record).expect("invariant: records are plain data"));
-    let mut bytes = Vec::with_capacity(body.len() + 1);
+    // Measured first and written into one allocation: growing would leave copies of secrets behind.
+    const PLAIN: &str = "invariant: records are plain data";
+    let length = postcard::experimental::serialized_size(record).expect(PLAIN);
+    let mut bytes = Vec::with_capacity(length + 1);
     bytes.push(STORED_VERSION);
-    bytes.extend_from_slice(&body);
-    Value::from(bytes)
+    Value::from(postcard::to_extend(record, bytes).expect(PLAIN))
 }
 
 /// Reads the stored form.

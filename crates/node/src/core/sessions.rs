@@ -15,6 +15,7 @@ use consign_rounds::{
     Seat, Session, Signature, Signer, Speech,
 };
 use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use super::proposal::Proposal;
@@ -143,6 +144,15 @@ pub(super) enum Live {
 pub(super) struct Run<P: Protocol> {
     session: Box<Session<P, Roll>>,
     rng: Box<ChaCha20Rng>,
+}
+
+impl<P: Protocol> Drop for Run<P> {
+    /// From the generator's state everything secret that the session drew can be drawn again, and it does not wipe
+    /// itself.
+    fn drop(&mut self) {
+        *self.rng = ChaCha20Rng::from_seed([0; 32]);
+        std::hint::black_box(&mut self.rng);
+    }
 }
 
 /// What a node must know of a protocol to run it.

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use consign_api as api;
 use consign_api::ProblemKind;
 use consign_node::core::hash::Hash;
-use consign_node::core::proposal::{Accept, Drawn, MAX_PARTIES, Participant, Proposal};
-use consign_node::core::requests::{RawRequest, Wanted};
+use consign_node::core::proposal::{Accept, Drawn, Kind, MAX_PARTIES, Participant, Proposal};
+use consign_node::core::requests::{MAX_SKEW_S, MAX_TRIES, REQUEST_LIFETIME_S, RawRequest, Wanted};
 use consign_node::core::wire::{EvidenceFile, PeerMessage};
 use consign_node::identity::Identity;
 use consign_node::store::Table;
@@ -42,7 +42,15 @@ fn hijack(sim: &mut Sim, change: impl Fn(&mut Proposal) + 'static) {
 fn participants_refuse_what_does_not_follow_from_the_request() {
     type Change = fn(&mut Proposal);
     let (base, key) = with_key(21);
-    let changes: [(&str, Change); 14] = [
+    let changes: [(&str, Change); 16] = [
+        ("stale", |p| {
+            let (raw, _) = RawRequest::parse(&p.request).unwrap();
+            p.request = RawRequest { created: raw.created - REQUEST_LIFETIME_S - MAX_SKEW_S, ..raw }.encode();
+        }),
+        ("from the future", |p| {
+            let (raw, _) = RawRequest::parse(&p.request).unwrap();
+            p.request = RawRequest { created: raw.created + 10 * MAX_SKEW_S, ..raw }.encode();
+        }),
         ("digest", |p| p.digest = Some([1; 32])),
         ("no digest", |p| p.digest = None),
         ("threshold", |p| p.threshold = 3),
@@ -203,6 +211,71 @@ fn a_proposer_that_dies_halfway_stops_nothing() {
     assert!(matches!(sim.finish(2, id), Ok(api::Outcome::Key(made)) if made.id != key.id));
 }
 
+/// What node 1 answers to copies of the first proposal of `kind` that reaches it, told apart by their salts.
+fn answers(sim: &mut Sim, kind: Kind, copies: u8) -> Rc<RefCell<(usize, usize)>> {
+    let answers: Rc<RefCell<(usize, usize)>> = Rc::default();
+    let counted = Rc::clone(&answers);
+    let mut made = Vec::new();
+    sim.tamper = Some(Box::new(move |from, to, message| match message {
+        PeerMessage::Propose(proposal)
+            if (from, to) == (0, 1) && proposal.kind == kind && made.is_empty() =>
+        {
+            let copy = |salt| Proposal { salt: [salt; 16], ..(*proposal).clone() };
+            let proposals: Vec<_> =
+                std::iter::once((*proposal).clone()).chain((0..copies).map(copy)).collect();
+            made = proposals.iter().skip(1).map(Proposal::hash).collect();
+            proposals.into_iter().map(|p| PeerMessage::Propose(Box::new(p)).encode()).collect()
+        }
+        PeerMessage::Accept(accept) if from == 1 && made.contains(&accept.proposal) => {
+            counted.borrow_mut().0 += 1;
+            Vec::new()
+        }
+        PeerMessage::Refuse(refusal) if from == 1 && made.contains(&refusal.proposal) => {
+            counted.borrow_mut().1 += 1;
+            Vec::new()
+        }
+        other => vec![other.encode()],
+    }));
+    answers
+}
+
+/// A hijacked proposer wants several keys for one request: a participant makes one.
+#[test]
+fn one_request_makes_one_key() {
+    let mut sim = Sim::cluster(28, 3, Weather::default());
+    let answers = answers(&mut sim, Kind::Keygen, 3);
+    sim.new_key(0, 2, &[0, 1, 2]);
+    assert_eq!(*answers.borrow(), (0, 3));
+    assert_eq!(sim.keys(1).len(), 1);
+}
+
+/// It wants one message signed in many sessions at once: a participant enters no more than its limit.
+#[test]
+fn one_request_is_tried_so_often() {
+    let (mut sim, key) = with_key(29);
+    sim.cut.insert((0, 2));
+    sim.relink();
+    let answers = answers(&mut sim, Kind::Sign, 2 * MAX_TRIES);
+    let signature = sim.sign(0, key.id, b"once").unwrap();
+    verify(&key, &signature, b"once");
+    let tries = usize::from(MAX_TRIES);
+    assert_eq!(*answers.borrow(), (tries - 1, tries + 1));
+}
+
+#[test]
+fn requests_are_forgotten_when_they_are_long_stale() {
+    let (mut sim, key) = with_key(30);
+    sim.sign(0, key.id, b"one").unwrap();
+    sim.pass(1_000);
+    assert_eq!(sim.records(0, Table::Requests), 2);
+    sim.clock += 23 * 60 * 60 * 1000;
+    sim.pass(60_000);
+    assert_eq!(sim.records(0, Table::Requests), 2);
+    sim.clock += 2 * 60 * 60 * 1000;
+    sim.pass(60_000);
+    assert_eq!(sim.records(0, Table::Requests), 0);
+}
+
 #[test]
 fn garbage_and_strangers_change_nothing() {
     let (mut sim, key) = with_key(26);
@@ -290,7 +363,13 @@ fn a_cheat_is_convicted_and_left_out() {
     let (mut sim, key) = with_key(27);
     let cheat = std::sync::Arc::clone(&sim.machines[1].identity);
     let cluster = sim.machines[0].node.as_ref().unwrap().cluster();
+    let evidence: Rc<RefCell<Option<EvidenceFile>>> = Rc::default();
+    let seen = Rc::clone(&evidence);
     sim.tamper = Some(Box::new(move |from, _, message| match message {
+        PeerMessage::Evidence(file) => {
+            *seen.borrow_mut() = Some((*file).clone());
+            vec![PeerMessage::Evidence(file).encode()]
+        }
         PeerMessage::Round { ceremony, envelope } if from == 1 => {
             let envelope = crate::forge::spoil_broadcast(&envelope, &cheat, cluster);
             vec![PeerMessage::Round { ceremony, envelope }.encode()]
@@ -304,8 +383,23 @@ fn a_cheat_is_convicted_and_left_out() {
     sim.until("the evidence is everywhere", |sim| {
         [0, 2].iter().all(|i| sim.records(*i, Table::Evidence) == 1)
     });
-    // Node 2 has judged by itself, remembers it after a restart, and asks the cheat no more.
+    // The same evidence in another writing, accepts in another order, is no news.
     sim.tamper = None;
+    let file = evidence.borrow().clone().expect("node 0 has told node 2");
+    let mut again = file.clone();
+    again.accepts.reverse();
+    assert_ne!(again, file);
+    sim.transmit(0, 2, PeerMessage::Evidence(Box::new(again)).encode());
+    sim.pass(1_000);
+    assert_eq!(sim.records(2, Table::Evidence), 1);
+    // The cheat proposes in vain that somebody signs with it.
+    sim.cut.insert((0, 1));
+    sim.relink();
+    let problem = sim.sign(1, key.id, b"with the cheat").unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::Refused, "{problem}");
+    sim.cut.clear();
+    sim.relink();
+    // Node 2 has judged by itself, remembers it after a restart, and asks the cheat no more.
     sim.crash(0);
     sim.crash(2);
     sim.boot(2);

@@ -114,3 +114,12 @@ fn debug_shows_no_contents() {
     assert!(text.contains("5 bytes") && text.contains("7 bytes"));
     assert!(!text.contains("170") && !text.contains("204"));
 }
+
+/// What is encoded may be secret, and growing would leave copies of it in freed memory.
+#[test]
+fn an_encoding_is_made_in_one_piece() {
+    for length in [0, 1, 127, 128, 5_000] {
+        let bytes = crate::encode(&(7_u64, vec![1_u8; length], Some([2_u8; 32])));
+        assert_eq!(bytes.capacity(), bytes.len());
+    }
+}

@@ -230,6 +230,7 @@ impl<C: Curve> Point<C> {
         C::encode_point(&self.0)
     }
 
+    // DEVIATION 15: the identity has no encoding.
     /// Compressed SEC1, on the curve, not the identity.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         C::decode_point(bytes).map(Self)

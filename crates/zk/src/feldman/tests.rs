@@ -27,6 +27,20 @@ fn any_threshold_of_shares_interpolates() {
     }
 }
 
+/// Sums of commitments commit to sums, whatever the lengths.
+#[test]
+fn commitments_add_up() {
+    let polynomials: Vec<_> = [2, 4, 3].map(|t| Polynomial::<Toy>::random(t, &mut rng(t.into()))).into();
+    let commitments: Vec<_> = polynomials.iter().map(Polynomial::commit).collect();
+    let sum = Commitments::sum(commitments.iter());
+    assert_eq!(sum.0.len(), 4);
+    for at in [0, 1, 7, u16::MAX] {
+        let value: Scalar<Toy> = polynomials.iter().map(|polynomial| polynomial.evaluate(at)).sum();
+        assert_eq!(sum.evaluate(at), Point::mul_generator(&value));
+    }
+    assert_eq!(Commitments::<Toy>::sum(std::iter::empty()).constant(), None);
+}
+
 proptest! {
     #[test]
     fn interpolation_at_any_index(seed in any::<u64>(), at in any::<u16>()) {

@@ -150,6 +150,7 @@ fn equations(N: &Modulus, proof: &Proof, roots: &Roots, y: &[BoxedUint]) -> Resu
     relations.verify()
 }
 
+// DEVIATION 11: one test with a fixed base, on which all verifiers agree.
 /// Whether `2^(N-1) mod N` is not 1. A prime never passes; an honest `N` does but for a negligible chance.
 fn is_composite(N: &Modulus) -> bool {
     let mut powers = Powers::new();

@@ -90,6 +90,9 @@ impl Node {
         if !self.is_member(proposal.proposer) || !self.is_member(self.me) {
             return Err("the proposer or this node is not a member of the cluster".to_owned());
         }
+        if let Some(p) = proposal.participants.iter().find(|p| self.culprits.contains(&p.id)) {
+            return Err(format!("{} broke a protocol before, as this node has evidence of", p.id));
+        }
         if proposal.deadline_ms > MAX_DEADLINE_MS || level_of(proposal.level).is_none() {
             return Err("the deadline or the level is out of range".to_owned());
         }
@@ -137,6 +140,14 @@ impl Node {
             return Err("this node has already confirmed a key for the request".to_owned());
         }
         if proposal.kind == Kind::Keygen {
+            // One key for one request: a hijacked proposer must not have two made side by side.
+            let hash = proposal.hash();
+            let other = self.ceremonies.iter().any(|(h, c)| {
+                *h != hash && !c.is_over() && c.request == request && c.proposal.kind == Kind::Keygen
+            });
+            if other {
+                return Err("a key is being made for the request already".to_owned());
+            }
             let covered = proposal.aux.is_some_and(|aux| self.aux_fits(&aux, proposal));
             if !covered {
                 return Err("this node has no such auxiliary information for the committee".to_owned());

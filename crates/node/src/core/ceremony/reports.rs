@@ -86,7 +86,7 @@ impl Node {
         let signature = Signature { r, s, recovery_id };
         let digest = Digest::raw::<C>(proposal.digest?).ok()?;
         let key = self.keys.get(&proposal.key?)?;
-        (recovery_id < 4 && signature.verify(&key.info().public_key, &digest)).then_some(signature)
+        signature.verify(&key.info().public_key, &digest).then_some(signature)
     }
 
     pub(super) fn tick_watching(&mut self, hash: Hash) {

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: one key, one body, one answer.
 //!
-//! Kept in memory for a day, so a restart forgets it; the core's own request records, which are durable, then still keep
-//! one request from running twice at one participant. A full table answers 429 and forgets nothing.
+//! Kept in memory for a day, so a restart forgets it: the same call after a restart is a new request and runs again. A
+//! full table answers 429 and forgets nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
