@@ -67,3 +67,20 @@ pub(crate) fn aff_g<C: Curve>(level: Level) -> usize {
 pub(crate) fn elog<C: Curve>() -> usize {
     3 * point::<C>() + 2 * scalar::<C>()
 }
+
+/// A proof of an affine operation to everybody.
+pub(crate) fn aff_g_star<C: Curve>(level: Level) -> usize {
+    let p = level.parameters();
+    let ranges = ((p.ell + p.ell_prime + 2 * p.epsilon) as usize / 8) + 2 * OVERHEAD;
+    let repetition = 2 * ciphertext(level) + point::<C>() + ranges + 2 * moduli(level, 1);
+    list(p.repetitions, repetition)
+}
+
+/// A proof of a decryption in the exponent, among `signers`.
+pub(crate) fn dec<C: Curve>(level: Level, signers: usize) -> usize {
+    let p = level.parameters();
+    let plain = p.ell_prime + p.epsilon + p.sigma + 1 + signers.ilog2() + 1;
+    let ranges = ((p.ell + p.epsilon + plain) as usize / 8) + 2 * OVERHEAD;
+    let repetition = ciphertext(level) + 2 * point::<C>() + ranges + moduli(level, 1);
+    list(p.repetitions, repetition)
+}

@@ -10,8 +10,9 @@ pub const MIN_PARTIES: usize = 2;
 /// Most rounds of a protocol.
 pub const MAX_ROUNDS: u8 = 16;
 
-/// Default limit, in bytes, of one encoded [`Message`](crate::Message). Checked before parsing.
-pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// Default limit, in bytes, of one encoded [`Message`](crate::Message). Checked before parsing. Protocols keep to much
+/// less, but for alerts, which account for every number of a session.
+pub const MAX_MESSAGE_BYTES: usize = 7 << 20;
 
 /// Default limit, in bytes, of one encoded [`Evidence`](crate::Evidence). Checked before parsing. Evidence may
 /// carry every broadcast of a session, so it is larger than a message.

@@ -12,7 +12,7 @@ use consign_zk::integer::Integer;
 use consign_zk::level::Level;
 use consign_zk::paillier::{Affine, Ciphertext, Nonce};
 use consign_zk::testing::{Party, party};
-use consign_zk::{aff_g, elgamal, elog, enc_elg, fac, paillier_blum, prm, sch};
+use consign_zk::{aff_g, aff_g_star, dec, elgamal, elog, enc_elg, fac, paillier_blum, prm, sch};
 use divan::Bencher;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -107,6 +107,25 @@ impl Case {
         }
     }
 
+    fn aff_g_star(&self) -> aff_g_star::Statement<'_, C> {
+        let aff_g::Statement { receiver, prover, C, D, Y, X, .. } = self.aff_g();
+        aff_g_star::Statement { receiver, prover, C, D, Y, X }
+    }
+
+    /// The own ciphertext multiplied by its own plaintext, plus the mask, among 20 signers.
+    fn dec(&self) -> dec::Statement<'_, C> {
+        let y = self.x.mul(&self.x).add(&self.y);
+        dec::Statement {
+            prover: self.prover.paillier.public(),
+            K: &self.ciphertext,
+            D: &self.Y,
+            X: self.X(),
+            S: Point::mul_generator(&Scalar::from_integer(&y)),
+            base: Point::generator(),
+            signers: 20,
+        }
+    }
+
     fn prm(&self) -> prm::Statement<'_> {
         prm::Statement { ring: &self.prover.ring }
     }
@@ -143,6 +162,20 @@ impl Case {
         let witness = aff_g::Witness { x: &self.x, y: &self.y, rho, rho_y };
         let context = context(self.level, Role::Psi);
         aff_g::prove(&context, &self.aff_g(), &witness, &self.prover.paillier, &mut rng()).unwrap()
+    }
+
+    fn prove_aff_g_star(&self) -> aff_g_star::Proof<C> {
+        let [rho, rho_y] = &self.nonces;
+        let witness = aff_g_star::Witness { x: &self.x, y: &self.y, rho, rho_y };
+        let context = context(self.level, Role::AlertNonceResponse);
+        let key = &self.prover.paillier;
+        aff_g_star::prove(&context, &self.aff_g_star(), &witness, key, &mut rng()).unwrap()
+    }
+
+    fn prove_dec(&self) -> dec::Proof<C> {
+        let (statement, key) = (self.dec(), &self.prover.paillier);
+        let witness = dec::Witness::open(self.level, &statement, self.x.clone(), key).unwrap();
+        dec::prove(&context(self.level, Role::AlertNonce), &statement, &witness, key, &mut rng()).unwrap()
     }
 
     fn prove_prm(&self) -> prm::Proof {
@@ -221,6 +254,8 @@ mod proofs {
     proofs! {
         enc_elg Psi0 30 prove_enc_elg;
         aff_g Psi 30 prove_aff_g;
+        aff_g_star AlertNonceResponse 3 prove_aff_g_star;
+        dec AlertNonce 3 prove_dec;
         fac AuxFac 30 prove_fac C;
         prm AuxPrm 5 prove_prm C;
         paillier_blum AuxMod 5 prove_paillier_blum C;

@@ -46,6 +46,14 @@ roles! {
     PsiHat => "psi_hat",
     /// `Delta_i` has the logarithm `A_i` commits to.
     ElogPrime => "elog_prime",
+    /// Alert of the nonce: `delta_i` is what the responses add up to.
+    AlertNonce => "alert/nonce/dec",
+    /// Alert of the nonce: `D_{j,i}` and `F_{j,i}`, for everybody.
+    AlertNonceResponse => "alert/nonce/aff-g*",
+    /// Alert of the key: `S_i` is what the responses add up to.
+    AlertKey => "alert/key/dec",
+    /// Alert of the key: `D^_{j,i}` and `F^_{j,i}`, for everybody.
+    AlertKeyResponse => "alert/key/aff-g*",
 }
 
 // DEVIATION 14: more than session and prover.

@@ -8,8 +8,10 @@
 #![allow(non_snake_case, reason = "the paper's letters are kept")]
 
 pub mod aff_g;
+pub mod aff_g_star;
 pub mod context;
 pub mod curve;
+pub mod dec;
 pub mod elgamal;
 pub mod elog;
 pub mod enc_elg;

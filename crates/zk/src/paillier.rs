@@ -149,6 +149,14 @@ impl EncryptionKey {
         self.n.is_unit(&self.n.reduce(&value)).then_some(value)
     }
 
+    /// As [`EncryptionKey::unit`] for a whole list: a product is a unit exactly if every factor is, so one gcd serves all.
+    pub fn units<'a>(&self, list: impl Iterator<Item = &'a Ciphertext>) -> Option<Vec<BoxedUint>> {
+        let values: Vec<_> = list.map(|ciphertext| ciphertext.0.below(&self.nn)).collect::<Option<_>>()?;
+        let residues = values.iter().map(|value| self.n.reduce(value));
+        let product = residues.reduce(|product, residue| self.n.mul(&product, &residue));
+        product.is_none_or(|product| self.n.is_unit(&product)).then_some(values)
+    }
+
     /// `1 + xN mod N^2`: an encryption of `x` without randomness.
     pub fn embed(&self, x: &Integer) -> BoxedUint {
         let mut residue = x.modulo(&self.n);
@@ -250,6 +258,20 @@ impl DecryptionKey {
                 Ciphertext::new(&nn.mul(&plain, power))
             })
             .collect()
+    }
+
+    /// `x ⊙ C` for secret factors and one ciphertext under the own key, by CRT; `None` for a non-unit.
+    pub fn multiples(
+        &self,
+        ciphertext: &Ciphertext,
+        factors: &[&Integer],
+    ) -> Option<Zeroizing<Vec<BoxedUint>>> {
+        let base = self.public.unit(ciphertext)?;
+        let inverse = self.public.nn.invert_public(&base)?;
+        let bases: Vec<_> =
+            factors.iter().map(|x| Zeroizing::new(base.ct_select(&inverse, x.is_negative()))).collect();
+        let list: Vec<_> = bases.iter().zip(factors).map(|(base, x)| (&**base, x.magnitude())).collect();
+        Some(Zeroizing::new(self.factors.powers_squared(&list)))
     }
 
     /// Decrypts to `[-(N-1)/2, (N-1)/2]`; `None` if one of the ciphertexts is not a unit.

@@ -98,6 +98,10 @@ purposes! {
     ProofElog => "proof/elog",
     /// Affine operation on a ciphertext.
     ProofAffG => "proof/aff-g",
+    /// Affine operation on a ciphertext, convincing to everybody.
+    ProofAffGStar => "proof/aff-g*",
+    /// Decryption in the exponent.
+    ProofDec => "proof/dec",
 }
 
 /// An absorbing hash state.

@@ -4,7 +4,16 @@
 //! stand between and after them: nothing of round 2 leaves before all parties agree on round 1 (attack A-46), and no
 //! presignature is usable before all agree on all of it. Echoes have no content of their own, since every header
 //! carries one, and live here. So messages travel in five rounds: 1, echo, 2, 3, closing echo. `output.rs` holds the
-//! checks after round 3 and what they lead to. Messages carry one entry per slot of the batch, in order.
+//! checks after round 3 and what they lead to; if one fails, the closing echo comes with an alert, which finds out who
+//! has lied (`alert.rs`). Messages carry one entry per slot of the batch, in order.
+//!
+//! Whatever the end, the secrets of a session are used once: no state can be copied, to run it again (attack A-5C).
+//!
+//! ```compile_fail,E0277
+//! # use consign_cggmp24::{curve::Secp256k1, presign::Presign};
+//! fn needs_clone<T: Clone>() {}
+//! needs_clone::<Presign<Secp256k1>>();
+//! ```
 //!
 //! [`crate::sign::interactive`] runs the same three rounds with the message in the session identifier. Read
 //! [`crate::sign`] next.
@@ -22,6 +31,11 @@ use crate::key::KeyShare;
 use crate::sign::Presignature;
 use crate::sizes;
 
+use self::output::Closing;
+
+pub(crate) mod alert;
+mod blame_chi;
+mod blame_nonce;
 pub(crate) mod output;
 mod public;
 pub mod round1;
@@ -30,6 +44,7 @@ pub mod round3;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use alert::{Alert, MAX_ALERT_SIGNERS};
 pub use public::{MAX_BATCH, PresignError, Public};
 
 /// Where messages of the specification's round 1 travel.
@@ -40,7 +55,8 @@ pub const ROUND_ECHO: u8 = 2;
 pub const ROUND_2: u8 = 3;
 /// Where messages of the specification's round 3 travel.
 pub const ROUND_3: u8 = 4;
-/// Where the closing echo of presigning travels, or the partial signature of interactive signing.
+/// Where the closing echo of presigning travels, or the partial signature of interactive signing; or, after a failed
+/// check, the alert.
 pub const ROUND_LAST: u8 = 5;
 
 /// All broadcasts so far, of every party and slot.
@@ -67,8 +83,8 @@ pub enum Presign<C: Curve> {
     Round2(round2::Round2<C>),
     /// Shares shown.
     Round3(round3::Round3<C>),
-    /// Waiting for everybody's closing echo. Before it no presignature is usable; and if a check has failed, it tells
-    /// whether somebody told different things to different parties.
+    /// Waiting for everybody's closing echo. Before it no presignature is usable; and if a check has failed, it comes
+    /// with everybody's alert.
     Closing(Result<Vec<Presignature<C>>, Failure>),
 }
 
@@ -86,6 +102,8 @@ pub enum Broadcast<C: Curve> {
     Round3(Vec<round3::Broadcast<C>>),
     /// Closing echo, which stands in the header.
     Closing,
+    /// Closing echo after a failed check, with the proof that its author has not caused it.
+    Alert(Box<Alert<C>>),
 }
 
 /// What a party tells one peer: one entry per slot.
@@ -154,18 +172,59 @@ pub enum Fault {
         /// From 0.
         slot: u32,
     },
+    /// Raised an alert although the checks pass.
+    #[error("a false alarm: the shares of the nonce fit together")]
+    FalseAlarm,
+    /// Raised no alert although a check fails.
+    #[error("slot {slot}: does not account for its share although the sum is wrong")]
+    NoAlert {
+        /// From 0; the lowest one that fails.
+        slot: u32,
+    },
+    /// An alert has not exactly one proof per peer.
+    #[error("slot {slot}: the number of proofs in an alert differs from the number of peers")]
+    AlertLength {
+        /// From 0.
+        slot: u32,
+    },
+    /// `delta_i` is not what the responses add up to.
+    #[error("slot {slot}: the share of the nonce is not what it was computed from")]
+    NonceSum {
+        /// From 0.
+        slot: u32,
+    },
+    /// `D` or `F` for somebody is malformed, who did not complain.
+    #[error("slot {slot}: a product with the mask is malformed")]
+    NonceResponse {
+        /// From 0.
+        slot: u32,
+    },
+    /// `S_i` is not what the responses add up to.
+    #[error("slot {slot}: the share of the key times the nonce is not what it was computed from")]
+    ChiSum {
+        /// From 0.
+        slot: u32,
+    },
+    /// `D^` or `F^` for somebody is malformed, who did not complain.
+    #[error("slot {slot}: a product with the key share is malformed")]
+    ChiResponse {
+        /// From 0.
+        slot: u32,
+    },
 }
 
 /// Ends without a culprit. Everything of the session is wiped; other sessions are not affected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Failure {
-    /// `[delta]G` differs from the sum of `Delta_j`: somebody lied in a way that the proofs of the rounds do not show.
+    /// `[delta]G` differs from the sum of `Delta_j`, and no alert shows why: with up to [`MAX_ALERT_SIGNERS`] signers a
+    /// fault of this node.
     #[error("slot {slot}: the shares of the nonce do not fit together")]
     Nonce {
         /// From 0; the lowest one.
         slot: u32,
     },
-    /// `[delta]X` differs from the sum of `S_j`: somebody lied in a way that the proofs of the rounds do not show.
+    /// `[delta]X` differs from the sum of `S_j`, and no alert shows why: with up to [`MAX_ALERT_SIGNERS`] signers a fault
+    /// of this node.
     #[error("slot {slot}: the shares of the key times the nonce do not fit together")]
     Chi {
         /// From 0; the lowest one.
@@ -174,6 +233,12 @@ pub enum Failure {
     /// A sum came out as zero, with probability about 2^-256; run the session again.
     #[error("slot {slot}: the result is degenerate by chance; presign again")]
     Degenerate {
+        /// From 0.
+        slot: u32,
+    },
+    /// A check has failed, and the own share cannot be accounted for: a fault of this node.
+    #[error("slot {slot}: the own share is not what it should be: a fault of this node")]
+    Unprovable {
         /// From 0.
         slot: u32,
     },
@@ -297,8 +362,16 @@ impl<C: Curve> Protocol for Presign<C> {
                 Err(failure) => Step::Abort(failure),
             },
             Self::Round3(state) => {
-                let speech = say(public, state.me, Broadcast::Closing);
-                Step::Speak(Self::Closing(output::presignatures(state, public, view)), speech)
+                let me = state.me;
+                match output::close(state, public, view, rng) {
+                    Closing::Made(made) => {
+                        Step::Speak(Self::Closing(Ok(made)), say(public, me, Broadcast::Closing))
+                    }
+                    Closing::Failed(failure, broadcast) => {
+                        Step::Speak(Self::Closing(Err(failure)), say(public, me, broadcast))
+                    }
+                    Closing::Broken(failure) => Step::Abort(failure),
+                }
             }
             Self::Closing(Err(failure)) => Step::Abort(failure),
             Self::Closing(Ok(presignatures)) => Step::Done(presignatures),
@@ -312,8 +385,11 @@ fn say<C: Curve>(public: &Public<C>, me: PartyIndex, broadcast: Broadcast<C>) ->
     Speech { durable: None, broadcast, direct }
 }
 
-/// Limit of a broadcast; echoes have no content.
+/// Limit of a broadcast; echoes have no content. An alert is about one slot.
 pub(crate) fn max_broadcast_bytes<C: Curve>(public: &Public<C>, round: u8) -> usize {
+    if round == ROUND_LAST && public.signers().count() <= MAX_ALERT_SIGNERS {
+        return sizes::list(1, alert::max_bytes(public));
+    }
     let entry = match round {
         ROUND_1 => round1::max_broadcast_bytes(public),
         ROUND_2 => round2::max_broadcast_bytes(public),
@@ -333,7 +409,7 @@ pub(crate) fn max_direct_bytes<C: Curve>(public: &Public<C>, round: u8) -> usize
     sizes::list(public.slots(), entry)
 }
 
-/// The checks of rounds 1 to 3.
+/// The checks of rounds 1 to 3, and of the closing echo of presigning.
 pub(crate) fn check<C: Curve>(
     public: &Public<C>,
     view: &View<C>,
@@ -352,7 +428,9 @@ pub(crate) fn check<C: Curve>(
         (Broadcast::Round3(said), _) => round3::check(public, view, session, pair.0, said),
         // Parts that do not belong together never get here: each fits its round.
         (Broadcast::Round1(_) | Broadcast::Round2(_), _) => Err(Fault::Slots),
-        (Broadcast::Echo | Broadcast::Closing, _) => Ok(()),
+        (Broadcast::Echo, _) => Ok(()),
+        (Broadcast::Closing, _) => alert::check_silence(public, view, session),
+        (Broadcast::Alert(alert), _) => alert::check(public, view, session, pair.0, alert),
     }
 }
 
@@ -364,7 +442,7 @@ impl<C: Curve> Broadcast<C> {
             Self::Echo => ROUND_ECHO,
             Self::Round2(_) => ROUND_2,
             Self::Round3(_) => ROUND_3,
-            Self::Closing => ROUND_LAST,
+            Self::Closing | Self::Alert(_) => ROUND_LAST,
         }
     }
 }
@@ -386,7 +464,7 @@ impl<C: Curve> View<C> {
             Broadcast::Round1(said) => drop(self.round1.insert(from, said)),
             Broadcast::Round2(said) => drop(self.round2.insert(from, said)),
             Broadcast::Round3(said) => drop(self.round3.insert(from, said)),
-            Broadcast::Echo | Broadcast::Closing => {}
+            Broadcast::Echo | Broadcast::Closing | Broadcast::Alert(_) => {}
         }
     }
 

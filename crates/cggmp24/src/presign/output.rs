@@ -4,21 +4,44 @@
 use consign_rounds::SessionId;
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::secret::Secret;
+use rand_core::CryptoRng;
 
 use super::round2::slot_number;
 use super::round3::{self, Round3};
-use super::{Failure, Public, View};
+use super::{Broadcast, Failure, Public, View, alert};
 use crate::sign::{Presignature, PresignaturePublic, Share};
 use crate::ssid;
 
-/// Checks every slot, then makes the presignatures.
-pub(crate) fn presignatures<C: Curve>(
+/// What follows round 3.
+pub(crate) enum Closing<C: Curve> {
+    /// Every check passes.
+    Made(Vec<Presignature<C>>),
+    /// There are no presignatures; the broadcast is to be sent nevertheless: an alert, if that can help.
+    Failed(Failure, Broadcast<C>),
+    /// A fault of this node: there is nothing to be sent.
+    Broken(Failure),
+}
+
+/// Checks every slot, then makes the presignatures, or an alert. Everything that was kept for either is wiped.
+pub(crate) fn close<C: Curve>(
     state: Round3<C>,
     public: &Public<C>,
     view: &View<C>,
-) -> Result<Vec<Presignature<C>>, Failure> {
-    let Round3 { me, session, slots } = state;
-    verdict(public, view, session)?;
+    rng: &mut impl CryptoRng,
+) -> Closing<C> {
+    match verdict(public, view, state.session) {
+        Ok(()) => Closing::Made(presignatures(state, public, view)),
+        Err(failure) => match alert::speak(&state, public, view, rng) {
+            Ok(Some(alert)) => Closing::Failed(failure, Broadcast::Alert(Box::new(alert))),
+            Ok(None) => Closing::Failed(failure, Broadcast::Closing),
+            Err(own) => Closing::Broken(own),
+        },
+    }
+}
+
+/// The presignatures of slots that have passed all checks.
+fn presignatures<C: Curve>(state: Round3<C>, public: &Public<C>, view: &View<C>) -> Vec<Presignature<C>> {
+    let Round3 { me, session, slots, .. } = state;
     let presignature = |(b, slot): (usize, round3::Slot<C>)| {
         let inverse = view.delta(b).invert().expect("invariant: delta is not zero");
         let shown = shown(public, view, session, b).expect("invariant: delta and r are not zero");
@@ -26,7 +49,7 @@ pub(crate) fn presignatures<C: Curve>(
         let chi = Secret::new(*slot.chi.expose() * inverse);
         Presignature::new(me, shown, k, chi)
     };
-    Ok(slots.into_iter().enumerate().map(presignature).collect())
+    slots.into_iter().enumerate().map(presignature).collect()
 }
 
 /// What everybody with this view finds: the lowest slot that fails a check, or that is degenerate if all pass.

@@ -1,6 +1,5 @@
 //! What the signers agreed on, prepared once: everything that a round, or a judge, needs besides the messages.
 
-use consign_rounds::limits::MAX_MESSAGE_BYTES;
 use consign_rounds::{PartyIndex, PerParty, SessionId};
 use consign_zk::context::{Context, Role};
 use consign_zk::curve::{Curve, Point, Scalar};
@@ -11,7 +10,7 @@ use consign_zk::ring_pedersen::RingPedersen;
 use consign_zk::secret::Secret;
 use thiserror::Error;
 
-use super::{ROUND_1, ROUND_LAST, max_broadcast_bytes, max_direct_bytes};
+use super::{ROUND_1, ROUND_3, max_broadcast_bytes, max_direct_bytes};
 use crate::aux_info::{Aux, AuxError, AuxPublic};
 use crate::ecdsa::Digest;
 use crate::key::{KeyError, KeyInfo, KeyShare};
@@ -21,6 +20,9 @@ use crate::ssid::{self, ProtocolKind};
 
 /// Most presignatures that one ceremony makes. With many signers the size of a message allows fewer.
 pub const MAX_BATCH: u32 = 32;
+
+/// Most that one signer sends another in one of rounds 1 to 3, in bytes. Alerts, which come once at most, may be longer.
+const MAX_ROUND_BYTES: usize = 1 << 20;
 
 /// Why presigning or signing cannot start: the caller's mistake or unfit stored data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -135,9 +137,9 @@ impl<C: Curve> Public<C> {
         }
         let fits = |round| {
             let parts = max_broadcast_bytes(&public, round) + max_direct_bytes(&public, round);
-            parts + sizes::ENVELOPE <= MAX_MESSAGE_BYTES
+            parts + sizes::ENVELOPE <= MAX_ROUND_BYTES
         };
-        let batch_fits = (1..=MAX_BATCH).contains(&batch) && (ROUND_1..=ROUND_LAST).all(fits);
+        let batch_fits = (1..=MAX_BATCH).contains(&batch) && (ROUND_1..=ROUND_3).all(fits);
         if batch_fits { Ok(public) } else { Err(PresignError::Batch(batch)) }
     }
 
@@ -179,7 +181,12 @@ impl<C: Curve> Public<C> {
 
     /// `ssid_b` of every slot.
     pub(super) fn slot_sessions(&self, session: SessionId) -> Vec<[u8; 32]> {
-        (0..self.batch).map(|b| ssid::slot(session, b, self.batch)).collect()
+        (0..self.batch).map(|b| self.slot_session(session, b)).collect()
+    }
+
+    /// `ssid_b` of one slot.
+    pub(super) fn slot_session(&self, session: SessionId, b: u32) -> [u8; 32] {
+        ssid::slot(session, b, self.batch)
     }
 
     /// A signer; everybody whom a session knows is one.

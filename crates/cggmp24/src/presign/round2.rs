@@ -10,7 +10,7 @@ use consign_rounds::{PartyIndex, PerParty, SessionId};
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::integer::Integer;
-use consign_zk::paillier::{Affine, Ciphertext, DecryptionKey, EncryptionKey, Nonce};
+use consign_zk::paillier::{Affine, Ciphertext, DecryptionKey, Nonce};
 use consign_zk::secret::Secret;
 use consign_zk::{aff_g, elog};
 use rand_core::CryptoRng;
@@ -24,7 +24,8 @@ use crate::sizes;
 /// The round's number in challenges: that of the specification.
 const ROUND: u8 = 2;
 
-/// Kept: the secrets of every slot, with the masks put into the responses for every peer.
+/// Kept: the secrets of every slot, with what was drawn for the responses to every peer: an alert may have to prove all
+/// of it again, to everybody.
 pub struct Round2<C: Curve> {
     pub(super) me: PartyIndex,
     pub(super) session: SessionId,
@@ -38,13 +39,25 @@ pub(super) struct Slot<C: Curve> {
     pub(super) k: Secret<Scalar<C>>,
     pub(super) gamma: Secret<Scalar<C>>,
     pub(super) a: Secret<Scalar<C>>,
-    pub(super) masks: PerParty<Masks>,
+    pub(super) drawn: PerParty<Drawn>,
 }
 
-/// `b_{j,i}` and `b^_{j,i}`: the additive shares are their negatives. They wipe themselves.
-pub(super) struct Masks {
+/// What is drawn for one response. It wipes itself.
+pub(super) struct Drawn {
+    /// For `D` and `F`.
+    pub(super) nonce: Mask,
+    /// For `D^` and `F^`.
+    pub(super) key: Mask,
+}
+
+/// A mask with the nonces under which it is encrypted.
+pub(super) struct Mask {
+    /// `b_{j,i}` or `b^_{j,i}`: the additive share is its negative.
     pub(super) b: Integer,
-    pub(super) b_hat: Integer,
+    /// For the receiver.
+    pub(super) s: Nonce,
+    /// For the sender.
+    pub(super) r: Nonce,
 }
 
 /// To everybody, for one slot.
@@ -182,30 +195,11 @@ pub(super) fn slot_number(b: usize) -> u32 {
 fn check_units<C: Curve>(public: &Public<C>, from: PartyIndex, responses: &[Response]) -> Option<()> {
     let own = public.member(from)?;
     let masks = responses.iter().flat_map(|response| [&response.F, &response.F_hat]);
-    are_units(&own.paillier, masks)?;
+    own.paillier.units(masks)?;
     for (to, response) in public.signers().others(from).zip(responses) {
-        are_units(&public.member(to)?.paillier, [&response.D, &response.D_hat].into_iter())?;
+        public.member(to)?.paillier.units([&response.D, &response.D_hat].into_iter())?;
     }
     Some(())
-}
-
-/// One greatest common divisor for the whole list: a product is a unit exactly if every factor is.
-fn are_units<'a>(key: &EncryptionKey, list: impl Iterator<Item = &'a Ciphertext>) -> Option<()> {
-    let mut residues = Vec::new();
-    for ciphertext in list {
-        residues.push(key.n().reduce(&ciphertext.natural().below(key.nn())?));
-    }
-    let product = residues.into_iter().reduce(|product, residue| key.n().mul(&product, &residue));
-    product.is_none_or(|product| key.n().is_unit(&product)).then_some(())
-}
-
-/// What a response needs within this round only.
-struct Drawn {
-    masks: Masks,
-    s: Nonce,
-    r: Nonce,
-    s_hat: Nonce,
-    r_hat: Nonce,
 }
 
 /// Everything that does not change from peer to peer.
@@ -232,23 +226,23 @@ pub(crate) fn speak<C: Curve>(
     let speaker =
         Speaker { public, view, state: &state, sessions: &sessions, Gamma: &Gamma, gamma: &gamma, w: &w };
     let mut broadcast = speaker.show_gamma(rng);
-    let mut masks: Vec<PerParty<Masks>> = state.slots.iter().map(|_| PerParty::new()).collect();
+    let mut kept: Vec<PerParty<Drawn>> = state.slots.iter().map(|_| PerParty::new()).collect();
     let mut direct = PerParty::new();
     for to in public.signers().others(state.me) {
         let (responses, drawn, proofs) = speaker.respond(to, rng);
         for (said, response) in broadcast.iter_mut().zip(responses) {
             said.responses.push(response);
         }
-        for (masks, drawn) in masks.iter_mut().zip(drawn) {
-            masks.insert(to, drawn.masks);
+        for (kept, drawn) in kept.iter_mut().zip(drawn) {
+            kept.insert(to, drawn);
         }
         direct.insert(to, proofs);
     }
     let Round1 { me, session, w, paillier, slots } = state;
     let slots = slots
         .into_iter()
-        .zip(masks)
-        .map(|(slot, masks)| Slot { k: slot.k, gamma: slot.gamma, a: slot.a, masks })
+        .zip(kept)
+        .map(|(slot, drawn)| Slot { k: slot.k, gamma: slot.gamma, a: slot.a, drawn })
         .collect();
     Spoken { state: Round2 { me, session, w, paillier, slots }, broadcast, direct }
 }
@@ -286,11 +280,11 @@ impl<C: Curve> Speaker<'_, C> {
             responses.iter().zip(&drawn).zip(&K).zip(self.gamma.iter().zip(self.Gamma).zip(self.sessions))
         {
             let bound = |role| context(self.public, ssid, role, ROUND, self.state.me, Some(to));
-            let Drawn { masks, s, r, s_hat, r_hat } = drawn;
-            let witness = aff_g::Witness { x: gamma, y: &masks.b, rho: s, rho_y: r };
+            let Drawn { nonce, key } = drawn;
+            let witness = aff_g::Witness { x: gamma, y: &nonce.b, rho: &nonce.s, rho_y: &nonce.r };
             let statement = psi(prover, receiver, K, Gamma, response);
             let psi = aff_g::prove(&bound(Role::Psi), &statement, &witness, &self.state.paillier, rng);
-            let witness = aff_g::Witness { x: self.w, y: &masks.b_hat, rho: s_hat, rho_y: r_hat };
+            let witness = aff_g::Witness { x: self.w, y: &key.b, rho: &key.s, rho_y: &key.r };
             let statement = psi_hat(prover, receiver, K, response);
             let psi_hat = aff_g::prove(&bound(Role::PsiHat), &statement, &witness, &self.state.paillier, rng);
             let unit = "invariant: psi0 has shown that K is a unit";
@@ -306,10 +300,10 @@ impl<C: Curve> Speaker<'_, C> {
             .zip(K)
             .zip(self.gamma)
             .flat_map(|((drawn, ciphertext), gamma)| {
-                let Drawn { masks, s, s_hat, .. } = drawn;
+                let Drawn { nonce, key } = drawn;
                 [
-                    Affine { ciphertext, x: gamma, y: &masks.b, rho: s },
-                    Affine { ciphertext, x: self.w, y: &masks.b_hat, rho: s_hat },
+                    Affine { ciphertext, x: gamma, y: &nonce.b, rho: &nonce.s },
+                    Affine { ciphertext, x: self.w, y: &key.b, rho: &key.s },
                 ]
             })
             .collect();
@@ -317,7 +311,7 @@ impl<C: Curve> Speaker<'_, C> {
         let products = products.expect("invariant: psi0 has shown that K is a unit");
         let plain: Vec<_> = drawn
             .iter()
-            .flat_map(|drawn| [(&drawn.masks.b, &drawn.r), (&drawn.masks.b_hat, &drawn.r_hat)])
+            .flat_map(|drawn| [(&drawn.nonce.b, &drawn.nonce.r), (&drawn.key.b, &drawn.key.r)])
             .collect();
         let masks = self.state.paillier.encrypt(&plain);
         let mut list = products.into_iter().zip(masks);
@@ -338,11 +332,8 @@ fn draw<C: Curve>(
     rng: &mut impl CryptoRng,
 ) -> Drawn {
     let bits = public.level().parameters().ell_prime;
-    Drawn {
-        masks: Masks { b: Integer::sample(bits, rng), b_hat: Integer::sample(bits, rng) },
-        s: Nonce::random(&receiver.paillier, rng),
-        r: Nonce::random(&prover.paillier, rng),
-        s_hat: Nonce::random(&receiver.paillier, rng),
-        r_hat: Nonce::random(&prover.paillier, rng),
-    }
+    let (b, b_hat) = (Integer::sample(bits, rng), Integer::sample(bits, rng));
+    let mut nonces = || (Nonce::random(&receiver.paillier, rng), Nonce::random(&prover.paillier, rng));
+    let ((s, r), (s_hat, r_hat)) = (nonces(), nonces());
+    Drawn { nonce: Mask { b, s, r }, key: Mask { b: b_hat, s: s_hat, r: r_hat } }
 }

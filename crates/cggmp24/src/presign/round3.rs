@@ -1,6 +1,8 @@
 //! Round 3: decrypt the responses, show the shares of `delta = gamma k` and of the key times `k`, both hidden as far
 //! as they must be (`docs/spec/signing.md`, 6.3).
 
+use std::sync::Arc;
+
 use consign_rounds::{PartyIndex, PerParty, SessionId};
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
@@ -13,17 +15,19 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::public::context;
-use super::round2::{Round2, slot_number};
+use super::round2::{Drawn, Round2, slot_number};
 use super::{Failure, Fault, Public, Spoken, View, round1, round2};
 use crate::sizes;
 
 /// The round's number in challenges: that of the specification.
 const ROUND: u8 = 3;
 
-/// Kept: what becomes the presignatures. The masks and `gamma` are gone.
+/// Kept: what becomes the presignatures, and what an alert would need, until the checks of `output.rs` have passed.
 pub struct Round3<C: Curve> {
     pub(super) me: PartyIndex,
     pub(super) session: SessionId,
+    pub(super) w: Secret<Scalar<C>>,
+    pub(super) paillier: Arc<DecryptionKey>,
     pub(super) slots: Vec<Slot<C>>,
 }
 
@@ -41,6 +45,8 @@ pub(crate) type ThirdRound<C> = Spoken<Round3<C>, Vec<Broadcast<C>>, ()>;
 pub(super) struct Slot<C: Curve> {
     pub(super) k: Secret<Scalar<C>>,
     pub(super) chi: Secret<Scalar<C>>,
+    pub(super) gamma: Secret<Scalar<C>>,
+    pub(super) drawn: PerParty<Drawn>,
 }
 
 /// To everybody, for one slot.
@@ -106,7 +112,7 @@ pub(crate) fn speak<C: Curve>(
     let mut kept = Vec::with_capacity(slots.len());
     for (b, (slot, ssid)) in slots.into_iter().zip(&sessions).enumerate() {
         let (delta, chi) = shares(public, view, (me, b), &slot, &w, &paillier);
-        let round2::Slot { k, a, .. } = slot;
+        let round2::Slot { k, gamma, a, drawn } = slot;
         let Gamma = view.Gamma(b);
         let Delta = Gamma * *k.expose();
         let committed = view.committed(me, b).expect("invariant: the view holds round 1");
@@ -117,10 +123,10 @@ pub(crate) fn speak<C: Curve>(
             rng,
         );
         broadcast.push(Broadcast { delta, S: Gamma * *chi.expose(), Delta, elog });
-        kept.push(Slot { k, chi });
+        kept.push(Slot { k, chi, gamma, drawn });
     }
     let direct = public.signers().others(me).map(|to| (to, ())).collect();
-    Ok(Spoken { state: Round3 { me, session, slots: kept }, broadcast, direct })
+    Ok(Spoken { state: Round3 { me, session, w, paillier, slots: kept }, broadcast, direct })
 }
 
 /// `delta_i` and `chi_i` of one slot. The responses are decrypted only now that their proofs have verified.
@@ -143,13 +149,13 @@ fn shares<C: Curve>(
     let mut plain = plain.iter();
     let mut delta = *slot.k.expose() * *slot.gamma.expose();
     let mut chi = Zeroizing::new(*slot.k.expose() * *w.expose());
-    for masks in slot.masks.values() {
+    for drawn in slot.drawn.values() {
         let mut less = |mask: &Integer| {
             let alpha = plain.next().expect("invariant: two plaintexts per peer");
             Scalar::from_integer(alpha) - Scalar::from_integer(mask)
         };
-        delta = delta + less(&masks.b);
-        *chi = *chi + less(&masks.b_hat);
+        delta = delta + less(&drawn.nonce.b);
+        *chi = *chi + less(&drawn.key.b);
     }
     (delta, Secret::new(*chi))
 }

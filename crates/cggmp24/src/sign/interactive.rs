@@ -16,6 +16,8 @@ use crate::aux_info::{Aux, AuxPublic};
 use crate::ecdsa::{Digest, Signature};
 use crate::key::{KeyInfo, KeyShare};
 use crate::parties::Parties;
+use crate::presign::alert::check_silence;
+use crate::presign::output::Closing;
 use crate::presign::{self, Direct, Nothing, PresignError, output, round1, round2, round3};
 use crate::sizes;
 
@@ -77,7 +79,7 @@ pub enum Interactive<C: Curve> {
     Round2(round2::Round2<C>),
     /// Shares shown.
     Round3(round3::Round3<C>),
-    /// Partial signature sent; or a check has failed, and only the echo was sent.
+    /// Partial signature sent; or a check has failed, and the alert was sent.
     Closing(Result<Box<Signing<C>>, presign::Failure>),
 }
 
@@ -85,7 +87,7 @@ pub enum Interactive<C: Curve> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum Broadcast<C: Curve> {
-    /// Rounds 1 to 3; in the last round the closing echo, instead of a partial signature, after a failed check.
+    /// Rounds 1 to 3; in the last round, after a failed check, an alert instead of a partial signature.
     Presign(presign::Broadcast<C>),
     /// `sigma_i`, in the last round. Presignature and digest are fixed by the session.
     Partial(Scalar<C>),
@@ -94,7 +96,7 @@ pub enum Broadcast<C: Curve> {
 /// Rules a party can break, all provable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Error)]
 pub enum Fault {
-    /// In rounds 1 to 3.
+    /// In rounds 1 to 3, or in an alert.
     #[error(transparent)]
     Presign(presign::Fault),
     /// The partial signature is wrong.
@@ -144,10 +146,8 @@ impl<C: Curve> Protocol for Interactive<C> {
     const ROUNDS: u8 = LAST;
 
     fn max_broadcast_bytes(public: &Public<C>, round: u8) -> usize {
-        if round == LAST {
-            return sizes::list(1, sizes::scalar::<C>());
-        }
-        sizes::list(1, presign::max_broadcast_bytes(&public.presign, round))
+        let said = presign::max_broadcast_bytes(&public.presign, round);
+        sizes::list(1, if round == LAST { said.max(sizes::scalar::<C>()) } else { said })
     }
 
     fn max_direct_bytes(public: &Public<C>, round: u8) -> usize {
@@ -178,7 +178,7 @@ impl<C: Curve> Protocol for Interactive<C> {
             Broadcast::Presign(presign::Broadcast::Closing) => {
                 match output::verdict(&public.presign, &view.presign, session) {
                     Ok(()) => Err(Fault::Withheld),
-                    Err(_) => Ok(()),
+                    Err(_) => check_silence(&public.presign, &view.presign, session).map_err(Fault::Presign),
                 }
             }
             Broadcast::Presign(broadcast) => {
@@ -187,6 +187,7 @@ impl<C: Curve> Protocol for Interactive<C> {
                     .map_err(Fault::Presign)
             }
             Broadcast::Partial(sigma) => {
+                check_silence(&public.presign, &view.presign, session).map_err(Fault::Presign)?;
                 let shown = output::shown(&public.presign, &view.presign, session, 0);
                 let fits = shown.is_some_and(|shown| shown.fits(&public.digest, from, sigma));
                 if fits { Ok(()) } else { Err(Fault::Partial) }
@@ -231,7 +232,13 @@ impl<C: Curve> Protocol for Interactive<C> {
             },
             Self::Round3(state) => {
                 let me = state.me();
-                sign(public, me, output::presignatures(state, agreed, said))
+                match output::close(state, agreed, said, rng) {
+                    Closing::Made(presignatures) => sign(public, me, presignatures),
+                    Closing::Failed(failure, broadcast) => {
+                        close(public, me, Err(failure), Broadcast::Presign(broadcast))
+                    }
+                    Closing::Broken(failure) => Step::Abort(Failure::Presign(failure)),
+                }
             }
             Self::Closing(Ok(signing)) => finish(&signing, view),
             Self::Closing(Err(failure)) => Step::Abort(Failure::Presign(failure)),
@@ -239,22 +246,27 @@ impl<C: Curve> Protocol for Interactive<C> {
     }
 }
 
-/// The last round: uses the only presignature at once, or shows the echo if there is none.
+/// The last round: uses the only presignature at once.
 fn sign<C: Curve>(
     public: &Public<C>,
     me: PartyIndex,
-    presignatures: Result<Vec<Presignature<C>>, presign::Failure>,
+    presignatures: Vec<Presignature<C>>,
 ) -> Step<Interactive<C>> {
-    let signing = presignatures.map(|made| {
-        let presignature = made.into_iter().next().expect("invariant: a batch of one");
-        Box::new(presignature.sign_digest(public.digest))
-    });
-    let broadcast = match &signing {
-        Ok(signing) => Broadcast::Partial(signing.partial().sigma),
-        Err(_) => Broadcast::Presign(presign::Broadcast::Closing),
-    };
+    let presignature = presignatures.into_iter().next().expect("invariant: a batch of one");
+    let signing = presignature.sign_digest(public.digest);
+    let sigma = signing.partial().sigma;
+    close(public, me, Ok(Box::new(signing)), Broadcast::Partial(sigma))
+}
+
+/// The last round, whatever is said in it.
+fn close<C: Curve>(
+    public: &Public<C>,
+    me: PartyIndex,
+    state: Result<Box<Signing<C>>, presign::Failure>,
+    broadcast: Broadcast<C>,
+) -> Step<Interactive<C>> {
     let direct = public.signers().others(me).map(|to| (to, Direct::None)).collect();
-    Step::Speak(Interactive::Closing(signing), Speech { durable: None, broadcast, direct })
+    Step::Speak(Interactive::Closing(state), Speech { durable: None, broadcast, direct })
 }
 
 fn finish<C: Curve>(signing: &Signing<C>, view: &View<C>) -> Step<Interactive<C>> {

@@ -304,11 +304,23 @@ pub(crate) fn assert_unframeable<P: Protocol>(
     honest: &Record,
     other: &Record,
 ) {
+    assert_unframeable_among::<P>(public, session, keys, honest, other, |_| true);
+}
+
+/// As [`assert_unframeable`], about the messages of those that `is_honest` names.
+pub(crate) fn assert_unframeable_among<P: Protocol>(
+    public: &P::Public,
+    session: SessionId,
+    keys: &TestKeys,
+    honest: &Record,
+    other: &Record,
+    is_honest: impl Fn(u16) -> bool,
+) {
     let judged = |before: Past, charge: &Envelope| {
         let evidence = Evidence::Misbehaviour { before, charge: charge.clone() };
         evidence.judge::<P>(public, session, keys)
     };
-    for charge in &honest.0 {
+    for charge in honest.0.iter().filter(|charge| is_honest(charge.signed.header.from.get())) {
         let h = charge.signed.header;
         let place = format!("round {}, {} to {}", h.round, h.from, h.to);
         assert_eq!(judged(honest.past(h.round), charge), None, "{place}: the true past");

@@ -14,5 +14,6 @@ mod a;
 mod b;
 mod c;
 mod d;
+mod e;
 mod f;
 mod h;

@@ -9,7 +9,7 @@ use super::roster::{Charter, Signed};
 use crate::identity::{ClusterId, NodeId};
 
 /// Largest message of any kind, in bytes; what the transport must let through.
-pub const MAX_MESSAGE_BYTES: usize = 8 << 20;
+pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
 /// Largest message from somebody who is not in the roster, in bytes.
 pub const MAX_STRANGER_BYTES: usize = 16 << 10;
 /// Largest message without lists, in bytes.
@@ -20,6 +20,10 @@ const ROSTER: usize = 1 << 20;
 const PROPOSAL: usize = 1 << 20;
 /// Largest set of accepts, in bytes.
 const ACCEPTS: usize = 64 << 10;
+/// Largest message of a protocol, and largest set of confirmations or certificate, in bytes. Alerts are the longest.
+const LONG: usize = 8 << 20;
+/// Largest evidence, in bytes: an alert, and all that was said before it.
+const EVIDENCE: usize = MAX_MESSAGE_BYTES;
 
 /// A message between nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,8 +196,9 @@ fn limit_of(kind: u8) -> usize {
         1 => ROSTER,
         4 => PROPOSAL,
         8 => ACCEPTS,
-        9 | 11 | 12 | 14 | 16 => MAX_MESSAGE_BYTES,
+        9 | 11 | 14 | 16 => LONG,
         10 => ACCEPTS,
+        12 => EVIDENCE,
         _ => 0,
     }
 }
@@ -210,11 +215,11 @@ mod tests {
             (PeerMessage::JoinRefused("no".to_owned()), SMALL),
             (PeerMessage::Preparing { proposal: hash }, SMALL),
             (PeerMessage::Start { proposal: hash, accepts: Vec::new() }, ACCEPTS),
-            (PeerMessage::Round { ceremony: hash, envelope: Vec::new() }, MAX_MESSAGE_BYTES),
+            (PeerMessage::Round { ceremony: hash, envelope: Vec::new() }, LONG),
             (PeerMessage::AskConfirmed(vec![hash]), ACCEPTS),
-            (PeerMessage::Confirmed { ceremony: hash, set: Vec::new() }, MAX_MESSAGE_BYTES),
+            (PeerMessage::Confirmed { ceremony: hash, set: Vec::new() }, LONG),
             (PeerMessage::Lost { ceremony: hash }, SMALL),
-            (PeerMessage::Report { ceremony: hash, report: Report::Aux(hash) }, MAX_MESSAGE_BYTES),
+            (PeerMessage::Report { ceremony: hash, report: Report::Aux(hash) }, LONG),
             (PeerMessage::AskKey(hash), SMALL),
         ];
         for (message, limit) in cases {

@@ -1,5 +1,4 @@
-//! Group D: multiplication of shares, presigning. The alerts of group E come later: what only they could decide ends
-//! without a culprit and without a presignature.
+//! Group D: multiplication of shares, presigning. What only the alerts decide is in group E.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use consign_cggmp24::curve::{Curve, Point, Scalar, Secp256k1, Toy};
 use consign_cggmp24::presign::testing::{Committed, Which, committed, increment};
 use consign_cggmp24::presign::{
     self, Broadcast, Direct, Fault, Presign, PresignError, ROUND_1, ROUND_2, ROUND_3, ROUND_ECHO, ROUND_LAST,
-    round1, round2, round3,
+    round1, round2,
 };
 use consign_cggmp24::ssid;
 use consign_cggmp24::testing::{Committee, NONCE, subset};
@@ -121,16 +120,6 @@ fn lie2(
     liar::<Pre>(2, ROUND_2, move |to, said, direct| {
         let (Broadcast::Round2(said), Direct::Round2(direct)) = (said, direct) else { panic!("round 2") };
         lie(to, &mut said[slot], &mut direct[slot]);
-    })
-}
-
-fn lie3(
-    slot: usize,
-    mut lie: impl FnMut(&mut round3::Broadcast<Toy>),
-) -> impl FnMut(&TestKeys, Letter) -> Vec<Letter> {
-    liar::<Pre>(2, ROUND_3, move |_, said, _| {
-        let Broadcast::Round3(said) = said else { panic!("round 3") };
-        lie(&mut said[slot]);
     })
 }
 

@@ -289,37 +289,3 @@ mod a4b_slots {
         assert_eq!(all.len(), 3);
     }
 }
-
-mod until_there_are_alerts {
-    use super::*;
-
-    #[test]
-    fn wrong_sums_leave_no_presignature_and_no_culprit() {
-        // U. Nobody has anything to use, and nobody is accused on a guess.
-        let scene = scene(2);
-        for slot in [0, 1] {
-            let lies: [Box<dyn FnMut(&TestKeys, Letter) -> Vec<Letter>>; 2] = [
-                Box::new(lie3(slot, |said| said.delta = said.delta + Scalar::one())),
-                Box::new(lie3(slot, |said| said.S = said.S + Point::generator())),
-            ];
-            for lie in lies {
-                // It stops there: its closing echo would be of what it computed, not of what it said.
-                let outcome = scene.run(&mut deaf(2, ROUND_3, lie));
-                assert_nobody_accused("wrong sums", &outcome);
-                assert!(outcome.finished.is_empty());
-            }
-        }
-        // Consistent liars: another share or mask in round 3 than in round 2.
-        assert_failed(&scene.corrupted(ROUND_2, Which::Share), presign::Failure::Chi { slot: 0 });
-        assert_failed(&scene.corrupted(ROUND_2, Which::Mask), presign::Failure::Nonce { slot: 0 });
-    }
-
-    fn assert_failed(outcome: &Outcome<Pre>, failure: presign::Failure) {
-        assert_nobody_accused("wrong sums", outcome);
-        assert!(outcome.finished.is_empty());
-        for me in [1, 3] {
-            let reported = &outcome.failures[&party(me)];
-            assert!(reported.contains(&Failure::Protocol(failure)), "{me}: {reported:?}");
-        }
-    }
-}
