@@ -4,8 +4,8 @@ use consign_rounds::{PartyIndex, SessionId, Speech};
 use consign_zk::curve::{Curve, Scalar};
 use rand_core::CryptoRng;
 
-use super::{Broadcast, Public, Reshare, ReshareError, round1, round3, say};
-use crate::key::KeyShare;
+use super::{Broadcast, Public, Reshare, ReshareError, confirmation, round1, round3, say};
+use crate::key::{KeyInfo, KeyShare};
 
 /// Starts a resharing with openings altered by `lie`, and commits to that.
 pub fn start_lying<C: Curve>(
@@ -26,4 +26,9 @@ pub fn start_lying<C: Curve>(
 pub fn mask_key<C: Curve>(state: &Reshare<C>, dealer: PartyIndex) -> Option<Scalar<C>> {
     let Reshare::Round1(state) = state else { return None };
     state.receiving.as_ref()?.mask_keys.get(&dealer).map(|key| *key.expose())
+}
+
+/// What confirms this result.
+pub fn done<C: Curve>(info: &KeyInfo<C>, aux_id: &[u8; 32]) -> [u8; 32] {
+    confirmation::done(info, aux_id)
 }

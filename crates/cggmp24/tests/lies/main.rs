@@ -14,4 +14,6 @@ mod b;
 mod c;
 mod d;
 mod f;
+mod g;
+mod g_reshare;
 mod h;
