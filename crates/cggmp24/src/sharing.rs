@@ -1,9 +1,9 @@
 //! Dealing shares that convict: masked on their way, checked against Feldman commitments, and with complaints that
 //! everybody can decide (`docs/spec/primitives.md`, 2.5 and 2.7). Key generation, refresh and resharing deal alike.
 
-use consign_rounds::{
-    Complaint, DirectPart, Heard, PartyIndex, PerParty, Protocol, Ruling, SessionId, decode,
-};
+use std::marker::PhantomData;
+
+use consign_rounds::{Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, SessionId, decode};
 use consign_zk::context::{Context, Role};
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::feldman::Commitments;
@@ -58,9 +58,18 @@ impl<C: Curve> Answer<C> {
         direct + sizes::ENVELOPE + sizes::scalar::<C>() + sizes::HASH
     }
 
-    /// A complaint about what `against` sent; `key` opens its mask.
-    pub(crate) fn complaint((against, envelope): (PartyIndex, DirectPart), key: Scalar<C>) -> Self {
-        Self::Complaint(Box::new(OpenedComplaint { complaint: Complaint { against, envelope }, key }))
+    /// A complaint; `key` opens the mask of the share that it is about.
+    pub(crate) fn complaint(complaint: Complaint, key: Scalar<C>) -> Self {
+        Self::Complaint(Box::new(OpenedComplaint { complaint, key }))
+    }
+}
+
+/// These protocols need no accelerator.
+pub struct NoAid<C>(PhantomData<C>);
+
+impl<C> Default for NoAid<C> {
+    fn default() -> Self {
+        Self(PhantomData)
     }
 }
 
@@ -178,14 +187,14 @@ pub(crate) fn add_up<C: Curve, P: Protocol>(
     directs: impl Iterator<Item = (PartyIndex, Heard<P>)>,
     max_direct_bytes: usize,
     open: impl Fn(PartyIndex, &P::Direct) -> Option<Scalar<C>>,
-) -> Result<Zeroizing<Scalar<C>>, (PartyIndex, DirectPart)> {
+) -> Result<Zeroizing<Scalar<C>>, Box<Complaint>> {
     let mut sum = Zeroizing::new(*own);
     for (from, heard) in directs {
         let open = |direct: &P::Direct| open(from, direct).map(Zeroizing::new);
         let again = || decode(&heard.envelope.direct, max_direct_bytes).ok();
         match open(&heard.direct).or_else(|| open(&again()?)) {
             Some(part) => *sum = *sum + *part,
-            None => return Err((from, heard.envelope)),
+            None => return Err(Box::new(Complaint { against: from, envelope: heard.envelope })),
         }
     }
     Ok(sum)

@@ -294,14 +294,14 @@ impl Scenario {
     }
 
     /// Visits every state there is. The number of states, or one from which the key is lost.
-    fn explore<R: Rules>(&self) -> Result<usize, World<R>> {
+    fn explore<R: Rules>(&self) -> Result<usize, Box<World<R>>> {
         let mut seen = HashSet::from([self.start::<R>()]);
         let mut todo: Vec<_> = seen.iter().cloned().collect();
         let ascending: Vec<usize> = (0..self.attempts.len()).collect();
         let descending: Vec<usize> = ascending.iter().rev().copied().collect();
         while let Some(world) = todo.pop() {
             if !self.heals(&world, &ascending) || !self.heals(&world, &descending) {
-                return Err(world);
+                return Err(Box::new(world));
             }
             for next in self.next(&world) {
                 if seen.insert(next.clone()) {

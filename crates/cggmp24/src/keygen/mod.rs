@@ -3,8 +3,6 @@
 //! Rounds: 1 commit, 2 echo, 3 open, 4 masked shares, 5 proof or complaint, 6 confirmation. One file each; the echo has
 //! no content of its own, since every header carries it, and lives here.
 
-use std::marker::PhantomData;
-
 use consign_rounds::{
     Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, Said, SessionId, Speech, Step,
 };
@@ -18,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::joint;
 use crate::key::KeyShare;
 use crate::parties::{Parties, PartiesError};
+pub use crate::sharing::NoAid;
 use crate::sharing::{Pair, ShareFault, add_commitments};
 
 pub mod confirmation;
@@ -273,15 +272,6 @@ impl<C: Curve> Protocol for Keygen<C> {
             Self::Round5(state) => confirmation::speak(state, public, view),
             Self::Round6(share) => Step::Done(*share),
         }
-    }
-}
-
-/// Key generation needs no accelerator.
-pub struct NoAid<C>(PhantomData<C>);
-
-impl<C> Default for NoAid<C> {
-    fn default() -> Self {
-        Self(PhantomData)
     }
 }
 

@@ -44,8 +44,8 @@ pub(super) fn speak<C: Curve>(
     let share = match add_up(own_share.expose(), directs.into_iter(), limit, open) {
         Ok(share) => share,
         Err(bad) => {
-            let key = *key(bad.0);
-            let complaint = Broadcast::complaint(bad, key);
+            let key = *key(bad.against);
+            let complaint = Broadcast::complaint(*bad, key);
             let speech = say(public, me, super::Broadcast::Round5(complaint));
             let share = Secret::new(Scalar::zero());
             return Step::Speak(Keygen::Round5(Round5 { me, session, share }), speech);

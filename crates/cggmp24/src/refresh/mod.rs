@@ -4,8 +4,6 @@
 //! rounds 1 to 4 carry those of [`crate::aux_info`] too. All holders take part. The threshold is the key's: nothing here
 //! can change it (attack A-73).
 
-use std::marker::PhantomData;
-
 use consign_rounds::{
     Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, Said, SessionId, Speech, Step,
 };
@@ -20,6 +18,7 @@ use crate::aux_info::{self, Moduli, Primes};
 use crate::epoch::{Pending, Record};
 use crate::joint;
 use crate::key::KeyShare;
+pub use crate::sharing::NoAid;
 use crate::sharing::{Pair, ShareFault, add_commitments};
 
 pub mod confirmation;
@@ -254,15 +253,6 @@ impl<C: Curve> Protocol for Refresh<C> {
             Self::Round5(state) => confirmation::speak(state, public, view),
             Self::Round6(pending) => Step::Done(*pending),
         }
-    }
-}
-
-/// A refresh needs no accelerator.
-pub struct NoAid<C>(PhantomData<C>);
-
-impl<C> Default for NoAid<C> {
-    fn default() -> Self {
-        Self(PhantomData)
     }
 }
 

@@ -60,8 +60,8 @@ pub(super) fn speak<C: Curve>(
             (Broadcast::Proof(proof), Secret::new(*share))
         }
         Err(bad) => {
-            let key = *key(bad.0);
-            (Broadcast::complaint(bad, key), Secret::new(Scalar::zero()))
+            let key = *key(bad.against);
+            (Broadcast::complaint(*bad, key), Secret::new(Scalar::zero()))
         }
     };
     let speech = say(public, me, super::Broadcast::Round5(broadcast));

@@ -4,8 +4,6 @@
 //! 2 echo, 3 open, 4 masked shares, 5 proof or complaint, 6 confirmation by the new holders. Dealers keep their old
 //! shares until a [`Completion`] proves that all new holders have theirs.
 
-use std::marker::PhantomData;
-
 use consign_rounds::{
     Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, Said, SessionId, Speech, Step,
 };
@@ -18,6 +16,7 @@ use thiserror::Error;
 use crate::epoch::{Pending, Record};
 use crate::joint;
 use crate::key::{KeyInfo, KeyShare};
+pub use crate::sharing::NoAid;
 use crate::sharing::{Answer, MaskedShare, Pair, ShareFault, add_commitments};
 use crate::sizes;
 
@@ -262,15 +261,6 @@ impl<C: Curve> Protocol for Reshare<C> {
             Self::Round5(state) => confirmation::speak(state, public, view),
             Self::Round6(result) => Step::Done(*result),
         }
-    }
-}
-
-/// Resharing needs no accelerator.
-pub struct NoAid<C>(PhantomData<C>);
-
-impl<C> Default for NoAid<C> {
-    fn default() -> Self {
-        Self(PhantomData)
     }
 }
 

@@ -58,8 +58,8 @@ pub(super) fn speak<C: Curve>(
             (Answer::Proof(proof), Secret::new(*share))
         }
         Err(bad) => {
-            let key = *key(bad.0);
-            (Answer::complaint(bad, key), Secret::new(Scalar::zero()))
+            let key = *key(bad.against);
+            (Answer::complaint(*bad, key), Secret::new(Scalar::zero()))
         }
     };
     let speech = say(public, me, super::Broadcast::Round5(Some(answer)));

@@ -112,7 +112,7 @@ mod a01_many_factors {
     fn does_not_frame() {
         let outcome = aux_of::<Toy>(1, &aux_public(3)).run(&mut honest);
         assert_all_finished("honest", &outcome, 3);
-        for (_, finished) in &outcome.finished {
+        for finished in outcome.finished.values() {
             assert_eq!(finished.output.public(), outcome.finished[&party(1)].output.public());
         }
     }

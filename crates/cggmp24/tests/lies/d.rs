@@ -1048,7 +1048,7 @@ mod until_there_are_alerts {
         assert!(outcome.finished.is_empty());
         for me in [1, 3] {
             let reported = &outcome.failures[&party(me)];
-            assert!(reported.iter().any(|f| *f == Failure::Protocol(failure)), "{me}: {reported:?}");
+            assert!(reported.contains(&Failure::Protocol(failure)), "{me}: {reported:?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 #![allow(missing_docs, unreachable_pub, clippy::wildcard_enum_match_arm, reason = "tests")]
+#![allow(clippy::type_complexity, reason = "a table of lies is clearer in one place")]
 #![allow(non_snake_case, reason = "the paper's letters are kept")]
 
 #[path = "../common/mod.rs"]
