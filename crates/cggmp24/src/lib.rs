@@ -7,13 +7,20 @@
 
 #![allow(non_snake_case, reason = "the paper's letters are kept")]
 
+pub mod activation;
 pub mod aux_info;
+mod confirmations;
 pub mod ecdsa;
+pub mod epoch;
 pub mod hedge;
+mod joint;
 pub mod key;
 pub mod keygen;
 pub mod parties;
 pub mod presign;
+pub mod refresh;
+pub mod reshare;
+pub mod sharing;
 pub mod sign;
 mod sizes;
 pub mod ssid;

@@ -21,6 +21,10 @@ pub enum ProtocolKind {
     Keygen,
     /// Auxiliary information.
     AuxInfo,
+    /// Key refresh.
+    Refresh,
+    /// Resharing to another committee.
+    Reshare,
     /// Presigning.
     Presign,
     /// Interactive signing.
@@ -33,6 +37,8 @@ impl ProtocolKind {
         match self {
             Self::Keygen => "keygen",
             Self::AuxInfo => "auxinfo",
+            Self::Refresh => "refresh",
+            Self::Reshare => "reshare",
             Self::Presign => "presign",
             Self::Sign => "sign",
         }
@@ -70,15 +76,8 @@ pub fn ssid<C: Curve>(
     digest: Option<&[u8; 32]>,
 ) -> SessionId {
     let mut transcript = Transcript::new(Purpose::Ssid);
-    transcript
-        .bytes("sid", &sid.0)
-        .bytes("key_id", &key.key_id)
-        .number("epoch", key.epoch)
-        .point("X", &key.public_key)
-        .count("shares", key.public_shares.len());
-    for (index, share) in key.parties.indices().zip(&key.public_shares) {
-        transcript.number("index", index.get().into()).point("X_j", share);
-    }
+    transcript.bytes("sid", &sid.0);
+    absorb_epoch(&mut transcript, key);
     transcript.bytes("aux_id", &aux.aux_id).count("aux", signers.count());
     for (_, identity) in signers.iter() {
         let own = aux.of(identity);
@@ -96,6 +95,56 @@ pub fn ssid<C: Curve>(
     // Derivation: no path, no shift.
     transcript.count("path", 0).optional("shift", None).optional("digest", digest.map(<[u8; 32]>::as_slice));
     SessionId(transcript.hash())
+}
+
+/// A change from one epoch of a key to another, as all parties agreed on it.
+#[derive(Clone, Copy)]
+pub(crate) struct Change<'a, C: Curve> {
+    /// Refresh or resharing.
+    pub(crate) kind: ProtocolKind,
+    /// The epoch to start from.
+    pub(crate) base: &'a KeyInfo<C>,
+    /// Number of the epoch to make.
+    pub(crate) epoch: u64,
+    /// Its auxiliary information, unless the session itself makes that.
+    pub(crate) aux_id: Option<&'a [u8; 32]>,
+    /// Holders who deal, with their indices of the old epoch.
+    pub(crate) dealers: &'a Parties,
+    /// Holders of the new epoch, with their indices there.
+    pub(crate) holders: &'a Parties,
+    /// Number of signers that the new epoch needs.
+    pub(crate) threshold: u16,
+}
+
+impl<C: Curve> Change<'_, C> {
+    /// `ssid` of the change: `parties` are those of the session, with their indices in it.
+    pub(crate) fn session(&self, parties: &Parties, nonce: &[u8; 32]) -> SessionId {
+        let sid = sid::<C>(self.kind, self.base.level, self.base.threshold, parties, nonce);
+        let mut transcript = Transcript::new(Purpose::NextEpoch);
+        transcript.bytes("sid", &sid.0);
+        absorb_epoch(&mut transcript, self.base);
+        transcript
+            .optional("cc", self.base.chain_code.as_ref().map(<[u8; 32]>::as_slice))
+            .bytes("rid", &self.base.rid)
+            .number("e'", self.epoch)
+            .optional("aux_id", self.aux_id.map(<[u8; 32]>::as_slice))
+            .number("t'", self.threshold.into());
+        self.dealers.absorb(&mut transcript);
+        self.holders.absorb(&mut transcript);
+        SessionId(transcript.hash())
+    }
+}
+
+/// The key, the epoch and its public shares.
+fn absorb_epoch<C: Curve>(transcript: &mut Transcript, key: &KeyInfo<C>) {
+    transcript
+        .bytes("key_id", &key.key_id)
+        .number("epoch", key.epoch)
+        .point("X", &key.public_key)
+        .count("shares", key.public_shares.len());
+    for (index, share) in key.parties.indices().zip(&key.public_shares) {
+        transcript.number("index", index.get().into()).point("X_j", share);
+    }
 }
 
 /// `ssid_b`: slot `b` of a batch of `count` presignatures.

@@ -24,6 +24,10 @@ use crate::sign::Presignature;
 use crate::sign::interactive::{self, Interactive};
 use crate::ssid::{ProtocolKind, sid};
 
+mod epochs;
+
+pub use epochs::{aux_of_all, identity, members, number};
+
 /// The session nonce of everything here, which a test may use again: its sessions differ in other ways.
 pub const NONCE: [u8; 32] = [42; 32];
 
@@ -39,13 +43,7 @@ pub fn parties(n: u16) -> Parties {
 
 /// These of the parties that [`parties`] gives.
 pub fn subset(indices: &[u16]) -> Parties {
-    let member = |&index: &u16| {
-        let [high, low] = index.to_be_bytes();
-        let mut identity = [7; 32];
-        identity.split_at_mut(2).0.copy_from_slice(&[high, low]);
-        (party(index), identity)
-    };
-    Parties::new(indices.iter().map(member).collect()).expect("an ascending list of parties")
+    members(&indices.iter().map(|&index| (index, index)).collect::<Vec<_>>())
 }
 
 /// A committee with a key and auxiliary information.
@@ -79,15 +77,21 @@ impl<C: Curve> Committee<C> {
         self.aux.values().next().expect("a committee has members").public()
     }
 
+    /// The holders with these indices.
+    fn signers(&self, indices: &[u16]) -> Parties {
+        let holder = |&i: &u16| (party(i), *self.key().parties.identity(party(i)).expect("a holder"));
+        Parties::new(indices.iter().map(holder).collect()).expect("an ascending list of holders")
+    }
+
     /// What these signers agree on to presign.
     pub fn presigning(&self, signers: &[u16], batch: u32) -> Arc<presign::Public<C>> {
-        let public = presign::Public::new(self.key(), self.aux_public(), subset(signers), batch);
+        let public = presign::Public::new(self.key(), self.aux_public(), self.signers(signers), batch);
         Arc::new(public.expect("acceptable signers"))
     }
 
     /// What these signers agree on to sign `digest`.
     pub fn signing(&self, signers: &[u16], digest: Digest) -> Arc<interactive::Public<C>> {
-        let public = interactive::Public::new(self.key(), self.aux_public(), subset(signers), digest);
+        let public = interactive::Public::new(self.key(), self.aux_public(), self.signers(signers), digest);
         Arc::new(public.expect("acceptable signers"))
     }
 

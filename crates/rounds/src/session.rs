@@ -83,6 +83,8 @@ pub struct Finished<P: Protocol> {
     pub transcript: Hash,
     /// What everyone said in the last round, signed: a transferable set, for confirmations.
     pub last: PerParty<PublicPart>,
+    /// What everyone said in every round, from round 1, signed: for sets that need more than the last round.
+    pub rounds: Vec<PerParty<PublicPart>>,
 }
 
 /// An end without a culprit.

@@ -28,6 +28,10 @@ macro_rules! roles {
 roles! {
     /// Schnorr proof of the final key share.
     KeyShare => "keygen/share",
+    /// Schnorr proof of a refreshed key share.
+    RefreshedShare => "refresh/share",
+    /// Schnorr proof of a key share dealt to a new committee.
+    ResharedShare => "reshare/share",
     /// Ring-Pedersen parameters of auxiliary information.
     AuxPrm => "aux/prm",
     /// Paillier modulus of auxiliary information.

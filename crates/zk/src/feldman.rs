@@ -27,6 +27,15 @@ impl<C: Curve> Polynomial<C> {
         Self { coefficients: (0..threshold).map(|_| Scalar::random(rng)).collect() }
     }
 
+    /// Random but for its constant, `f(0)`.
+    pub fn with_constant(constant: Scalar<C>, threshold: u16, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let mut polynomial = Self::random(threshold, rng);
+        if let Some(first) = polynomial.coefficients.first_mut() {
+            *first = constant;
+        }
+        polynomial
+    }
+
     /// `f(index)`.
     pub fn evaluate(&self, index: u16) -> Scalar<C> {
         let z = Scalar::from_u64(index.into());

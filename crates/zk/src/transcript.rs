@@ -58,6 +58,8 @@ purposes! {
     Sid => "sid",
     /// Session identifier of a key's epoch.
     Ssid => "ssid",
+    /// Session identifier of a change to another epoch.
+    NextEpoch => "ssid/next",
     /// Subprotocol of a session.
     SubSession => "sub",
     /// Slot of a batch.
@@ -76,12 +78,22 @@ purposes! {
     CommitKeygen => "commit/keygen-t",
     /// Commitment of auxiliary information.
     CommitAux => "commit/aux",
+    /// Commitment of a refresh.
+    CommitRefresh => "commit/refresh",
+    /// Commitment of a resharing, by a dealer.
+    CommitReshareOld => "commit/reshare-old",
+    /// Commitment of a resharing, by a receiver.
+    CommitReshareNew => "commit/reshare-new",
     /// Mask of a share on its way to one party.
     ShareMask => "mask",
     /// Confirmation of key generation.
     KeygenDone => "done",
     /// Confirmation of auxiliary information.
     AuxDone => "aux-done",
+    /// Confirmation of a refresh.
+    RefreshDone => "refresh-done",
+    /// Confirmation of a resharing.
+    ReshareDone => "reshare-done",
     /// Hedged randomness of one session.
     Hedge => "hedge",
     /// Schnorr proof.

@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::joint;
 use crate::parties::Parties;
 
+pub mod moduli;
 mod output;
 mod primes;
 pub mod round1;
@@ -25,6 +27,9 @@ pub mod round5;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use moduli::Moduli;
+pub(crate) use moduli::owners_of_shared_factors;
+use moduli::{Offer, Scene};
 pub use output::{Aux, AuxError, AuxParty, AuxPublic};
 pub use primes::Primes;
 pub use round5::is_complete;
@@ -236,9 +241,22 @@ fn say<C: Curve>(public: &Public, me: PartyIndex, broadcast: Broadcast) -> Speec
 impl View {
     /// `rid`: the exclusive or of all parts.
     fn rid(&self) -> [u8; 32] {
-        self.openings.values().fold([0; 32], |mut sum, opening| {
-            sum.iter_mut().zip(&opening.rid).for_each(|(a, b)| *a ^= b);
-            sum
-        })
+        joint::whole(self.openings.values().map(|opening| &opening.rid))
+    }
+
+    /// What `party` opened.
+    fn moduli(&self, party: PartyIndex) -> Option<&Moduli> {
+        self.openings.get(&party).map(|opening| &opening.moduli)
+    }
+
+    /// What everybody opened.
+    fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
+        self.openings.iter().map(|(party, opening)| (*party, &opening.moduli))
+    }
+}
+
+impl Public {
+    fn scene<'a>(&self, session: &'a SessionId) -> Scene<'a> {
+        Scene { level: self.level, session }
     }
 }

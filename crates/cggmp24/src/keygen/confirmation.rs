@@ -3,14 +3,16 @@
 //! The signed confirmations of all parties are a transferable set: whoever holds it activates the key, also later and
 //! also when it got the set from somebody else ([`is_complete`]). A confirmed share is never discarded.
 
-use consign_rounds::{Identities, PartyIndex, PerParty, PublicPart, SessionId, Step, decode};
+use consign_rounds::{Identities, PerParty, PublicPart, SessionId, Step};
 use consign_zk::curve::{Curve, Point};
 use consign_zk::transcript::{Purpose, Transcript};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::round5::Round5;
-use super::{Failure, Fault, Keygen, Public, View, say, xor};
+use super::{Failure, Fault, Keygen, Public, View, say};
+use crate::confirmations::{Place, are_of_all};
+use crate::joint;
 use crate::key::{KeyInfo, KeyShare};
 use crate::sizes;
 
@@ -54,21 +56,13 @@ pub fn is_complete<C: Curve>(
     confirmations: &PerParty<PublicPart>,
     identities: &impl Identities,
 ) -> bool {
+    let place = Place { session: info.session, round: ROUND, max_bytes: sizes::HASH };
     let expected = done(info);
-    let confirms = |(from, part): (&PartyIndex, &PublicPart)| {
-        let header = &part.signed.header;
-        let said = decode::<super::Broadcast<C>>(&part.broadcast, sizes::HASH);
-        header.session == info.session
-            && header.round == ROUND
-            && header.from == *from
-            && matches!(said, Ok(super::Broadcast::Round6(said)) if said.done == expected)
-            && part.is_authentic(identities)
-    };
+    let says = |_, said: super::Broadcast<C>| matches!(said, super::Broadcast::Round6(said) if said.done == expected);
     // The confirmed hash names key_id, which in turn binds rid.
     info.epoch == 0
         && info.key_id == key_id(info.session, &info.rid, &info.public_key)
-        && info.parties.indices().eq(confirmations.keys().copied())
-        && confirmations.iter().all(confirms)
+        && are_of_all(place, info.parties.indices(), confirmations, identities, says)
 }
 
 /// What the broadcasts imply.
@@ -86,7 +80,7 @@ fn result<C: Curve>(public: &Public, view: &View<C>, session: SessionId) -> KeyI
         parties: public.parties.clone(),
         public_key,
         public_shares: public.parties.indices().map(|l| coefficients.evaluate(l.get())).collect(),
-        chain_code: public.derivable.then(|| xor(codes)),
+        chain_code: public.derivable.then(|| joint::whole(codes)),
         rid,
     }
 }

@@ -3,8 +3,6 @@
 //! Rounds: 1 commit, 2 echo, 3 open, 4 masked shares, 5 proof or complaint, 6 confirmation. One file each; the echo has
 //! no content of its own, since every header carries it, and lives here.
 
-use std::marker::PhantomData;
-
 use consign_rounds::{
     Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, Said, SessionId, Speech, Step,
 };
@@ -16,8 +14,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::joint;
 use crate::key::KeyShare;
 use crate::parties::{Parties, PartiesError};
+pub use crate::sharing::NoAid;
+use crate::sharing::{Pair, ShareFault};
 
 pub mod confirmation;
 pub mod round1;
@@ -276,15 +277,6 @@ impl<C: Curve> Protocol for Keygen<C> {
     }
 }
 
-/// Key generation needs no accelerator.
-pub struct NoAid<C>(PhantomData<C>);
-
-impl<C> Default for NoAid<C> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
 /// A broadcast with nothing direct and nothing to store.
 fn say<C: Curve>(public: &Public, me: PartyIndex, broadcast: Broadcast<C>) -> Speech<Keygen<C>> {
     let direct = public.parties.others(me).map(|to| (to, Direct::None)).collect();
@@ -294,7 +286,7 @@ fn say<C: Curve>(public: &Public, me: PartyIndex, broadcast: Broadcast<C>) -> Sp
 impl<C: Curve> View<C> {
     /// `rid`: the exclusive or of all parts.
     fn rid(&self) -> [u8; 32] {
-        xor(self.openings.values().map(|opening| &opening.rid))
+        joint::whole(self.openings.values().map(|opening| &opening.rid))
     }
 
     /// The sum of all Feldman vectors: what the key's own polynomial is committed to.
@@ -306,11 +298,40 @@ impl<C: Curve> View<C> {
     fn public_share(&self, l: PartyIndex) -> Point<C> {
         self.coefficients().evaluate(l.get())
     }
+
+    /// `[f_dealer(receiver)]G`; the identity if a judge's made-up view lacks it.
+    fn share_of(&self, dealer: PartyIndex, receiver: PartyIndex) -> Point<C> {
+        let opening = self.openings.get(&dealer);
+        opening.map(|opening| opening.coefficients.evaluate(receiver.get())).unwrap_or_default()
+    }
+
+    fn pair<'a>(
+        &self,
+        public: &Public,
+        session: SessionId,
+        rid: &'a [u8; 32],
+        dealer: PartyIndex,
+        receiver: PartyIndex,
+    ) -> Pair<'a, C> {
+        let (dealer_key, receiver_key) =
+            (self.mask_point(public, dealer, receiver), self.mask_point(public, receiver, dealer));
+        Pair { session, rid, dealer, receiver, dealer_key, receiver_key }
+    }
+
+    /// `Y_{owner,peer}`; the identity if a judge's made-up view lacks it.
+    fn mask_point(&self, public: &Public, owner: PartyIndex, peer: PartyIndex) -> Point<C> {
+        let position = public.parties.position_among_others(owner, peer);
+        let opening = self.openings.get(&owner);
+        opening.and_then(|opening| opening.mask_keys.get(position?).copied()).unwrap_or_default()
+    }
 }
 
-fn xor<'a>(parts: impl Iterator<Item = &'a [u8; 32]>) -> [u8; 32] {
-    parts.fold([0; 32], |mut sum, part| {
-        sum.iter_mut().zip(part).for_each(|(a, b)| *a ^= b);
-        sum
-    })
+impl From<ShareFault> for Fault {
+    fn from(fault: ShareFault) -> Self {
+        match fault {
+            ShareFault::Share => Self::Share,
+            ShareFault::FalseComplaint => Self::FalseComplaint,
+            ShareFault::WrongOpening => Self::WrongOpening,
+        }
+    }
 }

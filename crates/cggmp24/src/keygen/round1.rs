@@ -1,22 +1,23 @@
 //! Round 1: draw everything, commit to it.
 
-use consign_rounds::{PartyIndex, PerParty, SessionId};
-use consign_zk::curve::{Curve, Point, Scalar};
+use consign_rounds::{PartyIndex, SessionId};
+use consign_zk::curve::Curve;
 use consign_zk::feldman::Polynomial;
 use consign_zk::sch;
-use consign_zk::secret::Secret;
 use consign_zk::transcript::{Purpose, Transcript};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use super::{Public, round3};
+use crate::joint::random_part;
+use crate::sharing::{MaskKeys, draw_mask_keys, public_mask_keys};
 
 /// Kept until shares are sent: the polynomial, the keys of the masks, the proof's first step, the opening.
 pub struct Round1<C: Curve> {
     pub(super) me: PartyIndex,
     pub(super) session: SessionId,
     pub(super) polynomial: Polynomial<C>,
-    pub(super) mask_keys: PerParty<Secret<Scalar<C>>>,
+    pub(super) mask_keys: MaskKeys<C>,
     pub(super) proof: sch::Commitment<C>,
     pub(super) opening: round3::Broadcast<C>,
 }
@@ -35,16 +36,15 @@ pub(super) fn speak<C: Curve>(
     rng: &mut impl CryptoRng,
 ) -> (Round1<C>, Broadcast) {
     let polynomial = Polynomial::random(public.threshold, rng);
-    let mask_keys: PerParty<_> =
-        public.parties.others(me).map(|to| (to, Secret::new(Scalar::random_nonzero(rng)))).collect();
+    let mask_keys = draw_mask_keys(public.parties.others(me), rng);
     let proof = sch::Commitment::random(rng);
     let opening = round3::Broadcast {
-        rid: random_bytes(rng),
+        rid: random_part(rng),
         coefficients: polynomial.commit(),
         first_message: proof.public(),
-        mask_keys: mask_keys.values().map(|y| Point::mul_generator(y.expose())).collect(),
-        chain_code: public.derivable.then(|| random_bytes(rng)),
-        nonce: random_bytes(rng),
+        mask_keys: public_mask_keys(&mask_keys),
+        chain_code: public.derivable.then(|| random_part(rng)),
+        nonce: random_part(rng),
     };
     let commitment = commit(session, me, &opening);
     (Round1 { me, session, polynomial, mask_keys, proof, opening }, Broadcast { commitment })
@@ -67,10 +67,4 @@ pub(super) fn commit<C: Curve>(
         .optional("cc", opening.chain_code.as_ref().map(<[u8; 32]>::as_slice))
         .bytes("u", &opening.nonce);
     transcript.hash()
-}
-
-fn random_bytes(rng: &mut impl CryptoRng) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    rng.fill_bytes(&mut bytes);
-    bytes
 }

@@ -5,7 +5,8 @@ use consign_zk::curve::{Curve, Point, Scalar};
 use rand_core::CryptoRng;
 
 use super::round3;
-use super::{Broadcast, Keygen, Public, round1, round4, say};
+use super::{Broadcast, Keygen, Public, round1, say};
+use crate::sharing;
 
 /// Starts key generation with an opening altered by `lie`, and commits to that.
 pub fn start_lying<C: Curve>(
@@ -36,5 +37,5 @@ pub fn mask<C: Curve>(
     to: PartyIndex,
     shared: &Point<C>,
 ) -> Scalar<C> {
-    round4::mask(session, rid, from, to, shared)
+    sharing::mask(session, rid, from, to, shared)
 }

@@ -1,7 +1,7 @@
 //! Group B: replayed, copied and misplaced proofs and messages.
 
 use consign_cggmp24::Level;
-use consign_cggmp24::aux_info::{self, Broadcast, Direct, Fault};
+use consign_cggmp24::aux_info::{self, Broadcast, Direct, Fault, Moduli};
 use consign_cggmp24::curve::{Curve, Scalar, Secp256k1, Toy};
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::ssid::{ProtocolKind, sid};
@@ -326,7 +326,7 @@ mod a25_statement_fields {
     use super::*;
 
     /// Alters one field of party 2's opening, which is committed to; the proofs stay those of the honest statement.
-    fn fields() -> Vec<(&'static str, Fault, fn(&mut aux_info::round3::Broadcast))> {
+    fn fields() -> Vec<(&'static str, Fault, fn(&mut Moduli))> {
         vec![
             ("s", Fault::ProofPrm, |o| o.ring.s = other(1).ring.s),
             ("t", Fault::ProofPrm, |o| o.ring.t = other(1).ring.t),
@@ -339,12 +339,12 @@ mod a25_statement_fields {
     }
 
     /// What a party with ready-made primes number `which` would open, with other randomness.
-    fn other(which: usize) -> aux_info::round3::Broadcast {
+    fn other(which: usize) -> Moduli {
         let public = aux_public(2);
         let mut rng = SimRng::seed_from_u64(99);
         let mut opening = None;
         let own = primes(Level::Tiny, which);
-        let keep = |o: &mut aux_info::round3::Broadcast| opening = Some(o.clone());
+        let keep = |o: &mut aux_info::round3::Broadcast| opening = Some(o.moduli.clone());
         aux_info::testing::start_lying::<Toy>(&public, SessionId([0; 32]), party(1), own, &mut rng, keep)
             .unwrap();
         opening.unwrap()
@@ -358,7 +358,7 @@ mod a25_statement_fields {
                 let own = primes_of(Level::Tiny, me);
                 let lie = |o: &mut aux_info::round3::Broadcast| {
                     if me == party(2) {
-                        lie(o);
+                        lie(&mut o.moduli);
                     }
                 };
                 aux_info::testing::start_lying(&public, session, me, own, rng, lie).unwrap()

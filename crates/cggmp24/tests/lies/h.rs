@@ -180,10 +180,10 @@ mod a81_garbage {
                     let said = decode(&envelope.broadcast, usize::MAX).unwrap();
                     let aux_info::Broadcast::Round3(mut said) = said else { panic!("round 3") };
                     let absurd = consign_zk::natural::Natural::new(&consign_modexp::BoxedUint::from(n));
-                    said.n = absurd.clone();
+                    said.moduli.n = absurd.clone();
                     if ring_too {
-                        said.ring.modulus = absurd.clone();
-                        said.ring.s = absurd.clone();
+                        said.moduli.ring.modulus = absurd.clone();
+                        said.moduli.ring.s = absurd.clone();
                     }
                     let said = aux_info::Broadcast::Round3(said);
                     AuxInfo::<Toy>::record(&mut view, 3, envelope.signed.header.from, said);

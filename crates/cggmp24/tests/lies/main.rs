@@ -16,4 +16,6 @@ mod c;
 mod d;
 mod e;
 mod f;
+mod g;
+mod g_reshare;
 mod h;

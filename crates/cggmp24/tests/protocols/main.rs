@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod epochs;
 mod honest;
 mod stored;
 mod vectors;

@@ -124,7 +124,7 @@ impl<P: Protocol, I: Identities> Session<P, I> {
         if !findings.is_clean() {
             return self.stop_on(findings);
         }
-        let (last, directs) = self.close_round(findings.words);
+        let directs = self.close_round(findings.words);
         let Phase::Running(state) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             unreachable!("invariant: only a running session has complete rounds");
         };
@@ -132,7 +132,9 @@ impl<P: Protocol, I: Identities> Session<P, I> {
             Step::Speak(state, speech) => self.speak(state, speech),
             Step::Done(output) => {
                 assert_eq!(self.completed(), P::ROUNDS, "invariant: a protocol ends after its last round");
-                vec![Effect::Finish(Finished { output, transcript: self.echo(), last })]
+                let rounds = self.said();
+                let last = rounds.last().cloned().unwrap_or_default();
+                vec![Effect::Finish(Finished { output, transcript: self.echo(), last, rounds })]
             }
             Step::Abort(failure) => vec![Effect::Fail(Failure::Protocol(failure))],
         }
@@ -212,7 +214,7 @@ impl<P: Protocol, I: Identities> Session<P, I> {
     }
 
     /// Makes the round part of the past. Everyone has passed `check`.
-    fn close_round(&mut self, words: PerParty<Word<P>>) -> (PerParty<PublicPart>, PerParty<Heard<P>>) {
+    fn close_round(&mut self, words: PerParty<Word<P>>) -> PerParty<Heard<P>> {
         let round = self.round();
         let envelopes = std::mem::replace(&mut self.current, std::mem::take(&mut self.next));
         let mut directs = PerParty::new();
@@ -230,9 +232,20 @@ impl<P: Protocol, I: Identities> Session<P, I> {
         let hashes = envelopes.iter().map(|(&j, e)| (j, e.signed.header.broadcast_hash)).collect();
         self.echoes.push(next_echo(self.seat.session, round, &self.echo(), &hashes));
         self.headers.push(envelopes.iter().map(|(&j, e)| (j, e.signed)).collect());
-        let public: PerParty<_> = envelopes.iter().map(|(&j, e)| (j, e.public_part())).collect();
         self.past.0.push(envelopes.into_iter().map(|(j, e)| (j, e.broadcast)).collect());
-        (public, directs)
+        directs
+    }
+
+    /// What everybody said in each completed round, signed.
+    fn said(&self) -> Vec<PerParty<PublicPart>> {
+        let part = |(&from, &signed): (&PartyIndex, &SignedHeader), said: &PerParty<Bytes>| {
+            let broadcast = said.get(&from).expect("invariant: one broadcast per header").clone();
+            (from, PublicPart { signed, broadcast })
+        };
+        let round = |(headers, said): (&PerParty<SignedHeader>, &PerParty<Bytes>)| {
+            headers.iter().map(|header| part(header, said)).collect()
+        };
+        self.headers.iter().zip(&self.past.0).map(round).collect()
     }
 
     /// Signs and sends the messages of the next round, and keeps our own copy.

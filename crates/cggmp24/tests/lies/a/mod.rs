@@ -102,7 +102,7 @@ fn lies_convict_at_full_size() {
     let simulation = aux_with::<Secp256k1>(1, &public, 0, |me, session, rng| {
         let lie = |o: &mut Opening| {
             if me == party(2) {
-                o.ring.s = minus(&o.ring.modulus, &o.ring.s);
+                o.moduli.ring.s = minus(&o.moduli.ring.modulus, &o.moduli.ring.s);
             }
         };
         start_lying(&public, session, me, primes_of(Level::L128, me), rng, lie).unwrap()

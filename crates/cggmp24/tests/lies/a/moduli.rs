@@ -10,11 +10,11 @@ mod a01_many_factors {
         // Primes that trial division does not find: it is the proof of the modulus that fails.
         for (count, bits) in [(16, 24), (6, 64), (4, 96)] {
             let n = product(&blum_primes_below(bits, count));
-            proofs_convict("many primes", Fault::ProofMod, |o| o.n = n.clone());
+            proofs_convict("many primes", Fault::ProofMod, |o| o.moduli.n = n.clone());
         }
         // A factor below the bound of trial division.
         let tiny = product(&[BoxedUint::from(65_521_u32), prime(PrimeKind::Blum, 368, 5)]);
-        opening_convicts("a 16-bit factor", Fault::Modulus, |o| o.n = tiny.clone());
+        opening_convicts("a 16-bit factor", Fault::Modulus, |o| o.moduli.n = tiny.clone());
     }
 
     #[test]
@@ -112,17 +112,17 @@ mod a04_bad_moduli {
         };
         let n_is = |n: &Natural| {
             let n = n.clone();
-            Box::new(move |o: &mut Opening| o.n = n.clone()) as Box<dyn Fn(&mut Opening)>
+            Box::new(move |o: &mut Opening| o.moduli.n = n.clone()) as Box<dyn Fn(&mut Opening)>
         };
         let ring_is = |n: &Natural| {
             let n = n.clone();
-            Box::new(move |o: &mut Opening| o.ring.modulus = n.clone()) as Box<dyn Fn(&mut Opening)>
+            Box::new(move |o: &mut Opening| o.moduli.ring.modulus = n.clone()) as Box<dyn Fn(&mut Opening)>
         };
         vec![
             ("N prime, 1 mod 4", Fault::Modulus, n_is(&prime_1)),
             ("N prime, 3 mod 4", Fault::Modulus, n_is(&full)),
             ("N a square", Fault::ProofMod, n_is(&square)),
-            ("N even", Fault::Modulus, Box::new(|o: &mut Opening| o.n = add(&o.n, 1))),
+            ("N even", Fault::Modulus, Box::new(|o: &mut Opening| o.moduli.n = add(&o.moduli.n, 1))),
             ("N = 3 mod 4", Fault::Modulus, n_is(&one_mod_four)),
             ("N too long", Fault::Modulus, n_is(&long)),
             ("N too short", Fault::Modulus, n_is(&short)),
@@ -131,12 +131,16 @@ mod a04_bad_moduli {
             ("N of party 1", Fault::ProofMod, n_is(&others_n)),
             ("N^ of party 1 as N", Fault::ProofMod, n_is(&others_ring)),
             ("N shares a factor with party 1's", Fault::ProofMod, n_is(&shared)),
-            ("N = N^", Fault::OwnFactor, Box::new(|o: &mut Opening| o.n = o.ring.modulus.clone())),
+            (
+                "N = N^",
+                Fault::OwnFactor,
+                Box::new(|o: &mut Opening| o.moduli.n = o.moduli.ring.modulus.clone()),
+            ),
             ("N^ = 0", Fault::Modulus, ring_is(&Natural::new(&BoxedUint::zero()))),
             (
                 "N^ even",
                 Fault::Modulus,
-                Box::new(|o: &mut Opening| o.ring.modulus = add(&o.ring.modulus, -1)),
+                Box::new(|o: &mut Opening| o.moduli.ring.modulus = add(&o.moduli.ring.modulus, -1)),
             ),
             (
                 "N^ too long",
@@ -162,9 +166,9 @@ mod a04_bad_moduli {
         // s and t must have Jacobi symbol 1 modulo whatever N^ is: squares do.
         let n = Natural::new(&prime(PrimeKind::Blum, 384, 3));
         opening_convicts("N^ prime", Fault::Modulus, |o| {
-            o.ring.modulus = n.clone();
-            o.ring.s = Natural::new(&BoxedUint::from(4_u8));
-            o.ring.t = Natural::new(&BoxedUint::from(9_u8));
+            o.moduli.ring.modulus = n.clone();
+            o.moduli.ring.s = Natural::new(&BoxedUint::from(4_u8));
+            o.moduli.ring.t = Natural::new(&BoxedUint::from(9_u8));
         });
     }
 
@@ -187,26 +191,32 @@ mod a05_bad_bases {
     fn convicts() {
         let small = |k: u32| Natural::new(&BoxedUint::from(k));
         let domain: Vec<(&str, Box<dyn Fn(&mut Opening)>)> = vec![
-            ("t = 1", Box::new(move |o: &mut Opening| o.ring.t = small(1))),
-            ("t = 0", Box::new(move |o: &mut Opening| o.ring.t = small(0))),
-            ("s = 1", Box::new(move |o: &mut Opening| o.ring.s = small(1))),
-            ("s = 0", Box::new(move |o: &mut Opening| o.ring.s = small(0))),
-            ("s = -1", Box::new(|o: &mut Opening| o.ring.s = add(&o.ring.modulus, -1))),
-            ("s = N^", Box::new(|o: &mut Opening| o.ring.s = o.ring.modulus.clone())),
-            ("s = t", Box::new(|o: &mut Opening| o.ring.s = o.ring.t.clone())),
+            ("t = 1", Box::new(move |o: &mut Opening| o.moduli.ring.t = small(1))),
+            ("t = 0", Box::new(move |o: &mut Opening| o.moduli.ring.t = small(0))),
+            ("s = 1", Box::new(move |o: &mut Opening| o.moduli.ring.s = small(1))),
+            ("s = 0", Box::new(move |o: &mut Opening| o.moduli.ring.s = small(0))),
+            ("s = -1", Box::new(|o: &mut Opening| o.moduli.ring.s = add(&o.moduli.ring.modulus, -1))),
+            ("s = N^", Box::new(|o: &mut Opening| o.moduli.ring.s = o.moduli.ring.modulus.clone())),
+            ("s = t", Box::new(|o: &mut Opening| o.moduli.ring.s = o.moduli.ring.t.clone())),
             (
                 "s = N^ + s",
                 Box::new(|o: &mut Opening| {
-                    let sum = o.ring.modulus.value().resize_unchecked(448).wrapping_add(o.ring.s.value());
-                    o.ring.s = Natural::new(&sum);
+                    let sum = o
+                        .moduli
+                        .ring
+                        .modulus
+                        .value()
+                        .resize_unchecked(448)
+                        .wrapping_add(o.moduli.ring.s.value());
+                    o.moduli.ring.s = Natural::new(&sum);
                 }),
             ),
             (
                 "s a non-residue",
                 Box::new(|o: &mut Opening| {
-                    let modulus = consign_modexp::Modulus::new(o.ring.modulus.value()).unwrap();
+                    let modulus = consign_modexp::Modulus::new(o.moduli.ring.modulus.value()).unwrap();
                     let jacobi = |k: &u32| modulus.jacobi_public(&modulus.fit(&BoxedUint::from(*k)));
-                    o.ring.s = small((2..).find(|k| jacobi(k) == -1).unwrap());
+                    o.moduli.ring.s = small((2..).find(|k| jacobi(k) == -1).unwrap());
                 }),
             ),
         ];
@@ -214,11 +224,13 @@ mod a05_bad_bases {
             opening_convicts(what, Fault::RingPedersen, lie);
         }
         // In their domain, but s is no known power of t.
-        opening_convicts("s = -t^lambda", Fault::ProofPrm, |o| o.ring.s = minus(&o.ring.modulus, &o.ring.s));
-        opening_convicts("another square as s", Fault::ProofPrm, |o| o.ring.s = small(4));
-        opening_convicts("another square as t", Fault::ProofPrm, |o| o.ring.t = small(4));
+        opening_convicts("s = -t^lambda", Fault::ProofPrm, |o| {
+            o.moduli.ring.s = minus(&o.moduli.ring.modulus, &o.moduli.ring.s)
+        });
+        opening_convicts("another square as s", Fault::ProofPrm, |o| o.moduli.ring.s = small(4));
+        opening_convicts("another square as t", Fault::ProofPrm, |o| o.moduli.ring.t = small(4));
         opening_convicts("s and t swapped", Fault::ProofPrm, |o| {
-            std::mem::swap(&mut o.ring.s, &mut o.ring.t);
+            std::mem::swap(&mut o.moduli.ring.s, &mut o.moduli.ring.t);
         });
     }
 
@@ -238,11 +250,13 @@ mod a06_a07_repetitions {
     fn convicts() {
         let m = Level::Tiny.parameters().repetitions;
         for length in [0, 1, m - 1] {
-            opening_convicts("repetitions of prm", Fault::ProofPrm, |o| o.proof.repetitions.truncate(length));
+            opening_convicts("repetitions of prm", Fault::ProofPrm, |o| {
+                o.moduli.proof.repetitions.truncate(length)
+            });
         }
         opening_convicts("one more", Fault::ProofPrm, |o| {
-            let last = o.proof.repetitions[0].clone();
-            o.proof.repetitions.push(last);
+            let last = o.moduli.proof.repetitions[0].clone();
+            o.moduli.proof.repetitions.push(last);
         });
         for length in [0, 1, m - 1] {
             let outcome = aux_of::<Toy>(1, &aux_public(3)).run(&mut liar::<Aux5>(2, 4, |_, said, _| {
@@ -259,7 +273,7 @@ mod a06_a07_repetitions {
         let m = Level::Tiny.parameters().repetitions;
         for index in 0..m {
             opening_convicts("z", Fault::ProofPrm, |o| {
-                let z = &mut o.proof.repetitions[index].z;
+                let z = &mut o.moduli.proof.repetitions[index].z;
                 *z = add(z, 1);
             });
         }

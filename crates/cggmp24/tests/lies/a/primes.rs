@@ -90,7 +90,7 @@ mod a0c_reused_moduli {
             let fresh = primes(Level::Tiny, usize::from(me.get()) + 1);
             let lie = |opening: &mut Opening| {
                 if me == party(2) {
-                    opening.n = old.n.clone();
+                    opening.moduli.n = old.moduli.n.clone();
                 }
             };
             start_lying(&public, session, me, fresh, rng, lie).unwrap()
@@ -107,8 +107,8 @@ mod a0c_reused_moduli {
         let said = consign_rounds::decode(&sent.find(1, 2, 3).broadcast, usize::MAX);
         let Ok(Broadcast::Round3(old)) = said else { panic!("round 3") };
         opening_convicts("copied N^", Fault::ProofPrm, |o| {
-            o.ring = old.ring.clone();
-            o.proof = old.proof.clone();
+            o.moduli.ring = old.moduli.ring.clone();
+            o.moduli.proof = old.moduli.proof.clone();
         });
     }
 
