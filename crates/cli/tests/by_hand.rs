@@ -68,9 +68,13 @@ fn from_init_to_signatures_and_through_restarts() {
     }
 
     // A restarted node needs nothing but its folder; another one is gone meanwhile.
-    nodes[1].stop();
+    nodes[1].kill();
     nodes[1].start();
-    nodes[2].kill();
+    for other in [&nodes[0], &nodes[2]] {
+        other.hears_from(&nodes[1]);
+    }
+    // Not killed: what it has just heard may not be on its disk yet.
+    nodes[2].stop();
     nodes[1].meets(2);
     let again = sign(&nodes[1], &["pay", "after a restart"]);
     let mut who = signers(&again);

@@ -211,6 +211,18 @@ impl TestNode {
             (roster.as_array().unwrap().iter().filter(met).count() == count).then_some(())
         });
     }
+
+    /// Waits until this node has heard where another one listens now. On free ports a node listens elsewhere after each
+    /// start, and whoever ends before it hears of that finds nobody when it is back.
+    pub(crate) fn hears_from(&self, other: &Self) {
+        until("the address of a restarted node to be known", || {
+            let theirs = other.ask(&["validator", "list"]).ok().json();
+            let row = theirs.as_array().unwrap().iter().find(|v| v["this_node"] == true)?.clone();
+            let ours = self.ask(&["validator", "list"]).ok().json();
+            let same = |v: &Value| v["id"] == row["id"] && v["addresses"] == row["addresses"];
+            ours.as_array().unwrap().iter().any(same).then_some(())
+        });
+    }
 }
 
 impl Drop for TestNode {
