@@ -340,7 +340,6 @@ impl Key {
         if changes.is_empty() {
             return None;
         }
-        self.ledger.apply(Event::Shown(id.epoch)).expect("invariant: what is shown is never refused");
         let mut advance = Advance { writes: Vec::new(), made: None, left: self.aux(), request: None };
         for change in changes {
             match change {
