@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CreateKey, InvitationView, Invite, KeyId, KeyView, NodeView, PageQuery, Refresh,
-    Reshare, Sign, ValidatorView,
+    CeremonyId, CeremonyView, CreateKey, InvitationView, Invite, KeyId, KeyView, NodeView, PageQuery,
+    Refresh, Reshare, Sign, ValidatorView,
 };
 use consign_node::config::DataFolder;
 

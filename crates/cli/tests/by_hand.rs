@@ -142,7 +142,10 @@ fn a_key_is_refreshed_and_moved_and_stays_the_same() {
     let all = ["--member", "a", "--member", "b", "--member", "c", "--member", "d", "--member", "e"];
     let wide = nodes[1].ask(&[&["key", "reshare", "pay", "--threshold", "3"], &all[..]].concat()).ok().json();
     same(&wide, 3);
-    assert_eq!((&wide["threshold"], names(&wide)), (&3.into(), ["a", "b", "c", "d", "e"].map(str::to_owned).into()));
+    assert_eq!(
+        (&wide["threshold"], names(&wide)),
+        (&3.into(), ["a", "b", "c", "d", "e"].map(str::to_owned).into())
+    );
     nodes.iter().for_each(|node| same(&in_epoch(node, 3), 3));
     let signature = sign(&nodes[4], &["pay", "by three of five"]);
     assert_eq!(signers(&signature).len(), 3);
@@ -161,7 +164,9 @@ fn a_key_is_refreshed_and_moved_and_stays_the_same() {
     // What cannot work says why.
     nodes[0].ask(&["key", "reshare", "pay"]).fails(2, "--member");
     nodes[0].ask(&["key", "reshare", "pay", "--member", "zoe"]).fails(2, "validator list");
-    nodes[0].ask(&["key", "reshare", "pay", "--member", "a", "--member", "b", "--threshold", "3"]).fails(2, "members");
+    nodes[0]
+        .ask(&["key", "reshare", "pay", "--member", "a", "--member", "b", "--threshold", "3"])
+        .fails(2, "members");
     nodes[0].ask(&["key", "refresh", "pay", "--keep-aux", "--renew-aux"]).fails(2, "--renew-aux");
     nodes[0].ask(&["key", "refresh", "lost"]).fails(4, "consign key list");
     nodes[1].stop();

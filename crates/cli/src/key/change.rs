@@ -106,8 +106,8 @@ pub(crate) fn changed<'a>(
     committee: &[NodeId],
 ) -> Result<&'a KeyView, Failure> {
     let Some(Outcome::Key(new)) = &over.outcome else { return Err(follow::odd_outcome(over)) };
-    let same = (new.id, &new.public_key, &new.ethereum_address)
-        == (old.id, &old.public_key, &old.ethereum_address);
+    let same =
+        (new.id, &new.public_key, &new.ethereum_address) == (old.id, &old.public_key, &old.ethereum_address);
     if !same {
         return Err(Failure::Failed(format!(
             "the node shows another public key for {} than before: do not use this node",

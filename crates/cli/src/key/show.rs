@@ -16,7 +16,10 @@ pub(super) fn list(node: &Connection, out: &Output) -> Result<(), Failure> {
             let (level, epoch) = (key.level.to_string(), key.epoch.to_string());
             [key.label.to_string(), key.id.to_string(), quorum, level, epoch, key.state.to_string()]
         };
-        table(["LABEL", "ID", "SIGNERS", "LEVEL", "EPOCH", "STATE"], &keys.iter().map(row).collect::<Vec<_>>())
+        table(
+            ["LABEL", "ID", "SIGNERS", "LEVEL", "EPOCH", "STATE"],
+            &keys.iter().map(row).collect::<Vec<_>>(),
+        )
     })
 }
 

@@ -9,7 +9,7 @@ use super::ceremony::End;
 use super::chain::Step;
 use super::hash::Hash;
 use super::keys::{Advance, Key};
-use super::node::{Node, Then};
+use super::node::Node;
 use super::proposal::{Kind, Proposal};
 use super::requests::Wanted;
 use super::stories::wanted_of;

@@ -253,9 +253,7 @@ fn a_withheld_confirmation_splits_nobody() {
     let (late, key_then) = (held.borrow().clone(), sim.key_at(0, key.id).unwrap());
     assert_eq!(late.len(), 2);
     // The old epoch signs on where nobody knows better, or the proof has come meanwhile: nobody is split.
-    sim.until("all know", |sim| {
-        (0..3).all(|i| sim.key_at(i, key.id).is_some_and(|k| k.epoch == 1))
-    });
+    sim.until("all know", |sim| (0..3).all(|i| sim.key_at(i, key.id).is_some_and(|k| k.epoch == 1)));
     assert!(key_then.epoch <= 1);
     let now = sim.key_at(0, key.id).unwrap();
     sim.sign_with(&[0, 1, 2], &now);
@@ -330,7 +328,7 @@ fn a_change_follows_from_the_request() {
         ("an epoch that uses up all", |p| p.epoch = 1 << 40),
         ("threshold", |p| p.threshold = 3),
         ("aux", |p| p.aux = Some(consign_node::core::hash::Hash([5; 32]))),
-        ("participants", |p| drop(p.participants.pop())),
+        ("participants", |p| p.participants.truncate(p.participants.len() - 1)),
     ];
     let reshare: [(&str, Change); 2] =
         [("dealers", |p| p.signers = vec![1, 2, 3]), ("kind", |p| p.kind = Kind::Refresh)];
@@ -346,8 +344,7 @@ fn a_change_follows_from_the_request() {
                 }
                 other => vec![other.encode()],
             }));
-            let request =
-                if reshares { sim.reshare(&key, 2, &[0, 1, 2]) } else { sim.refresh(&key, KEEP) };
+            let request = if reshares { sim.reshare(&key, 2, &[0, 1, 2]) } else { sim.refresh(&key, KEEP) };
             let id = sim.start(0, request).unwrap();
             let problem = sim.finish(0, id).expect_err(what);
             let expected = [ProblemKind::Refused, ProblemKind::DeadlinePassed];
@@ -410,11 +407,18 @@ fn what_cannot_be_changed_says_why() {
 }
 
 /// One node dies at its `at`-th transaction of a change; true: the change was over before that.
-fn crash_in_change(base: &Sim, key: &api::KeyView, seed: u64, at: u64, durable: bool, reshares: bool) -> bool {
+fn crash_in_change(
+    base: &Sim,
+    key: &api::KeyView,
+    seed: u64,
+    at: u64,
+    durable: bool,
+    reshares: bool,
+) -> bool {
     let mut sim = base.revive(seed);
     let victim = usize::try_from(seed % 2).unwrap();
     let request = if reshares { sim.reshare(key, 2, &[1, 2, 3]) } else { sim.refresh(key, RENEW) };
-    let _ = sim.machines[victim].crash_in.insert((at, durable));
+    sim.machines[victim].crash_in = Some((at, durable));
     let id = sim.start_unless_crashed(0, request);
     sim.until("the victim is dead or the ceremony over", |sim| {
         !sim.is_running(victim)
