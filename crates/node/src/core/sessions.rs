@@ -108,8 +108,8 @@ pub(super) enum Kept {
     Share { share: Arc<KeyShare<C>> },
     /// Auxiliary information.
     Aux { aux: Arc<Aux> },
-    /// Shares of the epoch with this number are about to be dealt.
-    Dealing(u64),
+    /// Shares of the epoch that the proposal names are about to be dealt.
+    Dealing,
     /// A share of another epoch of a key.
     Pending(Box<Pending<C>>),
 }
@@ -239,7 +239,7 @@ impl Runs for Reshare<C> {
 
 fn kept(record: Record) -> Kept {
     match record {
-        Record::Dealing(epoch) => Kept::Dealing(epoch),
+        Record::Dealing(_) => Kept::Dealing,
         Record::Pending(bytes) => {
             let pending = Pending::decode(&bytes).expect("invariant: a new pending share can be read back");
             Kept::Pending(Box::new(pending))

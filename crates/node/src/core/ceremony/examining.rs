@@ -11,9 +11,9 @@ use super::{Ceremony, MAX_DEADLINE_MS};
 
 /// Most refreshes that this node confirmed without ever hearing that they are complete, until it takes part in no
 /// other: a holder withholds its confirmations. The cure is a resharing without it.
-pub const MAX_UNFINISHED_REFRESHES: usize = 16;
+const MAX_UNFINISHED_REFRESHES: usize = 16;
 /// The same for resharings, which a new committee withholds; far more, since they are the cure.
-pub const MAX_UNFINISHED: usize = 64;
+const MAX_UNFINISHED: usize = 64;
 
 impl Node {
     /// Whether this node takes part; if not, a sentence that says why.
