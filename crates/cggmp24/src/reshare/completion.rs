@@ -60,7 +60,7 @@ impl<C: Curve> Completion<C> {
     pub fn public(&self, base: &KeyInfo<C>) -> Result<Public<C>, ReshareError> {
         let info = &self.info;
         let (base, quorum) = (base.clone(), self.quorum.clone());
-        Public::assemble(base, quorum, info.parties.clone(), info.threshold, info.epoch, self.aux_id)
+        Public::without_moduli(base, quorum, info.parties.clone(), info.threshold, info.epoch, self.aux_id)
     }
 
     /// Whether it proves to somebody who knows only the old epoch `base` that the new one is complete. `identities` are

@@ -1,5 +1,6 @@
 //! `consign key`: keys that nobody holds alone.
 
+mod change;
 mod create;
 mod find;
 mod show;
@@ -12,10 +13,11 @@ use crate::failure::Failure;
 use crate::flags::Data;
 use crate::output::Output;
 
+pub(crate) use change::changed;
 pub(crate) use create::majority;
 pub(crate) use sign::signature;
 
-/// Create, list and show keys; sign with them
+/// Create, list and show keys; sign with them; renew or move their shares
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -50,6 +52,8 @@ Example:
         data: Data,
     },
     Sign(sign::Sign),
+    Refresh(change::Refresh),
+    Reshare(change::Reshare),
 }
 
 impl Key {
@@ -60,6 +64,8 @@ impl Key {
             Command::List { data } => show::list(&Connection::open(&data.data)?, out),
             Command::Show { key, data } => show::one(&Connection::open(&data.data)?, key, out),
             Command::Sign(sign) => sign.run(out),
+            Command::Refresh(refresh) => refresh.run(out),
+            Command::Reshare(reshare) => reshare.run(out),
         }
     }
 }

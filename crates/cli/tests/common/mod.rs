@@ -160,6 +160,7 @@ impl TestNode {
         let log = std::fs::File::create(self.data.join("log")).unwrap();
         let mut command = consign(&["node", "--log", "info"]);
         command.arg("--data").arg(&self.data).env("CONSIGN_PASSPHRASE", PASSPHRASE);
+        command.env("CONSIGN_TEST_FAILPOINT", self.failpoint());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.process = Some(command.spawn().unwrap());
         until("the node to answer", || {
@@ -168,6 +169,34 @@ impl TestNode {
             }
             (self.ask(&["validator", "list"]).code == 0).then_some(())
         });
+    }
+
+    /// The file that says at which transaction the node dies.
+    fn failpoint(&self) -> PathBuf {
+        self.data.join("failpoint")
+    }
+
+    /// The node shall die before or after its transaction with this number from now on.
+    pub(crate) fn dies_at(&self, which: &str, number: u64) {
+        // Another name first: it must not be read before it is whole.
+        let whole = self.data.join("failpoint.new");
+        std::fs::write(&whole, format!("{which} {number}")).unwrap();
+        std::fs::rename(whole, self.failpoint()).unwrap();
+    }
+
+    /// It shall not die any more. Only good before a transaction saw the file, or after it died.
+    pub(crate) fn lives_on(&self) {
+        let _ = std::fs::remove_file(self.failpoint());
+    }
+
+    /// Whether its process has ended by itself.
+    pub(crate) fn has_died(&mut self) -> bool {
+        let process = self.process.as_mut().expect("runs");
+        let died = process.try_wait().unwrap().is_some();
+        if died {
+            self.process = None;
+        }
+        died
     }
 
     /// What the node logged.
