@@ -51,7 +51,10 @@ mod tests {
             share: true,
             state: KeyState::Active,
             public_key: String::new(),
-            ethereum_address: String::new(),
+            chain_code: None,
+            xpub: None,
+            ethereum_address: None,
+            bitcoin_address: None,
         }
     }
 

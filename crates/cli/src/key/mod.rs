@@ -1,5 +1,6 @@
 //! `consign key`: keys that nobody holds alone.
 
+mod address;
 mod change;
 mod create;
 mod find;
@@ -51,6 +52,7 @@ Example:
         data: Data,
     },
     Sign(sign::Sign),
+    Address(address::Address),
     Refresh(change::Refresh),
     Reshare(change::Reshare),
 }
@@ -63,6 +65,7 @@ impl Key {
             Command::List { data } => show::list(&Connection::open(&data.data)?, out),
             Command::Show { key, data } => show::one(&Connection::open(&data.data)?, key, out),
             Command::Sign(sign) => sign.run(out),
+            Command::Address(address) => address.run(out),
             Command::Refresh(refresh) => refresh.run(out),
             Command::Reshare(reshare) => reshare.run(out),
         }

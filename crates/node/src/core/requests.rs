@@ -6,6 +6,7 @@
 
 use consign_api as api;
 use consign_cggmp24::Level;
+use consign_cggmp24::derivation::{DerivationError, Path, PathError};
 use serde::{Deserialize, Serialize};
 
 use super::changes::{draft_refresh, draft_reshare};
@@ -27,6 +28,9 @@ pub const MAX_TRIES: u8 = 8;
 /// Number of the fast test level in proposals.
 #[cfg(all(feature = "test-levels", debug_assertions))]
 const TEST_LEVEL: u16 = 1;
+
+/// What the API lets through as a path, and what may be one, are equally long.
+const _: () = assert!(api::limits::MAX_PATH_BYTES == consign_cggmp24::derivation::MAX_PATH_BYTES);
 
 /// The call of a client, complete: path and body as they came, and what makes two equal calls differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +84,7 @@ impl RawRequest {
         let about = |key, what| format!("{KEYS_PATH}/{key}/{what}");
         let (path, body) = match wanted {
             Wanted::Key(key) => (KEYS_PATH.to_owned(), json(serde_json::to_vec(key))),
-            Wanted::Signature(api::Sign { key, target }) => {
-                (about(key, SIGNATURES), json(serde_json::to_vec(target)))
-            }
+            Wanted::Signature(sign) => (about(&sign.key, SIGNATURES), json(serde_json::to_vec(&sign.body()))),
             Wanted::Refresh(api::Refresh { key, terms }) => {
                 (about(key, REFRESH), json(serde_json::to_vec(terms)))
             }
@@ -115,9 +117,7 @@ impl RawRequest {
             let (id, what) = raw.path.strip_prefix(KEYS_PATH)?.strip_prefix('/')?.split_once('/')?;
             let key = id.parse().ok()?;
             match what {
-                SIGNATURES => {
-                    Wanted::Signature(api::Sign { key, target: serde_json::from_slice(&raw.body).ok()? })
-                }
+                SIGNATURES => Wanted::Signature(api::Sign::new(key, serde_json::from_slice(&raw.body).ok()?)),
                 REFRESH => {
                     Wanted::Refresh(api::Refresh { key, terms: serde_json::from_slice(&raw.body).ok()? })
                 }
@@ -180,7 +180,7 @@ impl Free {
 }
 
 /// A proposal that cannot follow from the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// Another protocol than the request is about.
     #[error("the request does not ask for this protocol")]
@@ -200,6 +200,12 @@ pub enum Unfit {
     /// Old and new holders are more than a session may have.
     #[error("dealers and new holders together are more than {MAX_PARTIES}")]
     TooMany,
+    /// The path cannot be read.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The path leads nowhere.
+    #[error("the path leads nowhere: {0}")]
+    Derivation(#[from] DerivationError),
 }
 
 /// The one proposal that follows from a request, this node's own record of the key, and the proposer's choices.
@@ -248,6 +254,7 @@ pub(super) fn draft(
         Wanted::Signature(_) if kind != Kind::Sign => Err(Unfit::Kind),
         Wanted::Signature(sign) => {
             let key = key.filter(|key| key.id().0 == sign.key.0).ok_or(Unfit::Key)?;
+            let path = child_path(key, sign)?;
             Ok(Proposal {
                 level: level_number(key.level()),
                 curve: key.curve().word().to_owned(),
@@ -257,6 +264,7 @@ pub(super) fn draft(
                 epoch: key.info().epoch,
                 aux: Some(key.aux()),
                 signers: free.signers,
+                path: path.into(),
                 digest: Some(sign.target.digest()),
                 batch: 1,
                 ..blank
@@ -273,6 +281,13 @@ pub(super) fn quorum(key: &Key, indices: &[u16]) -> Result<Vec<Participant>, Unf
     let ascending = indices.windows(2).all(|w| matches!(w, [a, b] if a < b));
     let complete = participants.len() == indices.len() && indices.len() == usize::from(key.info().threshold);
     if ascending && complete { Ok(participants) } else { Err(Unfit::Signers) }
+}
+
+/// The path that the client names, if there is a child at its end.
+pub(super) fn child_path(key: &Key, sign: &api::Sign) -> Result<Path, Unfit> {
+    let path: Path = sign.path.as_str().parse()?;
+    key.info().shift(&path)?;
+    Ok(path)
 }
 
 /// The committee with its indices: from 1, in the order of the request.
@@ -324,6 +339,11 @@ mod tests {
         })
     }
 
+    fn sign() -> api::Sign {
+        let path = "m/0/5".parse().unwrap();
+        api::Sign { key: api::KeyId([5; 32]), path, target: api::SignTarget::Digest([6; 32]) }
+    }
+
     fn free(kind: Kind) -> Free {
         let proposer = Identity::from_seed(&[1; 32]).node_id();
         Free {
@@ -339,8 +359,7 @@ mod tests {
 
     #[test]
     fn a_request_has_one_reading_and_one_writing() {
-        let key = api::KeyId([5; 32]);
-        let sign = api::Sign { key, target: api::SignTarget::Digest([6; 32]) };
+        let (key, sign) = (api::KeyId([5; 32]), sign());
         let refresh = api::Refresh { key, terms: api::RefreshTerms { epoch: 3, moduli: api::Moduli::Renew } };
         let committee = vec![api::NodeId([1; 32]), api::NodeId([2; 32])];
         let reshare = api::Reshare { key, terms: api::ReshareTerms { epoch: 3, threshold: 2, committee } };
@@ -387,7 +406,7 @@ mod tests {
         for kind in [Kind::Sign, Kind::Refresh, Kind::Reshare] {
             assert_eq!(draft(cluster, &raw, &wanted, None, free(kind)), Err(Unfit::Kind));
         }
-        let sign = api::Sign { key: api::KeyId([5; 32]), target: api::SignTarget::Digest([6; 32]) };
+        let sign = sign();
         let sign = Wanted::Signature(sign);
         assert_eq!(draft(cluster, &raw, &sign, None, free(Kind::Sign)), Err(Unfit::Key));
         assert_eq!(draft(cluster, &raw, &sign, None, free(Kind::Keygen)), Err(Unfit::Kind));

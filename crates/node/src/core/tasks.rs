@@ -11,7 +11,7 @@ use super::hash::Hash;
 use super::keys::Key;
 use super::node::Node;
 use super::proposal::{Kind, Proposal};
-use super::requests::{self, Free, RawRequest, Unfit, Wanted, request_id};
+use super::requests::{self, Free, RawRequest, Unfit, Wanted, child_path, request_id};
 use super::sessions::C;
 use super::views::{api_id, short};
 use super::{CallId, Output};
@@ -107,6 +107,8 @@ impl Node {
                     let text = "The digest is zero modulo the group order and cannot be signed.";
                     return Err(api::Problem::new(api::ProblemKind::Malformed, text));
                 }
+                child_path(key, sign)
+                    .map_err(|unfit| api::Problem::new(api::ProblemKind::Malformed, format!("{unfit}.")))?;
             }
         }
         Ok(())
