@@ -69,9 +69,10 @@ impl<C: Curve> Completion<C> {
         let Ok(public) = self.public(base) else { return false };
         self.info.continues(base)
             && self.info.session == public.session(&self.nonce)
-            && self.info.validate().is_ok()
-            && self.dealers_opened(&public, identities)
+            // Signatures come before the curve: whoever is none of the parties makes nobody compute.
             && self.holders_confirmed(&public, identities)
+            && self.dealers_opened(&public, identities)
+            && self.info.validate().is_ok()
     }
 
     /// `t` old holders signed openings that imply these public shares.

@@ -106,9 +106,15 @@ pub(crate) fn changed<'a>(
     committee: &[NodeId],
 ) -> Result<&'a KeyView, Failure> {
     let Some(Outcome::Key(new)) = &over.outcome else { return Err(follow::odd_outcome(over)) };
-    let same =
-        (new.id, &new.public_key, &new.ethereum_address) == (old.id, &old.public_key, &old.ethereum_address);
-    if !same {
+    let same = KeyView {
+        threshold: new.threshold,
+        committee: new.committee.clone(),
+        epoch: new.epoch,
+        share: new.share,
+        state: new.state,
+        ..old.clone()
+    };
+    if **new != same {
         return Err(Failure::Failed(format!(
             "the node shows another public key for {} than before: do not use this node",
             old.id
@@ -146,7 +152,10 @@ mod tests {
             share: true,
             state: KeyState::Active,
             public_key: "02".repeat(33),
-            ethereum_address: "0x1".to_owned(),
+            chain_code: Some("03".repeat(32)),
+            xpub: Some("xpub1".to_owned()),
+            ethereum_address: Some("0x1".to_owned()),
+            bitcoin_address: Some("bc1".to_owned()),
         }
     }
 
@@ -183,7 +192,11 @@ mod tests {
         };
         assert_eq!(verdict(&|_| {}), Ok(1));
         assert!(verdict(&|k| k.public_key = "03".repeat(33)).unwrap_err().contains("another public key"));
-        assert!(verdict(&|k| k.ethereum_address.push('2')).unwrap_err().contains("another public key"));
+        assert!(verdict(&|k| k.xpub = None).unwrap_err().contains("another public key"));
+        assert!(
+            verdict(&|k| k.chain_code = Some("04".repeat(32))).unwrap_err().contains("another public key")
+        );
+        assert!(verdict(&|k| k.ethereum_address = None).unwrap_err().contains("another public key"));
         assert!(verdict(&|k| k.id = KeyId([9; 32])).unwrap_err().contains("another public key"));
         assert!(verdict(&|k| k.threshold = 3).unwrap_err().contains("other holders"));
         assert!(verdict(&|k| drop(k.committee.pop())).unwrap_err().contains("other holders"));

@@ -279,7 +279,7 @@ impl Node {
     pub(super) fn end(&mut self, hash: Hash, end: End) {
         let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
         ceremony.ended = Some(self.now.monotonic.saturating_add(LINGER_MS));
-        ceremony.gathering = None;
+        let gathered = ceremony.gathering.take().is_some();
         let request = ceremony.request;
         let proposal = Arc::clone(&ceremony.proposal);
         let epoch = ceremony.epoch_id();
@@ -292,6 +292,12 @@ impl Node {
         let key = proposal.key.and_then(|key| self.keys.get_mut(&key));
         if let Some((key, epoch)) = key.zip(epoch) {
             key.session_ended(epoch);
+        }
+        if gathered {
+            // Nobody need hold anything ready for it: the next try may need the same key.
+            for peer in proposal.others(self.me) {
+                self.send(peer, &PeerMessage::Lost { ceremony: hash });
+            }
         }
         self.ended(request, hash, &proposal, end);
     }

@@ -5,7 +5,7 @@ use consign_cggmp24::epoch::EpochId;
 use consign_cggmp24::key::KeyInfo;
 use consign_cggmp24::refresh::is_complete;
 use consign_cggmp24::reshare::Completion;
-use consign_rounds::{PerParty, PublicPart, SessionId, decode as decode_parts, encode as encode_parts};
+use consign_rounds::{PerParty, PublicPart, decode as decode_parts, encode as encode_parts};
 use serde::{Deserialize, Serialize};
 
 use super::hash::Hash;
@@ -19,7 +19,7 @@ pub(super) enum Step {
     /// New shares for the same holders, confirmed by all of them.
     Refresh {
         /// The new epoch.
-        info: KeyInfo<C>,
+        info: Box<KeyInfo<C>>,
         /// Its moduli.
         aux: [u8; 32],
         /// The confirmations.
@@ -84,15 +84,6 @@ pub(super) fn extended(chain: &[Step], step: Step) -> Vec<Step> {
     }
     chain.push(step);
     chain
-}
-
-/// The epoch that a session made, among those a key went through.
-pub(super) fn find<'a>(
-    origin: &'a KeyInfo<C>,
-    chain: &'a [Step],
-    session: SessionId,
-) -> Option<&'a KeyInfo<C>> {
-    std::iter::once(origin).chain(chain.iter().map(Step::info)).find(|info| info.session == session)
 }
 
 /// The names of a pending share's epoch in the store: a key's own id, then these.

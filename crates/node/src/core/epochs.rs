@@ -3,6 +3,7 @@
 //! or was left out is shown the proof. Read `keys.rs` first.
 
 use consign_api as api;
+use consign_rounds::SessionId;
 
 use super::Level;
 use super::ceremony::End;
@@ -65,6 +66,12 @@ impl Node {
         writes
     }
 
+    /// Whether it says of an epoch that is known here something else than this node's own record. Each step of a chain
+    /// has proved itself to the step before it; what this node knows, it compares.
+    pub(super) fn contradicts(&self, shown: &Key) -> bool {
+        self.keys.get(&shown.id()).is_some_and(|known| !known.agrees_with(shown))
+    }
+
     /// Sessions that use a share of an older epoch end; their requests are tried again.
     fn end_older(&mut self, key: Hash, epoch: u64) {
         let older = |p: &Proposal| p.key == Some(key) && p.kind == Kind::Sign && p.epoch < epoch;
@@ -112,6 +119,18 @@ impl Node {
     pub(super) fn show_key(&mut self, peer: NodeId, key: Hash) {
         if let Some(certificate) = self.keys.get(&key).and_then(Key::certificate) {
             self.send(peer, &PeerMessage::Certificate(Box::new(certificate)));
+        }
+    }
+
+    /// Beside a refusal: the epoch in force, to who asks this node to act in an older one (5.7, rule 5).
+    pub(super) fn show_newer(&mut self, peer: NodeId, proposal: &Proposal) {
+        let Some(key) = proposal.key.and_then(|key| self.keys.get(&key)) else { return };
+        let is_older = match proposal.base {
+            Some(base) => key.info_of(SessionId(base.0)).is_some_and(|base| base.epoch < key.info().epoch),
+            None => proposal.epoch < key.info().epoch,
+        };
+        if is_older {
+            self.show_key(peer, key.id());
         }
     }
 

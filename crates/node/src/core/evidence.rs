@@ -109,7 +109,7 @@ impl Node {
         let aux = proposal.aux.and_then(|aux| self.aux.get(&aux));
         let info = key.and_then(|key| match proposal.base {
             Some(base) => key.info_of(SessionId(base.0)),
-            None => Some(key.info()),
+            None => key.info_at(proposal.epoch),
         });
         let lacking = match proposal.kind {
             Kind::Keygen | Kind::Aux => false,

@@ -30,6 +30,8 @@ pub(super) struct Key {
     origin: Origin,
     /// How it came from there to its epoch.
     chain: Vec<Step>,
+    /// Epochs it went through that the chain does not name any more, the latest last: evidence may be about them.
+    past: Vec<KeyInfo<C>>,
     /// This node's share of its epoch, if it is a holder.
     share: Option<Arc<KeyShare<C>>>,
     /// What this node has confirmed and dealt for.
@@ -74,9 +76,22 @@ pub(super) struct Advance {
     pub(super) request: Option<Hash>,
 }
 
-/// The stored form of a key: share or nothing, first epoch, proposal, accepts, confirmations, chain, ledger, request.
-type Stored =
-    (Option<Vec<u8>>, Vec<u8>, Proposal, Vec<Accept>, Option<Vec<u8>>, Vec<Step>, Ledger, Option<Hash>);
+/// The stored form of a key: share or nothing, first epoch, proposal, accepts, confirmations, chain, earlier epochs,
+/// ledger, request.
+type Stored = (
+    Option<Vec<u8>>,
+    Vec<u8>,
+    Proposal,
+    Vec<Accept>,
+    Option<Vec<u8>>,
+    Vec<Step>,
+    Vec<KeyInfo<C>>,
+    Ledger,
+    Option<Hash>,
+);
+
+/// Most earlier epochs that are remembered beside the chain.
+const MAX_PAST: usize = 16;
 
 /// The stored form of a pending share: itself, and the request that asked for it.
 type StoredWaiting = (Vec<u8>, Hash);
@@ -94,20 +109,21 @@ impl Key {
 
     fn new(origin: Origin, chain: Vec<Step>, share: Option<Arc<KeyShare<C>>>, ledger: Ledger) -> Self {
         let holders = Vec::new();
-        let key = Self { origin, chain, share, ledger, pendings: BTreeMap::new(), holders, latest: None };
+        let (pendings, past) = (BTreeMap::new(), Vec::new());
+        let key = Self { origin, chain, past, share, ledger, pendings, holders, latest: None };
         Self { holders: holders_of(key.info()), ..key }
     }
 
     /// Reads a record, without the pending shares.
     pub(super) fn read(value: &Value) -> Result<Self, BadRecord> {
-        let (share, info, proposal, accepts, set, chain, ledger, latest): Stored = decode(value)?;
+        let (share, info, proposal, accepts, set, chain, past, ledger, latest): Stored = decode(value)?;
         let share = share.map(Zeroizing::new).map(|bytes| KeyShare::decode(&bytes).map(Arc::new));
         let share = share.transpose().map_err(|_| BadRecord)?;
         let info = decode_parts(&info, MAX_MESSAGE_BYTES).map_err(|_| BadRecord)?;
         let origin = Origin::new(info, Arc::new(proposal), accepts).ok_or(BadRecord)?;
         let key = Self::new(Origin { set, ..origin }, chain, share, ledger);
         let fits = key.share.as_ref().is_none_or(|share| share.info() == key.info());
-        if fits { Ok(Self { latest, ..key }) } else { Err(BadRecord) }
+        if fits { Ok(Self { past, latest, ..key }) } else { Err(BadRecord) }
     }
 
     /// Reads the record of a pending share.
@@ -128,7 +144,8 @@ impl Key {
         let share = self.share.as_ref().map(|share| share.encode());
         let share = share.as_ref().map(|bytes| bytes.as_slice());
         let info = encode_parts(info);
-        let record = (share, info, &**proposal, accepts, set, &self.chain, &self.ledger, self.latest);
+        let record =
+            (share, info, &**proposal, accepts, set, &self.chain, &self.past, &self.ledger, self.latest);
         Write::put(Table::Keys, self.id().0, encode(&record))
     }
 
@@ -157,7 +174,6 @@ impl Key {
         let session = session_id(&proposal, &input, &nonce).ok()?;
         let holds = expected == proposal
             && proposal.kind == Kind::Keygen
-            && info.validate().is_ok()
             && info.session == session
             && Roll::of(&proposal).parties().is_ok_and(|parties| parties == info.parties)
             && (info.threshold, info.epoch) == (proposal.threshold, 0)
@@ -166,12 +182,13 @@ impl Key {
             return None;
         }
         let chain: Vec<_> = steps.iter().map(|step| Step::decode(step)).collect::<Option<_>>()?;
-        if !chain::holds(&info, &chain, cluster) {
-            return None;
-        }
         let origin = Origin::new(info, Arc::new(proposal), accepts)?;
         let mut key = Self::new(origin, Vec::new(), None, Ledger::default());
-        if !key.activate_from(&set) {
+        // Signatures come before the curve, and the first epoch before what continues it.
+        let certain = key.activate_from(&set)
+            && key.origin.info.validate().is_ok()
+            && chain::holds(&key.origin.info, &chain, cluster);
+        if !certain {
             return None;
         }
         key.advance(chain);
@@ -189,7 +206,22 @@ impl Key {
 
     /// The epoch that a session made, if the key went through it and this node still knows.
     pub(super) fn info_of(&self, session: SessionId) -> Option<&KeyInfo<C>> {
-        chain::find(&self.origin.info, &self.chain, session)
+        self.epochs().find(|info| info.session == session)
+    }
+
+    /// The epoch with this number, in the same way.
+    pub(super) fn info_at(&self, epoch: u64) -> Option<&KeyInfo<C>> {
+        self.epochs().find(|info| info.epoch == epoch)
+    }
+
+    /// All epochs that are known here.
+    fn epochs(&self) -> impl Iterator<Item = &KeyInfo<C>> {
+        std::iter::once(&self.origin.info).chain(self.chain.iter().map(Step::info)).chain(&self.past)
+    }
+
+    /// Whether whatever both know of the key is the same: public key, numbers, commitments, holders.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        self.epochs().all(|mine| other.info_of(mine.session).is_none_or(|theirs| mine == theirs))
     }
 
     /// How the key came to its epoch.
@@ -361,7 +393,12 @@ impl Key {
                 Change::Highest(_) | Change::Pending(_) => {}
             }
         }
+        let left = self.info().clone();
         (self.chain, self.holders, self.latest) = (chain, holders, advance.request);
+        if self.info_of(left.session).is_none() {
+            self.past.push(left);
+            self.past.drain(..self.past.len().saturating_sub(MAX_PAST));
+        }
         advance.writes.push(self.write());
         Some(advance)
     }

@@ -139,6 +139,9 @@ impl Node {
         let Some(key) = Key::certified(certificate, self.cluster()).filter(|key| key.id() == id) else {
             return self.dropped(from, "a certificate that does not hold");
         };
+        if self.contradicts(&key) {
+            return self.dropped(from, "a certificate that is not about the key as it is known here");
+        }
         let writes = self.learn(key, None);
         if !writes.is_empty() {
             self.store(writes, Then::Rest);

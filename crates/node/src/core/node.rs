@@ -111,6 +111,8 @@ pub struct Node {
     pub(super) peers: BTreeMap<NodeId, Presence>,
     pub(super) keys: BTreeMap<Hash, Key>,
     pub(super) aux: BTreeMap<Hash, AuxRecord>,
+    /// Moduli whose factors somebody has lost: this node proposes nothing more with them.
+    pub(super) lacking: BTreeSet<Hash>,
     /// Record keys of ready-made primes, by the level's number.
     pub(super) pool: BTreeMap<u16, Vec<Vec<u8>>>,
     pub(super) requests: BTreeMap<Hash, RequestRecord>,
@@ -158,6 +160,7 @@ impl Node {
             peers: BTreeMap::new(),
             keys: BTreeMap::new(),
             aux: BTreeMap::new(),
+            lacking: BTreeSet::new(),
             pool: BTreeMap::new(),
             requests: BTreeMap::new(),
             forgotten: 0,
@@ -320,6 +323,7 @@ impl Node {
             PeerMessage::Certificate(certificate) => self.hear_certificate(from, *certificate),
             PeerMessage::Epochs(known) => self.hear_epochs(from, &known),
             PeerMessage::Used { key, epoch } => self.hear_used(from, key, epoch),
+            PeerMessage::Lacks { aux } => self.hear_lacks(from, aux),
         }
     }
 

@@ -123,9 +123,9 @@ pub(super) enum Product {
     /// A signature.
     Signature(Ecdsa<C>),
     /// Another epoch for the same holders, with its moduli and everybody's confirmations.
-    Refreshed { info: KeyInfo<C>, aux: [u8; 32], confirmations: PerParty<PublicPart> },
+    Refreshed { info: Box<KeyInfo<C>>, aux: [u8; 32], confirmations: PerParty<PublicPart> },
     /// Another epoch for another committee, with what was said in each round.
-    Reshared { result: Reshared<C>, rounds: Vec<PerParty<PublicPart>> },
+    Reshared { result: Box<Reshared<C>>, rounds: Vec<PerParty<PublicPart>> },
 }
 
 /// Why a session ended without a result.
@@ -223,7 +223,7 @@ impl Runs for Refresh<C> {
 
     fn product(finished: Finished<Self>) -> Product {
         let (info, aux) = (finished.output.share().info().clone(), *finished.output.aux_id());
-        Product::Refreshed { info, aux, confirmations: finished.last }
+        Product::Refreshed { info: Box::new(info), aux, confirmations: finished.last }
     }
 }
 
@@ -233,7 +233,7 @@ impl Runs for Reshare<C> {
     }
 
     fn product(finished: Finished<Self>) -> Product {
-        Product::Reshared { result: finished.output, rounds: finished.rounds }
+        Product::Reshared { result: Box::new(finished.output), rounds: finished.rounds }
     }
 }
 

@@ -46,6 +46,11 @@ impl Task {
         matches!(self.wanted, Wanted::Refresh(_) | Wanted::Reshare(_))
             && self.wanted.key().is_some_and(|id| id.0 == key.0)
     }
+
+    /// Somebody has lost the factors of these moduli.
+    pub(super) fn forget_moduli(&mut self, aux: Hash) {
+        self.aux = self.aux.filter(|own| *own != aux);
+    }
 }
 
 impl Node {
@@ -107,7 +112,7 @@ impl Node {
                     let text = "The digest is zero modulo the group order and cannot be signed.";
                     return Err(api::Problem::new(api::ProblemKind::Malformed, text));
                 }
-                child_path(key, sign)
+                key.map_or(Ok(()), |key| child_path(key, sign).map(drop))
                     .map_err(|unfit| api::Problem::new(api::ProblemKind::Malformed, format!("{unfit}.")))?;
             }
         }
@@ -201,9 +206,13 @@ impl Node {
         requests::draft(self.cluster(), &task.raw, &task.wanted, key, free).map_err(|unfit| {
             let kind = match unfit {
                 Unfit::Epoch(_) => api::ProblemKind::KeyBusy,
-                Unfit::Kind | Unfit::Identity | Unfit::Signers | Unfit::Key | Unfit::TooMany => {
-                    api::ProblemKind::Malformed
-                }
+                Unfit::Kind
+                | Unfit::Identity
+                | Unfit::Signers
+                | Unfit::Key
+                | Unfit::TooMany
+                | Unfit::Path(_)
+                | Unfit::Derivation(_) => api::ProblemKind::Malformed,
             };
             api::Problem::new(kind, unfit.to_string())
         })

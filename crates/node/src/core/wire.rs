@@ -116,6 +116,11 @@ pub enum PeerMessage {
         /// The largest number.
         epoch: u64,
     },
+    /// The sender has lost the factors of its moduli among these; said beside a refusal.
+    Lacks {
+        /// The moduli.
+        aux: Hash,
+    },
 }
 
 /// A key and an epoch of it.
@@ -231,7 +236,7 @@ impl PeerMessage {
 /// Largest length by the first byte, which is the number of the variant; 0 for an unknown one.
 fn limit_of(kind: u8) -> usize {
     match kind {
-        0 | 2..=3 | 5..=7 | 13 | 15 | 18 => SMALL,
+        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=19 => SMALL,
         1 => ROSTER,
         4 => PROPOSAL,
         8 => ACCEPTS,
@@ -262,6 +267,7 @@ mod tests {
             (PeerMessage::AskKey(hash), SMALL),
             (PeerMessage::Epochs(vec![KnownEpoch { key: hash, epoch: 1, session: hash }]), ACCEPTS),
             (PeerMessage::Used { key: hash, epoch: 1 }, SMALL),
+            (PeerMessage::Lacks { aux: hash }, SMALL),
         ];
         for (message, limit) in cases {
             let mut bytes = message.encode();
@@ -274,7 +280,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bytes in [&[][..], &[0], &[19; 40], &[0xff; 40], &[4; 40]] {
+        for bytes in [&[][..], &[0], &[20; 40], &[0xff; 40], &[4; 40]] {
             assert_eq!(PeerMessage::decode(bytes, false), Err(NotAMessage::Malformed));
         }
         let mut trailing = PeerMessage::RosterDigest(Hash([1; 32])).encode();

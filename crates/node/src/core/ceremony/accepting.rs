@@ -75,6 +75,8 @@ impl Node {
     pub(in super::super) fn answer_no(&mut self, to: NodeId, proposal: &Proposal, reason: &str) {
         let Some(me) = proposal.index_of(self.me) else { return };
         self.tell_used(to, proposal);
+        self.show_newer(to, proposal);
+        self.tell_lacks(to, proposal);
         self.log(Level::Info, &format!("refused a proposal of {to}: {reason}"));
         let refusal = Refusal::sign(&self.identity, proposal, me, reason);
         self.send(to, &PeerMessage::Refuse(refusal));

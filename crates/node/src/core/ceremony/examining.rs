@@ -35,6 +35,10 @@ impl Node {
             None | Some(_) => {}
         }
         let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0))).filter(|key| key.is_active());
+        if let Some(key) = key.filter(|key| proposal.kind == Kind::Sign && key.info().epoch != proposal.epoch)
+        {
+            return Err(format!("the key is in epoch {} here, not {}", key.info().epoch, proposal.epoch));
+        }
         let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
             .map_err(|e| e.to_string())?;
         if expected != *proposal {
@@ -122,7 +126,9 @@ impl Node {
         }
         let deals = match proposal.kind {
             Kind::Refresh => true,
-            _ => key.holders().iter().any(|h| h.id == self.me && proposal.signers.contains(&h.index)),
+            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Reshare => {
+                key.holders().iter().any(|h| h.id == self.me && proposal.signers.contains(&h.index))
+            }
         };
         if deals && key.share().is_none() {
             return Err("this node holds no active share of the key".to_owned());

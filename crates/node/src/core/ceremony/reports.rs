@@ -64,7 +64,7 @@ impl Node {
                     Some(id) => key.id() == id && key.info().epoch >= proposal.epoch,
                     None => key.ceremony() == hash,
                 };
-                match key.filter(fits) {
+                match key.filter(fits).filter(|key| !self.contradicts(key)) {
                     Some(key) => {
                         let id = key.id();
                         let writes = self.learn(key, Some(request));

@@ -213,7 +213,9 @@ impl Node {
                 running.give_up |= index.is_some_and(|i| waited.is_some_and(|w| w.contains(&i)));
                 self.pump(hash);
             }
-            Part::Accepted { .. } if ceremony.proposal.proposer == from => {
+            Part::Priming { .. } | Part::Recording | Part::Accepted { .. }
+                if ceremony.proposal.proposer == from =>
+            {
                 let text = "The proposer gave it up or restarted before the start; ask again.";
                 self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, [from]));
             }
