@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "tests; not every file uses all of it")]
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// The signal that nothing can catch.
+const SIGKILL: i32 = 9;
 
 /// A secret for stores of tests.
 pub(crate) const PASSPHRASE: &str = "correct horse battery";
@@ -192,11 +196,10 @@ impl TestNode {
     /// Whether its process has ended by itself.
     pub(crate) fn has_died(&mut self) -> bool {
         let process = self.process.as_mut().expect("runs");
-        let died = process.try_wait().unwrap().is_some();
-        if died {
-            self.process = None;
-        }
-        died
+        let Some(status) = process.try_wait().unwrap() else { return false };
+        assert_eq!(status.signal(), Some(SIGKILL), "it ends only where it is told to: {}", self.log());
+        self.process = None;
+        true
     }
 
     /// What the node logged.

@@ -1,4 +1,4 @@
-//! Dies at a chosen transaction, as in a power failure, for tests of what that leaves behind. Release builds have none
+//! Dies at a chosen transaction, of SIGKILL, for tests of what that leaves behind. Release builds have none
 //! of it.
 
 #[cfg(debug_assertions)]
@@ -12,6 +12,8 @@ const VARIABLE: &str = "CONSIGN_TEST_FAILPOINT";
 #[cfg(debug_assertions)]
 mod armed {
     use std::path::PathBuf;
+
+    use rustix::process::{Signal, getpid, kill_process};
 
     /// Where to die.
     pub(crate) struct Failpoint {
@@ -31,18 +33,24 @@ mod armed {
                 self.point = self.file.as_ref().and_then(|file| parse(&std::fs::read_to_string(file).ok()?));
             }
             if self.point == Some((false, 0)) {
-                std::process::abort();
+                die();
             }
         }
 
         /// A transaction is durable, and nobody knows it yet.
         pub(crate) fn after(&mut self) {
             match &mut self.point {
-                Some((true, 0)) => std::process::abort(),
+                Some((true, 0)) => die(),
                 Some((_, left)) => *left = left.saturating_sub(1),
                 None => {}
             }
         }
+    }
+
+    /// No destructor runs, nothing is flushed.
+    fn die() -> ! {
+        let _ = kill_process(getpid(), Signal::KILL);
+        std::process::abort()
     }
 
     pub(super) fn parse(text: &str) -> Option<(bool, u64)> {
