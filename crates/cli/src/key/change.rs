@@ -16,15 +16,18 @@ use crate::flags::Data;
 use crate::follow;
 use crate::output::Output;
 
-/// Renew the shares of a key: same holders, same public key, and what was read of old shares is worthless
+/// Give every holder of a key a new share: same holders, same public key; old shares become worthless
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   consign key refresh --data ./a pay
   consign key refresh --data ./a pay --keep-aux
 
-All holders must be there. They make new moduli too, which takes longest; with --keep-aux they keep the old
-ones: then whoever once read the secret factors of all signers can still read what they sign with.")]
+Do it now and then, and whenever a disk or a backup may have been read. All holders must be connected; if one
+dies meanwhile, the key signs with the old shares or the new ones, and the holder catches up when it is back.
+
+They make new moduli too, which takes longest, as for the first key. With --keep-aux they keep the old ones: then
+whoever once read the secret factors in a store can still read what its node contributes to a signature.")]
 pub(super) struct Refresh {
     /// The key's id, an unambiguous beginning of it, or its label
     #[arg(value_name = "KEY")]
@@ -63,8 +66,10 @@ Examples:
   consign key reshare --data ./a pay --threshold 3 --member a --member b --member c --member d --member e
   consign key reshare --data ./a pay --member a --member b --member e
 
-As many old holders as sign must be there, and all new ones. Whoever is left out can sign no more; resharing
-is as strong as handing out the key: look twice at the names.")]
+As many old holders as must sign have to be connected, and all new ones; give every name, also of those who stay.
+An old holder that is down catches up when it is back. This is the cure when a holder is gone or silent.
+
+Whoever is left out can sign no more. Resharing is as strong as handing out the key: look twice at the names.")]
 pub(super) struct Reshare {
     /// The key's id, an unambiguous beginning of it, or its label
     #[arg(value_name = "KEY")]

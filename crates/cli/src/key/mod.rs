@@ -22,7 +22,9 @@ pub(crate) use sign::signature;
 #[command(after_help = "\
 Examples:
   consign key create --data ./a --name pay
-  consign key sign --data ./b pay \"invoice 4711\"")]
+  consign key sign --data ./b pay \"invoice 4711\"
+  consign key refresh --data ./a pay --keep-aux
+  consign key reshare --data ./a pay --member a --member b --member d")]
 pub(crate) struct Key {
     #[command(subcommand)]
     command: Command,
@@ -31,7 +33,7 @@ pub(crate) struct Key {
 #[derive(Subcommand, Debug)]
 enum Command {
     Create(create::Create),
-    /// List the keys this node holds a share of
+    /// List the keys this node knows, with or without a share
     #[command(after_help = "\
 Example:
   consign key list --data ./a")]
