@@ -18,7 +18,7 @@
 //! assert_ne!(ethereum_address(&child.public_key), ethereum_address(&key.public_key));
 //! ```
 //!
-//! [`path`] parses, `child.rs` is one step, [`ExtendedKey`] many, [`Shift`] what signing needs, `address.rs` what others
+//! `path.rs` parses, `child.rs` is one step, [`ExtendedKey`] many, [`Shift`] what signing needs, `address.rs` what others
 //! call a key.
 
 mod address;
