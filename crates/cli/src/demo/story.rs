@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use consign_api::{
-    CreateKey, Curve, Invite, KeyView, Outcome, PathText, Phase as CeremonyPhase, PhaseTime, Scheme, Sign,
-    SignTarget, SignatureView,
+    CreateKey, Curve, Invite, KeyView, NodeId, Outcome, PathText, Phase as CeremonyPhase, PhaseTime, Scheme,
+    Sign, SignTarget, SignatureView,
 };
 use consign_cggmp24::derivation::Path;
 use consign_node::config::Config;
@@ -42,7 +42,7 @@ pub(super) struct Story<'a> {
 }
 
 impl Story<'_> {
-    /// Everything, from nothing to two verified signatures.
+    /// Everything, from nothing to three verified signatures.
     pub(super) fn play(&self) -> Result<(), Failure> {
         let count = usize::from(self.demo.parties);
         self.out.text(&format!(
@@ -57,10 +57,12 @@ impl Story<'_> {
         let first = self.sign(&founder, &key, "sign", "signed by")?;
         let killed = self.kill(&founder, &key, &first)?;
         let second = self.sign(&founder, &key, "sign-again", "signed again by")?;
-        let signatures = [first, second];
-        self.verify(&key, &signatures, killed)?;
-        result(self.out, &self.demo.text, &key, &signatures)?;
-        if self.demo.keep { self.keep(killed) } else { self.goodbye() }
+        let last_key = self.change(&founder, &key, killed)?;
+        let third = self.sign(&founder, &last_key, "sign-changed", "with new shares, signed by")?;
+        self.verify(&key, [&first, &second], killed)?;
+        self.verify_changed(&last_key, [&first, &second], &third)?;
+        result(self.out, &self.demo.text, &last_key, &[first, second], &third)?;
+        if self.demo.keep { self.keep() } else { self.goodbye() }
     }
 
     /// The first node founds a cluster.
@@ -79,12 +81,28 @@ impl Story<'_> {
         let phase = Phase::begin(self.out, "join");
         let count = usize::from(self.demo.parties);
         for number in 2..=count {
-            phase.waits(format!("node {number}"));
-            let view = founder.invite(&Invite { valid_for: INVITATION_S })?;
-            let invitation = view.invitation.parse().map_err(Failure::from_error)?;
-            self.make(number, Some(&invitation))?;
-            self.nodes.start(number)?;
+            self.let_in(founder, &phase, number)?;
         }
+        self.all_meet(&phase, count)?;
+        phase.done(&format!("{} more nodes have joined by invitation, all are connected", count - 1))
+    }
+
+    /// Invites a node and starts it.
+    pub(super) fn let_in(
+        &self,
+        founder: &Connection,
+        phase: &Phase<'_>,
+        number: usize,
+    ) -> Result<(), Failure> {
+        phase.waits(format!("node {number}"));
+        let view = founder.invite(&Invite { valid_for: INVITATION_S })?;
+        let invitation = view.invitation.parse().map_err(Failure::from_error)?;
+        self.make(number, Some(&invitation))?;
+        self.nodes.start(number)
+    }
+
+    /// Waits until each of the first `count` nodes is connected with all others.
+    pub(super) fn all_meet(&self, phase: &Phase<'_>, count: usize) -> Result<(), Failure> {
         for number in 1..=count {
             phase.waits(format!("node {number} meets the others"));
             let node = self.reach(number)?;
@@ -94,7 +112,7 @@ impl Story<'_> {
                 Ok((met == count && node.node()?.member).then_some(()))
             })?;
         }
-        phase.done(&format!("{} more nodes have joined by invitation, all are connected", count - 1))
+        Ok(())
     }
 
     /// Makes the data folder of a node.
@@ -120,7 +138,7 @@ impl Story<'_> {
     }
 
     /// Waits until a node answers.
-    fn reach(&self, number: usize) -> Result<Connection, Failure> {
+    pub(super) fn reach(&self, number: usize) -> Result<Connection, Failure> {
         self.until(&format!("node {number} to start"), || {
             let answering = Connection::open(&self.nodes.data(number)).and_then(|c| c.node().map(|_| c));
             match answering {
@@ -133,13 +151,7 @@ impl Story<'_> {
 
     /// The nodes make a key together; its phases are told one by one.
     fn create(&self, node: &Connection) -> Result<KeyView, Failure> {
-        let roster = node.validators()?;
-        let mut committee = Vec::new();
-        for number in 1..=usize::from(self.demo.parties) {
-            let name = format!("node{number}");
-            let member = roster.iter().find(|v| v.name.as_ref().is_some_and(|n| n.as_str() == name));
-            committee.push(member.ok_or_else(|| Failure::Failed(format!("{name} has no name yet")))?.id);
-        }
+        let committee = self.validators(node, self.demo.parties.into())?;
         let request = CreateKey {
             label: "demo".parse().map_err(Failure::Failed)?,
             scheme: Scheme::Cggmp24,
@@ -157,8 +169,19 @@ impl Story<'_> {
         }
     }
 
+    /// The first `count` nodes, in order.
+    pub(super) fn validators(&self, node: &Connection, count: usize) -> Result<Vec<NodeId>, Failure> {
+        let roster = node.validators()?;
+        let member = |number| {
+            let name = format!("node{number}");
+            let member = roster.iter().find(|v| v.name.as_ref().is_some_and(|n| n.as_str() == name));
+            member.map(|v| v.id).ok_or_else(|| Failure::Failed(format!("{name} has no name yet")))
+        };
+        (1..=count).map(member).collect()
+    }
+
     /// Tells a phase of the key's making.
-    fn tell_ceremony(&self, time: &PhaseTime) -> Result<(), Failure> {
+    pub(super) fn tell_ceremony(&self, time: &PhaseTime) -> Result<(), Failure> {
         let what = match time.phase {
             // A few milliseconds, nobody's concern.
             CeremonyPhase::Accept => return Ok(()),
@@ -167,6 +190,8 @@ impl Story<'_> {
             CeremonyPhase::Keygen => "the key exists, in shares only",
             CeremonyPhase::Presign => "a presignature is ready",
             CeremonyPhase::Sign => "a signature is made",
+            CeremonyPhase::Refresh => "all shares are new, the public key is the same",
+            CeremonyPhase::Reshare => "the key has other holders, and the same public key",
         };
         tell(self.out, time.phase.word(), Duration::from_millis(time.ms), what)
     }
@@ -187,11 +212,11 @@ impl Story<'_> {
         })?;
         let signature = signature(&follow::done(over)?)?.clone();
         let signers: Vec<_> = signature.signers.iter().map(|m| format!("node {}", m.index)).collect();
-        phase.done(&format!("{what} {}", signers.join(" and ")))?;
+        phase.signed(&self.demo.text, &signature, &format!("{what} {}", signers.join(" and ")))?;
         Ok(signature)
     }
 
-    /// What is signed, twice.
+    /// What is signed, each time.
     fn target(&self) -> SignTarget {
         SignTarget::Message { bytes: self.demo.text.as_bytes().to_vec(), hash: HASH }
     }
@@ -212,26 +237,35 @@ impl Story<'_> {
         Ok(number)
     }
 
-    /// Both signatures, by a library that has nothing to do with this one.
-    fn verify(&self, key: &KeyView, signatures: &[SignatureView; 2], killed: usize) -> Result<(), Failure> {
-        let phase = Phase::begin(self.out, "verify");
+    /// The signatures of the first epoch, by a library that has nothing to do with this one.
+    fn verify(&self, key: &KeyView, signatures: [&SignatureView; 2], killed: usize) -> Result<(), Failure> {
         for signature in signatures {
             verify::check(key, &Path::root(), &self.target().digest(), signature)?;
         }
-        let [first, second] = signatures;
+        let [_, second] = signatures;
         if second.signers.iter().any(|member| usize::from(member.index) == killed) {
             return Err(Failure::Failed(format!("node {killed} has signed although it was dead")));
         }
-        if first.r == second.r {
-            return Err(Failure::Failed("both signatures have one nonce: the key is lost".to_owned()));
-        }
-        phase.done("libsecp256k1 accepts both, and recovers public key and Ethereum address")
+        Ok(())
     }
 
-    /// Leaves everything as it is, with the killed node back.
-    fn keep(&self, killed: usize) -> Result<(), Failure> {
-        self.nodes.start(killed)?;
-        self.reach(killed)?;
+    /// The signature with new shares, in the same way; all of them have nonces of their own.
+    fn verify_changed(
+        &self,
+        key: &KeyView,
+        [first, second]: [&SignatureView; 2],
+        third: &SignatureView,
+    ) -> Result<(), Failure> {
+        let phase = Phase::begin(self.out, "verify");
+        verify::check(key, &Path::root(), &self.target().digest(), third)?;
+        if first.r == second.r || first.r == third.r || second.r == third.r {
+            return Err(Failure::Failed("two signatures have one nonce: the key is lost".to_owned()));
+        }
+        phase.done("libsecp256k1 accepts all three, and recovers public key and Ethereum address")
+    }
+
+    /// Leaves everything as it is.
+    fn keep(&self) -> Result<(), Failure> {
         self.settle_ports()?;
         self.nodes.keep()?;
         let data = |number| self.nodes.data(number).display().to_string();
@@ -252,7 +286,7 @@ impl Story<'_> {
     /// restart of all.
     fn settle_ports(&self) -> Result<(), Failure> {
         use consign_node::config::{DataFolder, Flags};
-        for number in 1..=usize::from(self.demo.parties) {
+        for number in 1..=self.all() {
             let node = self.reach(number)?;
             let folder = DataFolder::open(&self.nodes.data(number))?;
             let flags = Flags {
@@ -270,13 +304,18 @@ impl Story<'_> {
         self.out.text(&format!(
             "\n{}\n  consign demo --keep                            leaves the nodes running, to play with\n  \
              consign demo --parties 5 --threshold 3         more nodes\n  \
+             consign demo --full                            the key moves to more nodes, and back\n  \
              consign init --data ./a && consign node --data ./a   a cluster of your own; then `consign invite`",
             bold("Try next:")
         ))
     }
 
     /// Looks again and again until there is something, all nodes being well.
-    fn until<T>(&self, what: &str, look: impl Fn() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
+    pub(super) fn until<T>(
+        &self,
+        what: &str,
+        look: impl Fn() -> Result<Option<T>, Failure>,
+    ) -> Result<T, Failure> {
         let begun = Instant::now();
         loop {
             self.nodes.check()?;

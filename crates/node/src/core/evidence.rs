@@ -2,6 +2,7 @@
 //! it convicts signs no more with this node, also after a restart.
 
 use consign_api as api;
+use consign_rounds::SessionId;
 use serde::{Deserialize, Serialize};
 
 use super::Level;
@@ -106,12 +107,21 @@ impl Node {
         }
         let key = proposal.key.and_then(|key| self.keys.get(&key));
         let aux = proposal.aux.and_then(|aux| self.aux.get(&aux));
-        if proposal.kind == Kind::Sign && (key.is_none() || aux.is_none()) {
+        let info = key.and_then(|key| match proposal.base {
+            Some(base) => key.info_of(SessionId(base.0)),
+            None => key.info_at(proposal.epoch),
+        });
+        let lacking = match proposal.kind {
+            Kind::Keygen | Kind::Aux => false,
+            Kind::Sign => info.is_none() || aux.is_none(),
+            Kind::Refresh | Kind::Reshare => info.is_none(),
+        };
+        if lacking {
             return self.dropped(from, "evidence about a key that is not here");
         }
         let judge = Judge {
             file: record.file.clone(),
-            key: key.map(|key| key.info().clone()),
+            key: info.cloned(),
             aux: aux.map(|aux| aux.aux.public().clone()),
         };
         self.compute(Work::Judge(Box::new(judge)), For::Judge(from, Box::new(record)));

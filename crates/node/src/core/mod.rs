@@ -5,6 +5,9 @@
 //! `wire.rs` (what nodes say to each other).
 
 pub mod ceremony;
+mod chain;
+mod changes;
+mod epochs;
 pub mod evidence;
 pub mod hash;
 pub mod invitation;
@@ -13,6 +16,7 @@ pub mod joining;
 mod keys;
 mod lookups;
 pub mod membership;
+mod moduli;
 pub mod node;
 mod pages;
 pub mod proposal;

@@ -11,6 +11,7 @@
 
 mod client;
 mod crashes;
+mod epochs;
 mod forge;
 mod hostile;
 mod lies;
