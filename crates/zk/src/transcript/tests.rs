@@ -21,6 +21,15 @@ fn list(items: &[Vec<u8>]) -> [u8; 32] {
     transcript.hash()
 }
 
+/// Some transcripts absorb secrets (shares, seeds): the hash wipes its state, and so do the streams made of it.
+#[test]
+fn states_are_wiped() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+    let transcript = start();
+    wiped(&transcript.state);
+    wiped(&transcript.stream());
+}
+
 /// Bytes that confuse joined encodings: separators, zeros, length prefixes, tags.
 fn tricky() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(

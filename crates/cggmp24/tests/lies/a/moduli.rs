@@ -103,7 +103,8 @@ mod a04_bad_moduli {
             let mut n = add(&full, 2);
             loop {
                 let modulus = consign_modexp::Modulus::new(n.value()).unwrap();
-                let composite = consign_modexp::fermat_composites(&[&modulus]);
+                let composite =
+                    consign_modexp::fermat_composites(&[&modulus], consign_modexp::Timing::Public);
                 if !composite[0] && !n.value().bit_vartime(1) {
                     break n;
                 }
@@ -136,11 +137,17 @@ mod a04_bad_moduli {
                 Fault::OwnFactor,
                 Box::new(|o: &mut Opening| o.moduli.n = o.moduli.ring.modulus.clone()),
             ),
-            ("N^ = 0", Fault::Modulus, ring_is(&Natural::new(&BoxedUint::zero()))),
+            ("N^ = 0", Fault::RingPedersen, ring_is(&Natural::new(&BoxedUint::zero()))),
             (
                 "N^ even",
                 Fault::Modulus,
                 Box::new(|o: &mut Opening| o.moduli.ring.modulus = add(&o.moduli.ring.modulus, -1)),
+            ),
+            // Its length is looked at before its factors.
+            (
+                "N^ too long, with a small factor",
+                Fault::RingPedersen,
+                ring_is(&product(&[p.clone(), q.clone(), BoxedUint::from(3_u8)])),
             ),
             (
                 "N^ too long",
