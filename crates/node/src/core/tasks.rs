@@ -126,7 +126,7 @@ impl Node {
             Wanted::Key(_) => None,
             Wanted::Signature(sign) => self.keys.get(&Hash(sign.key.0)),
         };
-        let deadline_ms = deadline_ms(kind);
+        let deadline_ms = deadline_ms(kind, signers.len());
         let free = Free { kind, aux, signers, deadline_ms, proposer: self.me, salt };
         let proposal = requests::draft(self.cluster(), &task.raw, &task.wanted, key, free);
         proposal.map_err(|unfit| api::Problem::new(api::ProblemKind::Malformed, unfit.to_string()))

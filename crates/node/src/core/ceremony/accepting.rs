@@ -13,8 +13,9 @@ use super::super::jobs::{Enter, Materials, Work};
 use super::super::keys::Key;
 use super::super::node::{For, Node, Then};
 use super::super::proposal::{Accept, Drawn, Kind, PROTOCOL_VERSION, Proposal, Refusal};
-use super::super::records::{RequestRecord, encode};
-use super::super::requests::{self, Free, MAX_REQUESTS, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
+use super::super::records::encode;
+use super::super::requests::{self, Free, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
+use super::super::sizes::Sizes;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
 use super::priming::PREPARING_MS;
@@ -54,6 +55,10 @@ impl Node {
             Ok(_) => return self.answer_no(from, &proposal, me, "this node has all the work it may take"),
             Err(reason) => return self.answer_no(from, &proposal, me, &reason),
         };
+        let sizes = match Sizes::of(&proposal) {
+            Ok(sizes) => sizes,
+            Err(reason) => return self.answer_no(from, &proposal, me, &reason),
+        };
         let request = request_id(&proposal.cluster, &proposal.request);
         let proposal = Arc::new(proposal);
         let ceremony = Ceremony {
@@ -64,6 +69,8 @@ impl Node {
             part: Part::Recording,
             primes: None,
             inbox: Inbox::default(),
+            sizes,
+            oversized: BTreeMap::new(),
             ended: None,
         };
         self.ceremonies.insert(hash, ceremony);
@@ -100,17 +107,18 @@ impl Node {
         let (raw, wanted) = RawRequest::parse(&proposal.request).ok_or("the request cannot be read")?;
         let request = request_id(&proposal.cluster, &proposal.request);
         match self.requests.get(&request) {
-            None if !raw.is_fresh(self.now.unix) || raw.created <= self.forgotten => {
+            None if !raw.is_fresh(self.now.unix) || self.requests.is_forgotten(raw.created) => {
                 return Err("the request is not fresh: compare the clocks, then ask again".to_owned());
             }
-            None if self.requests.len() >= MAX_REQUESTS => {
-                return Err("this node remembers as many requests as it may".to_owned());
+            None => {
+                let room = self.requests.room(proposal.proposer, self.me, self.now.monotonic);
+                room.map_err(|why| why.to_string())?;
             }
             Some(record) if record.finished => return Err("the request is already done".to_owned()),
             Some(record) if record.tries_of(proposal.proposer) >= MAX_TRIES => {
                 return Err("the request was tried too often; make a new one".to_owned());
             }
-            None | Some(_) => {}
+            Some(_) => {}
         }
         let key = match &wanted {
             Wanted::Key(_) => None,
@@ -188,10 +196,7 @@ impl Node {
         let request = ceremony.request;
         let created = RawRequest::parse(&ceremony.proposal.request).map_or(0, |(raw, _)| raw.created);
         let proposer = ceremony.proposal.proposer;
-        let fresh = || RequestRecord { created, tries: BTreeMap::new(), finished: false };
-        let record = self.requests.entry(request).or_insert_with(fresh);
-        let tries = record.tries.entry(proposer).or_default();
-        *tries = tries.saturating_add(1);
+        let record = self.requests.count_try(request, created, proposer, self.now.monotonic);
         let mut writes = vec![Write::put(Table::Requests, request.0, encode(record))];
         writes.extend(self.story_write(&request));
         self.store(writes, Then::Accept(hash));

@@ -10,6 +10,7 @@ use super::super::hash::Hash;
 use super::super::node::Node;
 use super::super::proposal::{Accept, Kind, Proposal, Refusal};
 use super::super::requests::request_id;
+use super::super::sizes::Sizes;
 use super::super::stories::wanted_of;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
@@ -33,6 +34,9 @@ impl Node {
         let heard = others.iter().map(|id| (*id, self.now.monotonic)).collect();
         let message = PeerMessage::Propose(Box::new(proposal.clone()));
         let ceremony = Ceremony {
+            // What cannot run lets in no message; the participants refuse it.
+            sizes: Sizes::of(&proposal).unwrap_or_default(),
+            oversized: BTreeMap::new(),
             proposal: Arc::new(proposal),
             request,
             me,
