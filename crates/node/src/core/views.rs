@@ -162,6 +162,7 @@ impl Node {
                         this_node: id == self.me,
                         connected: self.is_up(id),
                         latency_ms: self.peers.get(&id).and_then(|p| p.latency),
+                        runs_twice: self.peers.get(&id).is_some_and(|p| p.twice),
                     }
                 })
                 .collect(),
