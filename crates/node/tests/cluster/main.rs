@@ -9,10 +9,13 @@
     reason = "tests"
 )]
 
+mod alerts;
 mod client;
 mod crashes;
+mod examined;
 mod forge;
 mod hostile;
 mod lies;
 mod life;
+mod places;
 mod sim;
