@@ -310,7 +310,7 @@ impl Node {
     fn tick(&mut self) {
         if self.now.monotonic >= self.next_forgetting {
             self.next_forgetting = self.now.monotonic.saturating_add(FORGET_MS);
-            let writes = self.requests.forget(self.now.unix);
+            let writes = self.requests.forget(self.now);
             if !writes.is_empty() {
                 self.store(writes, Then::Rest);
             }

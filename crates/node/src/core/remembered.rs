@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Now;
 use super::hash::Hash;
 use super::node::OpenError;
 use super::records::{BadRecord, FORGOTTEN, REQUEST_RECORD_KEPT, RequestRecord, decode, encode};
@@ -13,6 +14,9 @@ use crate::store::{Store, Table, Write};
 /// Most new requests that one other node may bring here in a minute: more than it can bring to an end, with the
 /// sessions it may have at a time.
 pub const MAX_NEW_PER_MINUTE: u32 = 1_200;
+/// Most other nodes whose new requests are counted at a time: more than a roster has members. It cannot grow past that
+/// with whoever was a member once.
+pub const MAX_COUNTED: usize = 1_024;
 /// A minute, in milliseconds.
 const MINUTE_MS: u64 = 60_000;
 /// Most requests that are forgotten in one transaction.
@@ -38,7 +42,7 @@ pub(super) struct Remembered {
     records: BTreeMap<Hash, RequestRecord>,
     /// How many of them each node has proposed.
     shares: BTreeMap<NodeId, usize>,
-    /// How many each node has brought since the given time.
+    /// How many each other node has brought since the given time, for a minute or two.
     lately: BTreeMap<NodeId, (u64, u32)>,
     /// The latest time of a request whose record was forgotten: what is not later is never fresh again.
     forgotten: u64,
@@ -87,7 +91,8 @@ impl Remembered {
             return Err(NoRoom::Share);
         }
         let (_, brought) = self.brought(proposer, now);
-        if brought >= MAX_NEW_PER_MINUTE { Err(NoRoom::Rate) } else { Ok(()) }
+        let is_counted = self.lately.len() < MAX_COUNTED || self.lately.contains_key(&proposer);
+        if brought >= MAX_NEW_PER_MINUTE || !is_counted { Err(NoRoom::Rate) } else { Ok(()) }
     }
 
     fn brought(&self, proposer: NodeId, now: u64) -> (u64, u32) {
@@ -125,8 +130,9 @@ impl Remembered {
     }
 
     /// Forgets old ones, and remembers for good how old: the clock may be set back. Returns what is to be written.
-    pub(super) fn forget(&mut self, unix: u64) -> Vec<Write> {
-        let is_old = |r: &RequestRecord| r.created.saturating_add(REQUEST_RECORD_KEPT) < unix;
+    pub(super) fn forget(&mut self, now: Now) -> Vec<Write> {
+        self.lately.retain(|_, (since, _)| now.monotonic.saturating_sub(*since) < MINUTE_MS);
+        let is_old = |r: &RequestRecord| r.created.saturating_add(REQUEST_RECORD_KEPT) < now.unix;
         let old: Vec<_> =
             self.records.iter().filter(|(_, r)| is_old(r)).map(|(id, _)| *id).take(MAX_FORGOTTEN).collect();
         let mut writes = Vec::new();
@@ -137,6 +143,7 @@ impl Remembered {
                     *share = share.saturating_sub(1);
                 }
             }
+            self.shares.retain(|_, share| *share > 0);
             self.forgotten = self.forgotten.max(record.created);
             writes.push(Write::delete(Table::Requests, id.0));
         }
@@ -183,9 +190,11 @@ mod tests {
         assert_eq!(bring(&mut all, node(1), MAX_REQUESTS), MAX_REQUESTS / 4 - 10);
         assert_eq!(all.room(node(1), node(1), 0), Err(NoRoom::Full));
         // What is forgotten counts no more.
-        while !all.forget(2 + REQUEST_RECORD_KEPT).is_empty() {}
+        let later = Now { monotonic: 0, unix: 2 + REQUEST_RECORD_KEPT };
+        while !all.forget(later).is_empty() {}
         assert_eq!((all.records.len(), all.room(node(2), node(1), 0)), (0, Ok(())));
         assert!(all.is_forgotten(1) && !all.is_forgotten(2));
+        assert!(all.shares.is_empty());
     }
 
     #[test]
@@ -203,5 +212,28 @@ mod tests {
         // Another try of a request that is there is nothing new.
         let tries = all.count_try(Hash([0; 32]), 1, node(3), 5).tries.len();
         assert_eq!((tries, all.lately.get(&node(3))), (2, None));
+    }
+
+    /// Members that came and went leave nothing behind, and no more of them bring something than are counted.
+    #[test]
+    fn only_so_many_are_counted() {
+        let mut all = Remembered::default();
+        let name = |i: usize| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&u64::try_from(i).unwrap().to_be_bytes());
+            id
+        };
+        let member = |i| Identity::from_seed(&name(MAX_COUNTED + i)).node_id();
+        for i in 0..MAX_COUNTED {
+            assert_eq!(all.room(member(i), node(1), 5), Ok(()));
+            all.count_try(Hash(name(i)), 1, member(i), 5);
+        }
+        assert_eq!(all.room(node(2), node(1), 5), Err(NoRoom::Rate));
+        assert_eq!(all.room(node(1), node(1), 5), Ok(()));
+        assert_eq!(all.room(member(0), node(1), 5), Ok(()));
+        all.forget(Now { monotonic: 4 + MINUTE_MS, unix: 0 });
+        assert_eq!(all.lately.len(), MAX_COUNTED);
+        all.forget(Now { monotonic: 5 + MINUTE_MS, unix: 0 });
+        assert_eq!((all.lately.len(), all.room(node(2), node(1), 5 + MINUTE_MS)), (0, Ok(())));
     }
 }

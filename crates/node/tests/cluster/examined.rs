@@ -144,7 +144,7 @@ fn moduli_must_cover_the_committee() {
 /// With as much evidence as it may keep, a node takes no more.
 #[test]
 fn there_is_only_so_much_evidence() {
-    let mut sim = Sim::cluster(66, 2, Weather::default());
+    let sim = Sim::cluster(66, 2, Weather::default());
     let cluster = sim.machines[0].node.as_ref().unwrap().cluster();
     let member = std::sync::Arc::clone(&sim.machines[1].identity);
     let other = Identity::from_seed(&[77; 32]);

@@ -4,8 +4,8 @@
 //! that rebinds its own name to this machine cannot reach the API. Everything is limited: size and time of a body,
 //! calls and streams at a time, connections, and how long they may take to say what they want.
 //!
-//! Read next: `serve.rs` (connections), `guard.rs` (who gets in), `body.rs` (what they say), `calls.rs` (the calls), `start.rs` (ceremonies and
-//! waiting for them), `watch.rs` (events), `once.rs` (idempotency).
+//! Read next: `serve.rs` (connections), `guard.rs` (who gets in), `body.rs` (what they say), `calls.rs` (the calls),
+//! `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency).
 
 mod answer;
 mod body;
