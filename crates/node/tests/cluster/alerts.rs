@@ -16,6 +16,9 @@ use crate::hostile::with_key;
 /// Longer than a signing may take, and far shorter than an alert.
 const SLOW_MS: u64 = 60_000;
 
+/// Messages that are held back, each with the node it is for.
+type Held = Rc<RefCell<Vec<(usize, Vec<u8>)>>>;
+
 /// The round of an envelope; a reveal comes after all of them.
 fn round(envelope: &[u8]) -> u8 {
     match Message::decode(envelope, envelope.len()).unwrap() {
@@ -39,7 +42,7 @@ fn a_liar_is_convicted_however_slow() {
     let (mut sim, key) = with_key(51);
     let liar = std::sync::Arc::clone(&sim.machines[1].identity);
     let cluster = sim.machines[0].node.as_ref().unwrap().cluster();
-    let held: Rc<RefCell<Vec<(usize, Vec<u8>)>>> = Rc::default();
+    let held: Held = Rc::default();
     let late = Rc::clone(&held);
     sim.tamper = Some(Box::new(move |from, to, message| match message {
         PeerMessage::Round { ceremony, envelope } if from == 1 => match round(&envelope) {
