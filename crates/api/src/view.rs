@@ -211,6 +211,9 @@ pub struct ValidatorView {
     /// Round-trip time in milliseconds, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
+    /// Whether two processes were heard to speak for it: its data folder was copied, and one of them must stop.
+    #[serde(default)]
+    pub runs_twice: bool,
 }
 
 /// The node that answers.

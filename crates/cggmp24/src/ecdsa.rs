@@ -2,7 +2,7 @@
 
 use consign_zk::curve::{Curve, Point, Scalar};
 use crypto_bigint::BoxedUint;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use sha3::Keccak256;
 use thiserror::Error;
@@ -17,8 +17,8 @@ pub enum HashAlgorithm {
     Keccak256,
 }
 
-/// A 32-byte digest to be signed. Never zero as a scalar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A 32-byte digest to be signed. Never zero as a scalar: it is read for one curve, with [`Digest::read`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Digest([u8; 32]);
 
 /// A digest that this process computed from the message itself: the only kind a presignature signs.
@@ -49,6 +49,11 @@ impl Digest {
     /// Takes a digest somebody else computed. Refuses zero (attack A-56).
     pub fn raw<C: Curve>(bytes: [u8; 32]) -> Result<Self, ZeroDigest> {
         if Scalar::<C>::from_digest(&bytes).is_zero() { Err(ZeroDigest) } else { Ok(Self(bytes)) }
+    }
+
+    /// Reads a digest somebody else wrote, as [`raw`](Self::raw) takes it.
+    pub fn read<'de, C: Curve, D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        Self::raw::<C>(<[u8; 32]>::deserialize(input)?).map_err(D::Error::custom)
     }
 
     /// The bytes.

@@ -3,6 +3,7 @@
 
 use std::marker::PhantomData;
 
+use consign_rounds::limits::ENVELOPE_BYTES;
 use consign_rounds::{Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, SessionId, decode};
 use consign_zk::context::{Context, Role};
 use consign_zk::curve::{Curve, Point, Scalar};
@@ -54,7 +55,7 @@ pub enum Answer<C: Curve> {
 impl<C: Curve> Answer<C> {
     /// Longest encoding, for direct parts of at most `direct` bytes.
     pub(crate) fn max_bytes(direct: usize) -> usize {
-        direct + sizes::ENVELOPE + sizes::scalar::<C>() + sizes::HASH
+        direct + ENVELOPE_BYTES + sizes::scalar::<C>() + sizes::HASH
     }
 
     /// A complaint; `key` opens the mask of the share that it is about.

@@ -6,9 +6,6 @@ use consign_zk::level::Level;
 /// Length prefixes and tags around one field.
 const OVERHEAD: usize = 6;
 
-/// Everything in an encoded envelope but its two parts: a header of fixed length, a signature, lengths and a tag.
-pub(crate) const ENVELOPE: usize = 256;
-
 /// A list of `count` entries of at most `entry` bytes, with its tag and length.
 pub(crate) fn list(count: usize, entry: usize) -> usize {
     count * entry + OVERHEAD

@@ -3,7 +3,7 @@
 
 use consign_api::KeyView;
 use consign_cggmp24::curve::{Point, Secp256k1};
-use consign_cggmp24::derivation::{ExtendedKey, Network, Path, bitcoin_address, ethereum_address};
+use consign_cggmp24::derivation::{ExtendedKey, Path, bitcoin_address, ethereum_address};
 
 use crate::verify::Bad;
 
@@ -27,6 +27,6 @@ fn root(key: &KeyView) -> Result<Point<Secp256k1>, Bad> {
     let bytes = hex::decode(&key.public_key).map_err(|_| Bad::PublicKey)?;
     let point = Point::from_bytes(&bytes).ok_or(Bad::PublicKey)?;
     let told = (&key.ethereum_address, &key.bitcoin_address);
-    let right = told == (&ethereum_address(&point), &bitcoin_address(&point, Network::Main));
+    let right = told == (&ethereum_address(&point), &bitcoin_address(&point));
     if right { Ok(point) } else { Err(Bad::OtherAddress) }
 }

@@ -53,12 +53,15 @@ fn row(validator: &ValidatorView) -> [String; 5] {
         (false, true) => "member",
         (false, false) => "not a member",
     };
-    let state = match (validator.this_node, validator.connected, validator.latency_ms) {
+    let mut state = match (validator.this_node, validator.connected, validator.latency_ms) {
         (true, ..) => "this node".to_owned(),
         (false, true, Some(ms)) => format!("connected, {ms} ms"),
         (false, true, None) => "connected".to_owned(),
         (false, false, _) => "not connected".to_owned(),
     };
+    if validator.runs_twice {
+        state.push_str(", RUNS TWICE: stop the copy");
+    }
     let name = validator.name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     [name, validator.id.to_string(), role.to_owned(), state, validator.addresses.join(" ")]
 }

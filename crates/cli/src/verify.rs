@@ -105,7 +105,7 @@ fn signers(key: &KeyView, signature: &SignatureView) -> Result<(), Bad> {
 mod tests {
     use consign_api::{CeremonyId, Curve, HashName, KeyId, KeyState, Level, Member, PathText, Scheme};
     use consign_cggmp24::curve::{Point, Secp256k1};
-    use consign_cggmp24::derivation::{ExtendedKey, Network, bitcoin_address, ethereum_address};
+    use consign_cggmp24::derivation::{ExtendedKey, bitcoin_address, ethereum_address};
     use secp256k1::{SecretKey, ecdsa};
 
     use super::*;
@@ -132,7 +132,7 @@ mod tests {
             chain_code: Some("09".repeat(32)),
             xpub: Some(extended.to_xpub()),
             ethereum_address: ethereum_address(&point),
-            bitcoin_address: bitcoin_address(&point, Network::Main),
+            bitcoin_address: bitcoin_address(&point),
         };
         let made = RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(digest), &secret);
         let (id, compact) = made.serialize_compact();

@@ -290,6 +290,14 @@ impl<P: Protocol, I: Identities> Session<P, I> {
         (self.round(), self.parties.iter().copied().filter(is_missing).collect())
     }
 
+    /// The protocol's state; none after the end.
+    pub fn state(&self) -> Option<&P> {
+        match &self.phase {
+            Phase::Running(state) => Some(state),
+            Phase::Revealing | Phase::Ended => None,
+        }
+    }
+
     /// How many messages had no effect.
     pub fn dropped(&self) -> &Dropped {
         &self.dropped

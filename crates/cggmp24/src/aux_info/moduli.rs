@@ -1,7 +1,7 @@
 //! What a party offers as its moduli, how it proves them and how others check that. Generation of auxiliary information
 //! runs it alone; a key refresh runs it in the same rounds as its own.
 
-use consign_modexp::{Factors, Modulus, SMALL_FACTOR_BOUND, small_factor};
+use consign_modexp::{Factors, Modulus, SMALL_FACTOR_BOUND, Timing, fermat_composites, small_factor};
 use consign_rounds::{PartyIndex, PerParty, SessionId};
 use consign_zk::context::{Context, Role};
 use consign_zk::curve::Curve;
@@ -92,12 +92,16 @@ impl Scene<'_> {
     /// Checks b to e of 5.1, in that order: all that must hold before anything is computed under the parameters.
     pub(crate) fn check_moduli<C: Curve>(self, (from, moduli): Offer<'_>) -> Result<(), Fault> {
         let paillier = EncryptionKey::new(&moduli.n, self.level).map_err(|_| Fault::Modulus)?;
+        // Lengths first: what comes after takes longer for longer numbers.
+        if moduli.ring.modulus.value().bits_vartime() != self.level.parameters().modulus_bits {
+            return Err(Fault::RingPedersen);
+        }
         let has_small_factor = |n: &Natural| small_factor(n.value(), SMALL_FACTOR_BOUND).is_some();
         if has_small_factor(&moduli.n) || has_small_factor(&moduli.ring.modulus) {
             return Err(Fault::Modulus);
         }
         let ring = RingPedersen::new(&moduli.ring, self.level).map_err(|_| Fault::RingPedersen)?;
-        let composite = consign_modexp::fermat_composites(&[paillier.n(), ring.modulus()]);
+        let composite = fermat_composites(&[paillier.n(), ring.modulus()], Timing::Public);
         if composite.iter().any(|composite| !composite) {
             return Err(Fault::Modulus);
         }

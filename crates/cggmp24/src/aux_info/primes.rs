@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use consign_modexp::{BoxedUint, Modulus, PrimeKind, fermat_composites, generate_many};
+use consign_modexp::{BoxedUint, Modulus, PrimeKind, Timing, fermat_composites, generate_many};
 use consign_zk::level::Level;
 use crypto_bigint::Resize;
 use rand_core::CryptoRng;
@@ -47,7 +47,7 @@ impl Primes {
     /// The self-test before use and on load (attack A-09): four distinct primes, those of the ring-Pedersen modulus safe.
     ///
     /// One Fermat test for each number, which is enough against mistakes in own storage. Runs in variable time where
-    /// that depends on a mistake only.
+    /// that depends on a mistake only; the primes are the exponents of their tests, and secret.
     pub(super) fn test(&self) -> Result<(), AuxError> {
         let all = [&self.paillier[0], &self.paillier[1], &self.ring[0], &self.ring[1]];
         let distinct = (0..all.len()).all(|i| !all.iter().skip(i + 1).any(|prime| all.get(i) == Some(prime)));
@@ -55,7 +55,7 @@ impl Primes {
         let numbers = all.into_iter().cloned().chain(halves);
         let moduli: Option<Vec<_>> = numbers.map(|p| Modulus::new_secret(&Zeroizing::new(p))).collect();
         let moduli = moduli.ok_or(AuxError::Factors)?;
-        let composite = fermat_composites(&moduli.iter().collect::<Vec<_>>());
+        let composite = fermat_composites(&moduli.iter().collect::<Vec<_>>(), Timing::Secret);
         if distinct && composite.iter().all(|composite| !composite) { Ok(()) } else { Err(AuxError::Factors) }
     }
 

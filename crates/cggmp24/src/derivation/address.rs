@@ -6,15 +6,6 @@ use sha3::{Digest as _, Keccak256};
 
 use super::extended::hash160;
 
-/// A Bitcoin network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
-    /// The one with value: addresses begin with `bc1`.
-    Main,
-    /// For tests: addresses begin with `tb1`.
-    Test,
-}
-
 /// The Ethereum address of a public key, with the capitals of EIP-55; `None` for the point at infinity.
 pub fn ethereum_address(public_key: &Point<Secp256k1>) -> Option<String> {
     let (x, y) = public_key.coordinates()?;
@@ -27,16 +18,12 @@ pub fn ethereum_address(public_key: &Point<Secp256k1>) -> Option<String> {
     Some(format!("0x{}", address.collect::<String>()))
 }
 
-/// The Bitcoin address that pays to the hash of a public key (P2WPKH, BIP-173); `None` for the point at infinity.
-pub fn bitcoin_address(public_key: &Point<Secp256k1>, network: Network) -> Option<String> {
+/// The Bitcoin address, on the main network, that pays to the hash of a public key (P2WPKH, BIP-173); `None` for the point at infinity.
+pub fn bitcoin_address(public_key: &Point<Secp256k1>) -> Option<String> {
     if public_key.is_identity() {
         return None;
     }
-    let hrp = match network {
-        Network::Main => hrp::BC,
-        Network::Test => hrp::TB,
-    };
-    let address = bech32::segwit::encode_v0(hrp, &hash160(public_key));
+    let address = bech32::segwit::encode_v0(hrp::BC, &hash160(public_key));
     Some(address.expect("invariant: 20 bytes are a witness program of version 0"))
 }
 
@@ -62,17 +49,16 @@ mod tests {
         }
     }
 
-    /// The examples of BIP-173, which are about the generator.
+    /// The example of BIP-173, which is about the generator.
     #[test]
     fn bitcoin_addresses_are_those_of_bip_173() {
-        let address = |network| bitcoin_address(&multiple(1), network);
-        assert_eq!(address(Network::Main).as_deref(), Some("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"));
-        assert_eq!(address(Network::Test).as_deref(), Some("tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx"));
+        let address = bitcoin_address(&multiple(1));
+        assert_eq!(address.as_deref(), Some("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"));
     }
 
     #[test]
     fn infinity_has_no_address() {
         let infinity = Point::identity();
-        assert_eq!((ethereum_address(&infinity), bitcoin_address(&infinity, Network::Main)), (None, None));
+        assert_eq!((ethereum_address(&infinity), bitcoin_address(&infinity)), (None, None));
     }
 }

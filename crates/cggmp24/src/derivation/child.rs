@@ -12,7 +12,7 @@ const MAX_RETRIES: u32 = 64;
 
 /// Which standard says what happens where a step has no child at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standard {
+pub(super) enum Standard {
     /// BIP-32: there is none; the caller goes on with the next index.
     Bip32,
     /// SLIP-10: hash again until there is one.
@@ -21,7 +21,7 @@ pub enum Standard {
 
 impl Standard {
     /// The one that keys on this curve follow: BIP-32 is about secp256k1 only, SLIP-10 is what others use.
-    pub fn of<C: Curve>() -> Self {
+    pub(super) fn of<C: Curve>() -> Self {
         if C::NAME == Secp256k1::NAME { Self::Bip32 } else { Self::Slip10 }
     }
 }

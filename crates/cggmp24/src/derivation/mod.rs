@@ -29,9 +29,8 @@ mod shift;
 
 use thiserror::Error;
 
-pub use address::{Network, bitcoin_address, ethereum_address};
-pub use child::Standard;
-pub use extended::{ExtendedKey, XpubError};
+pub use address::{bitcoin_address, ethereum_address};
+pub use extended::ExtendedKey;
 pub use path::{FIRST_HARDENED, MAX_DEPTH, MAX_PATH_BYTES, Path, PathError};
 pub use shift::Shift;
 

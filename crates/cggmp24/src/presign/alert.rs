@@ -25,7 +25,7 @@ use super::output::verdict;
 use super::public::context;
 use super::round2::{Drawn, Mask, Response};
 use super::round3::{self, Round3};
-use super::{Failure, Fault, Public, View};
+use super::{Failure, Fault, Public, Shape, View};
 use crate::sizes;
 
 /// The round's number in challenges: that of the specification.
@@ -94,9 +94,9 @@ pub(super) trait Blame<C: Curve> {
 }
 
 /// Longest encoding of the alert of one slot.
-pub(super) fn max_bytes<C: Curve>(public: &Public<C>) -> usize {
-    let responses = sizes::list(public.others(), sizes::aff_g_star::<C>(public.level()));
-    sizes::dec::<C>(public.level(), public.signers().count()) + responses
+pub(super) fn max_bytes<C: Curve>(shape: Shape) -> usize {
+    let responses = sizes::list(shape.others(), sizes::aff_g_star::<C>(shape.level));
+    sizes::dec::<C>(shape.level, shape.signers) + responses
 }
 
 /// `D` of the proof about the sum: `sum of (D_{i,j} ⊖ F_{j,i})`. Minus, since the additive shares are the negatives of
@@ -278,7 +278,7 @@ impl Failure {
 
 #[cfg(test)]
 mod tests {
-    use consign_rounds::limits::MAX_MESSAGE_BYTES;
+    use consign_rounds::limits::{ENVELOPE_BYTES, MAX_MESSAGE_BYTES};
     use consign_zk::curve::Secp256k1;
     use consign_zk::level::Level;
 
@@ -290,7 +290,7 @@ mod tests {
         for level in [Level::L112, Level::L128] {
             let responses = (MAX_ALERT_SIGNERS - 1) * sizes::aff_g_star::<Secp256k1>(level);
             let dec = sizes::dec::<Secp256k1>(level, MAX_ALERT_SIGNERS);
-            assert!(responses + dec + sizes::ENVELOPE <= MAX_MESSAGE_BYTES);
+            assert!(responses + dec + ENVELOPE_BYTES <= MAX_MESSAGE_BYTES);
         }
     }
 }

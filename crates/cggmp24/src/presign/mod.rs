@@ -29,7 +29,6 @@ use thiserror::Error;
 use crate::aux_info::Aux;
 use crate::key::KeyShare;
 use crate::sign::Presignature;
-use crate::sizes;
 
 use self::output::Closing;
 
@@ -41,11 +40,14 @@ mod public;
 pub mod round1;
 pub mod round2;
 pub mod round3;
+mod shape;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use alert::{Alert, MAX_ALERT_SIGNERS};
 pub use public::{MAX_BATCH, PresignError, Public};
+pub use shape::Shape;
+pub(crate) use shape::{max_broadcast_bytes, max_direct_bytes};
 
 /// Where messages of the specification's round 1 travel.
 pub const ROUND_1: u8 = 1;
@@ -306,11 +308,11 @@ impl<C: Curve> Protocol for Presign<C> {
     const ROUNDS: u8 = ROUND_LAST;
 
     fn max_broadcast_bytes(public: &Public<C>, round: u8) -> usize {
-        max_broadcast_bytes(public, round)
+        max_broadcast_bytes::<C>(public.shape(), round)
     }
 
     fn max_direct_bytes(public: &Public<C>, round: u8) -> usize {
-        max_direct_bytes(public, round)
+        max_direct_bytes::<C>(public.shape(), round)
     }
 
     fn fits_broadcast(round: u8, broadcast: &Broadcast<C>) -> bool {
@@ -383,30 +385,6 @@ impl<C: Curve> Protocol for Presign<C> {
 fn say<C: Curve>(public: &Public<C>, me: PartyIndex, broadcast: Broadcast<C>) -> Speech<Presign<C>> {
     let direct = public.signers().others(me).map(|to| (to, Direct::None)).collect();
     Speech { durable: None, broadcast, direct }
-}
-
-/// Limit of a broadcast; echoes have no content. An alert is about one slot.
-pub(crate) fn max_broadcast_bytes<C: Curve>(public: &Public<C>, round: u8) -> usize {
-    if round == ROUND_LAST && public.signers().count() <= MAX_ALERT_SIGNERS {
-        return sizes::list(1, alert::max_bytes(public));
-    }
-    let entry = match round {
-        ROUND_1 => round1::max_broadcast_bytes(public),
-        ROUND_2 => round2::max_broadcast_bytes(public),
-        ROUND_3 => round3::max_broadcast_bytes::<C>(),
-        _ => 0,
-    };
-    sizes::list(public.slots(), entry)
-}
-
-/// Limit of a direct part.
-pub(crate) fn max_direct_bytes<C: Curve>(public: &Public<C>, round: u8) -> usize {
-    let entry = match round {
-        ROUND_1 => round1::max_direct_bytes(public),
-        ROUND_2 => round2::max_direct_bytes(public),
-        _ => 0,
-    };
-    sizes::list(public.slots(), entry)
 }
 
 /// The checks of rounds 1 to 3, and of the closing echo of presigning.

@@ -10,13 +10,12 @@ use consign_zk::ring_pedersen::RingPedersen;
 use consign_zk::secret::Secret;
 use thiserror::Error;
 
-use super::{ROUND_1, ROUND_3, max_broadcast_bytes, max_direct_bytes};
+use super::{ROUND_1, ROUND_3, Shape};
 use crate::aux_info::{Aux, AuxError, AuxPublic};
 use crate::derivation::{DerivationError, Path, Shift};
 use crate::ecdsa::{Digest, ZeroDigest};
 use crate::key::{KeyError, KeyInfo, KeyShare};
 use crate::parties::Parties;
-use crate::sizes;
 use crate::ssid::{self, ProtocolKind};
 
 /// Most presignatures that one ceremony makes. With many signers the size of a message allows fewer.
@@ -153,10 +152,7 @@ impl<C: Curve> Public<C> {
         if !whole {
             return Err(PresignError::Key(KeyError::Interpolation));
         }
-        let fits = |round| {
-            let parts = max_broadcast_bytes(&public, round) + max_direct_bytes(&public, round);
-            parts + sizes::ENVELOPE <= MAX_ROUND_BYTES
-        };
+        let fits = |round| public.shape().max_message_bytes::<C>(round) <= MAX_ROUND_BYTES;
         let batch_fits = (1..=MAX_BATCH).contains(&batch) && (ROUND_1..=ROUND_3).all(fits);
         if batch_fits { Ok(public) } else { Err(PresignError::Batch(batch)) }
     }
@@ -191,6 +187,11 @@ impl<C: Curve> Public<C> {
     /// Number of slots: presignatures made in one ceremony.
     pub fn batch(&self) -> u32 {
         self.batch
+    }
+
+    /// What the sizes of messages depend on.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape { level: self.key.level, signers: self.signers.count(), batch: self.batch }
     }
 
     /// As many as every list of slots has entries.

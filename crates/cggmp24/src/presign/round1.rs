@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use super::public::{Member, context};
-use super::{Fault, Public, Spoken};
+use super::{Fault, Public, Shape, Spoken};
 use crate::sizes;
 
 // DEVIATION 8: not the engine's, which counts echoes too.
@@ -75,12 +75,12 @@ pub struct Direct<C: Curve> {
     pub psi1: enc_elg::Proof<C>,
 }
 
-pub(super) fn max_broadcast_bytes<C: Curve>(public: &Public<C>) -> usize {
-    2 * sizes::ciphertext(public.level()) + 5 * sizes::point::<C>()
+pub(super) fn max_broadcast_bytes<C: Curve>(shape: Shape) -> usize {
+    2 * sizes::ciphertext(shape.level) + 5 * sizes::point::<C>()
 }
 
-pub(super) fn max_direct_bytes<C: Curve>(public: &Public<C>) -> usize {
-    2 * sizes::enc_elg::<C>(public.level())
+pub(super) fn max_direct_bytes<C: Curve>(shape: Shape) -> usize {
+    2 * sizes::enc_elg::<C>(shape.level)
 }
 
 /// `psi0_{j,i}`: for `verifier`, about `K_i` of `prover`.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::public::{Member, context};
 use super::round1::{self, Round1};
-use super::{Fault, Public, Spoken, View};
+use super::{Fault, Public, Shape, Spoken, View};
 use crate::sizes;
 
 /// The round's number in challenges: that of the specification.
@@ -96,13 +96,13 @@ pub struct Direct<C: Curve> {
     pub psi_hat: aff_g::Proof<C>,
 }
 
-pub(super) fn max_broadcast_bytes<C: Curve>(public: &Public<C>) -> usize {
-    let responses = sizes::list(public.others(), 4 * sizes::ciphertext(public.level()));
+pub(super) fn max_broadcast_bytes<C: Curve>(shape: Shape) -> usize {
+    let responses = sizes::list(shape.others(), 4 * sizes::ciphertext(shape.level));
     sizes::point::<C>() + sizes::elog::<C>() + responses
 }
 
-pub(super) fn max_direct_bytes<C: Curve>(public: &Public<C>) -> usize {
-    2 * sizes::aff_g::<C>(public.level())
+pub(super) fn max_direct_bytes<C: Curve>(shape: Shape) -> usize {
+    2 * sizes::aff_g::<C>(shape.level)
 }
 
 /// `psi_i`: `Gamma_i` against the commitment of round 1.

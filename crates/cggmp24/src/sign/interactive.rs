@@ -5,8 +5,10 @@
 //! stored: raw digests are acceptable here. The echo in the header of the last round closes rounds 1 to 3, so a wrong
 //! partial signature is judged by the view that its sender has signed.
 
+use consign_rounds::limits::ENVELOPE_BYTES;
 use consign_rounds::{Heard, PartyIndex, PerParty, Protocol, Said, SessionId, Speech, Step};
 use consign_zk::curve::{Curve, Point, Scalar};
+use consign_zk::level::Level;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -19,7 +21,7 @@ use crate::key::{KeyInfo, KeyShare};
 use crate::parties::Parties;
 use crate::presign::alert::check_silence;
 use crate::presign::output::Closing;
-use crate::presign::{self, Direct, Nothing, PresignError, output, round1, round2, round3};
+use crate::presign::{self, Direct, Nothing, PresignError, Shape, output, round1, round2, round3};
 use crate::sizes;
 
 /// Where the partial signatures travel: the specification's round 4.
@@ -125,6 +127,24 @@ pub enum Failure {
     Combine(CombineError),
 }
 
+fn max_broadcast_bytes<C: Curve>(shape: Shape, round: u8) -> usize {
+    let said = presign::max_broadcast_bytes::<C>(shape, round);
+    sizes::list(1, if round == LAST { said.max(sizes::scalar::<C>()) } else { said })
+}
+
+/// Longest encoding of a message of `round` among so many signers, in bytes. The same that a session allows.
+pub fn max_message_bytes<C: Curve>(level: Level, signers: usize, round: u8) -> usize {
+    let shape = Shape { level, signers, batch: 1 };
+    ENVELOPE_BYTES + max_broadcast_bytes::<C>(shape, round) + presign::max_direct_bytes::<C>(shape, round)
+}
+
+impl<C: Curve> Interactive<C> {
+    /// Whether a check of the sums has failed, so that everybody owes everybody a long proof.
+    pub fn owes_alert(&self) -> bool {
+        matches!(self, Self::Closing(Err(_)))
+    }
+}
+
 /// Starts for the holder of `share` and `aux`. `session` is [`Public::session`] of the agreed nonce.
 pub fn start<C: Curve>(
     public: &Public<C>,
@@ -153,12 +173,11 @@ impl<C: Curve> Protocol for Interactive<C> {
     const ROUNDS: u8 = LAST;
 
     fn max_broadcast_bytes(public: &Public<C>, round: u8) -> usize {
-        let said = presign::max_broadcast_bytes(&public.presign, round);
-        sizes::list(1, if round == LAST { said.max(sizes::scalar::<C>()) } else { said })
+        max_broadcast_bytes::<C>(public.presign.shape(), round)
     }
 
     fn max_direct_bytes(public: &Public<C>, round: u8) -> usize {
-        presign::max_direct_bytes(&public.presign, round)
+        presign::max_direct_bytes::<C>(public.presign.shape(), round)
     }
 
     fn fits_broadcast(round: u8, broadcast: &Broadcast<C>) -> bool {

@@ -67,6 +67,7 @@ pub struct Partial<C: Curve> {
     /// Identifier of the presignature.
     pub presignature: [u8; 32],
     /// What is signed.
+    #[serde(deserialize_with = "Digest::read::<C, _>")]
     pub digest: Digest,
     /// `sigma_i = k_i m + r chi_i`.
     pub sigma: Scalar<C>,

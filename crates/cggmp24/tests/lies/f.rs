@@ -65,6 +65,12 @@ mod a56_zero {
         order[31] ^= 2;
         assert!(Digest::raw::<Secp256k1>(order.try_into().unwrap()).is_ok());
         assert_eq!(Digest::raw::<Toy>([0; 32]), Err(ZeroDigest));
+        // Nor does one come in with a partial signature.
+        for (digest, readable) in [([0; 32], false), ([7; 32], true)] {
+            let parts = ([1; 32], digest, Scalar::<Secp256k1>::one());
+            let read = consign_rounds::decode::<Partial<Secp256k1>>(&consign_rounds::encode(&parts), 1 << 10);
+            assert_eq!(read.is_ok(), readable);
+        }
         // Nor a signature with r = 0 or s = 0.
         let point = Point::<Toy>::generator();
         assert_eq!(Signature::new(&point, Scalar::zero()), None);

@@ -1,10 +1,11 @@
 //! `consign key address`.
 
 use clap::Args;
-use consign_cggmp24::derivation::{Network, Path, bitcoin_address, ethereum_address};
+use consign_cggmp24::derivation::{Path, bitcoin_address, ethereum_address};
 use serde::Serialize;
 
 use super::find;
+use super::show::given;
 use crate::children;
 use crate::connection::Connection;
 use crate::failure::Failure;
@@ -51,15 +52,15 @@ impl Address {
             path: self.path.to_string(),
             public_key: hex::encode(public_key.to_bytes()),
             ethereum_address: ethereum_address(&public_key),
-            bitcoin_address: bitcoin_address(&public_key, Network::Main),
+            bitcoin_address: bitcoin_address(&public_key),
         };
         out.show(&child, || {
             facts(&[
                 ("key", format!("{} {}", key.label, key.id)),
                 ("path", child.path.clone()),
                 ("public key", child.public_key.clone()),
-                ("ethereum", child.ethereum_address.clone().unwrap_or_default()),
-                ("bitcoin", child.bitcoin_address.clone().unwrap_or_default()),
+                ("ethereum", given(&child.ethereum_address)),
+                ("bitcoin", given(&child.bitcoin_address)),
             ])
         })
     }

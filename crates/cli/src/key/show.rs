@@ -47,7 +47,7 @@ pub(super) fn describe(key: &KeyView) -> String {
 }
 
 /// What not every key has.
-fn given(text: &Option<String>) -> String {
+pub(super) fn given(text: &Option<String>) -> String {
     text.clone().unwrap_or_else(|| "none".to_owned())
 }
 

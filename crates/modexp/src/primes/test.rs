@@ -57,18 +57,14 @@ fn fermat_survivors(
         })
         .collect();
     let moduli: Vec<&Modulus> = with_moduli.iter().map(|(_, modulus)| modulus).collect();
-    let composite = fermat(&moduli, Timing::Secret);
+    let composite = fermat_composites(&moduli, Timing::Secret);
     with_moduli.into_iter().zip(composite).filter(|(_, composite)| !composite).map(|(kept, _)| kept).collect()
 }
 
-/// For each public modulus, whether the Fermat test to base 2 *proves* it composite: `2^(n−1) ≢ 1 (mod n)`.
-/// False says little about a number somebody else chose.
+/// For each modulus, whether the Fermat test to base 2 *proves* it composite: `2^(n−1) ≢ 1 (mod n)`.
+/// False says little about a number somebody else chose. `timing`: are the moduli, whose size the exponents have, public?
 #[must_use]
-pub fn fermat_composites(list: &[&Modulus]) -> Vec<bool> {
-    fermat(list, Timing::Public)
-}
-
-fn fermat(list: &[&Modulus], timing: Timing) -> Vec<bool> {
+pub fn fermat_composites(list: &[&Modulus], timing: Timing) -> Vec<bool> {
     let two = BoxedUint::from(2u64);
     let exponents: Vec<_> =
         list.iter().map(|n| Zeroizing::new(n.value().wrapping_sub(BoxedUint::one()))).collect();
@@ -163,6 +159,8 @@ mod tests {
         let list: Vec<Modulus> =
             [341u64, 343, 65_537, 65_539, 65_541].map(|n| Modulus::new(&BoxedUint::from(n)).unwrap()).into();
         let references: Vec<&Modulus> = list.iter().collect();
-        assert_eq!(fermat_composites(&references), [false, true, false, false, true]);
+        for timing in [Timing::Public, Timing::Secret] {
+            assert_eq!(fermat_composites(&references, timing), [false, true, false, false, true]);
+        }
     }
 }

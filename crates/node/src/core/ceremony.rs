@@ -27,6 +27,7 @@ use super::hash::Hash;
 use super::node::Node;
 use super::proposal::{Accept, Drawn, Kind, Proposal};
 use super::sessions::{Act, C, Live, Standing};
+use super::sizes::Sizes;
 use super::stories::phase_of;
 use super::views::api_id;
 use super::wire::PeerMessage;
@@ -42,6 +43,16 @@ pub const MAX_AUX_OF_ONE: usize = 4;
 pub const MAX_DEADLINE_MS: u32 = 30 * 60 * 1000;
 /// How long an ended session still answers reveals, in milliseconds.
 pub const LINGER_MS: u64 = 10_000;
+/// Most bytes of messages longer than any honest one that are kept of one sender, over all its sessions: enough for
+/// one that convicts, however long.
+pub const MAX_OVERSIZED_OF_ONE: usize = 16 << 20;
+/// How long a signing may take, in milliseconds: so much, and so much more for each signer, to whom a proof is made
+/// and whose proof is checked in every round.
+const SIGN_MS: u32 = 24_000;
+const SIGN_MS_PER_SIGNER: u32 = 3_000;
+/// How long an alert may take, in milliseconds for each signer, since it proves something about each: on a slow core
+/// at the highest level three times less.
+const ALERT_MS_PER_SIGNER: u64 = 60_000;
 /// After echoes differed, how long reveals are waited for, in milliseconds.
 pub const REVEAL_MS: u64 = 5_000;
 
@@ -58,6 +69,10 @@ pub(super) struct Ceremony {
     /// Primes that were never opened; they go back to the pool if no session opens them.
     primes: Option<Zeroizing<Vec<u8>>>,
     inbox: Inbox,
+    /// How long its messages may be.
+    sizes: Sizes,
+    /// Messages that were longer, by sender: one each, which convicts if it is signed.
+    oversized: BTreeMap<NodeId, usize>,
     /// Over: kept only to answer reveals, until then.
     ended: Option<u64>,
 }
@@ -311,11 +326,17 @@ impl Node {
 
 /// How long the rounds may take, in milliseconds: generous for a small machine at the highest level, since a slow
 /// participant must not look like a silent one.
-pub(super) fn deadline_ms(kind: Kind, makes_moduli: bool) -> u32 {
+pub(super) fn deadline_ms(kind: Kind, makes_moduli: bool, signers: usize) -> u32 {
+    let signers = u32::try_from(signers).unwrap_or(u32::MAX);
     match kind {
         Kind::Refresh if makes_moduli => 600_000,
         Kind::Keygen | Kind::Refresh | Kind::Reshare => 120_000,
         Kind::Aux => 600_000,
-        Kind::Sign => 30_000,
+        Kind::Sign => SIGN_MS.saturating_add(SIGN_MS_PER_SIGNER.saturating_mul(signers)),
     }
+}
+
+/// How long an alert may take in a session of so many, in milliseconds. It replaces what is left of the deadline.
+fn alert_ms(signers: usize) -> u64 {
+    ALERT_MS_PER_SIGNER.saturating_mul(u64::try_from(signers).unwrap_or(u64::MAX))
 }

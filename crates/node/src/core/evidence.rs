@@ -12,7 +12,7 @@ use super::jobs::{Judge, Work};
 use super::node::{For, Node, Then};
 use super::proposal::Kind;
 use super::records::encode;
-use super::wire::{EvidenceFile, PeerMessage};
+use super::wire::{EvidenceFile, MAX_MESSAGE_BYTES, PeerMessage};
 use crate::identity::NodeId;
 use crate::store::{Table, Write};
 
@@ -52,12 +52,12 @@ impl Node {
         let record = EvidenceRecord { file, since: self.now.unix };
         let id = record.id();
         self.log(Level::Warn, &format!("{accused} broke the protocol: {charge} (evidence {id})"));
-        self.convict(record, Some(self.me));
+        self.convict(record, None);
         let text = format!("{accused} broke the protocol: {charge}. Evidence {id} proves it.");
         self.end(hash, End::failed(api::ProblemKind::PeerCheated, text, [accused]));
     }
 
-    /// Keeps evidence that convicts, and tells the others it concerns.
+    /// Keeps evidence that convicts, and tells the others it concerns; not whom it came `from`.
     fn convict(&mut self, record: EvidenceRecord, from: Option<NodeId>) {
         let id = record.id();
         self.culprits.insert(record.file.accused);
@@ -74,12 +74,19 @@ impl Node {
         }
         to.remove(&self.me);
         to.remove(&record.file.accused);
+        if let Some(from) = from {
+            to.remove(&from);
+        }
         let message = PeerMessage::Evidence(Box::new(record.file.clone()));
         self.evidence.insert(id, record);
+        let length = message.encode().len();
+        if length > MAX_MESSAGE_BYTES {
+            let line =
+                format!("the evidence {id} is too long for a message ({length} bytes): it is kept here only");
+            return self.log(Level::Warn, &line);
+        }
         for peer in to {
-            if Some(peer) != from {
-                self.send(peer, &message);
-            }
+            self.send(peer, &message);
         }
     }
 
@@ -132,8 +139,83 @@ impl Node {
             None => self.dropped(from, "evidence that proves nothing"),
             Some(culprit) => {
                 self.log(Level::Warn, &format!("{culprit} broke the protocol: a peer's evidence proves it"));
-                self.convict(record, None);
+                self.convict(record, Some(from));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::core::proposal::{Participant, Proposal};
+    use crate::core::{Now, Output, Settings, setup};
+    use crate::identity::Identity;
+    use crate::store::Store;
+    use crate::store::memory::Memory;
+
+    fn node() -> Node {
+        let identity = Arc::new(Identity::from_seed(&[1; 32]));
+        let mut store = Memory::new();
+        store.apply(&setup::founder(&identity, 5, [1; 16])).unwrap();
+        let settings = Settings { name: "a".to_owned(), addresses: Vec::new(), version: "1".to_owned() };
+        let now = Now { monotonic: 0, unix: 5 };
+        Node::open(identity, settings, &store, [7; 32], now).unwrap().0
+    }
+
+    /// Evidence of so many bytes against node 3, which concerns node 2.
+    fn record(node: &Node, length: usize) -> EvidenceRecord {
+        let ids = [1, 2, 3].map(|i| Identity::from_seed(&[i; 32]).node_id());
+        let proposal = Proposal {
+            cluster: node.cluster(),
+            kind: Kind::Keygen,
+            version: 1,
+            level: 1,
+            curve: "secp256k1".to_owned(),
+            threshold: 2,
+            participants: (1..).zip(ids).map(|(index, id)| Participant { index, id }).collect(),
+            key: None,
+            base: None,
+            epoch: 0,
+            aux: None,
+            signers: Vec::new(),
+            path: Vec::new(),
+            digest: None,
+            batch: 0,
+            request: Vec::new(),
+            deadline_ms: 1,
+            proposer: ids[0],
+            salt: [0; 16],
+        };
+        let file = EvidenceFile { proposal, accepts: Vec::new(), accused: ids[2], evidence: vec![0; length] };
+        EvidenceRecord { file, since: 5 }
+    }
+
+    #[test]
+    fn evidence_too_long_for_a_message_stays_here() {
+        for (length, sent) in [(1 << 20, 1), (MAX_MESSAGE_BYTES, 0)] {
+            let mut node = node();
+            let record = record(&node, length);
+            let id = record.id();
+            node.convict(record, None);
+            let told = node.out.iter().filter(|o| matches!(o, Output::Send { .. })).count();
+            let kept = node.out.iter().filter(|o| matches!(o, Output::Store(..))).count();
+            assert_eq!((told, kept), (sent, 1), "{length}");
+            assert!(node.evidence.contains_key(&id));
+            let said =
+                node.out.iter().any(|o| matches!(o, Output::Log(Level::Warn, l) if l.contains("too long")));
+            assert_eq!(said, sent == 0);
+        }
+    }
+
+    /// Whatever it is: what a peer refuses for its length would only hold up what is behind it.
+    #[test]
+    fn nothing_is_sent_that_is_refused_for_its_length() {
+        let mut node = node();
+        let to = Identity::from_seed(&[2; 32]).node_id();
+        node.send(to, &PeerMessage::JoinRefused("x".repeat(1 << 20)));
+        assert!(matches!(node.out.as_slice(), [Output::Log(Level::Warn, _)]));
     }
 }

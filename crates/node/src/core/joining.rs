@@ -18,8 +18,13 @@ use crate::store::{Store, Table, Write};
 
 /// Most invitations that may be open at once.
 pub const MAX_OPEN_INVITATIONS: usize = 1000;
-/// How long a joiner waits before it shows its token again, in milliseconds: its founder may have been away.
+/// How long a joiner waits before it shows its token again, in milliseconds: its founder may have been away. Doubled
+/// with every refusal for the same reason.
 pub const JOIN_AGAIN_MS: u64 = 5_000;
+/// Longest such pause, in milliseconds.
+pub const MAX_JOIN_PAUSE_MS: u64 = 10 * 60 * 1000;
+/// Why nobody can be let in any more.
+const ROSTER_FULL: &str = "The roster holds as many validators as it may, those that were revoked included.";
 
 /// The cluster of a node.
 pub(super) enum Home {
@@ -34,6 +39,8 @@ pub(super) struct Asking {
     pub(super) invitation: Invitation,
     /// When to show the token again.
     next: u64,
+    /// How long to wait until then.
+    pause: u64,
     /// What the founder answered last.
     pub(super) refused: Option<String>,
 }
@@ -45,7 +52,12 @@ impl Home {
         let Some(charter) = store.get(Table::Roster, CHARTER)? else {
             let value = store.get(Table::Meta, INVITATION)?.ok_or(OpenError::NoCluster)?;
             let invitation = decode(&value).map_err(bad("the invitation"))?;
-            return Ok(Self::Asking(Box::new(Asking { invitation, next: 0, refused: None })));
+            return Ok(Self::Asking(Box::new(Asking {
+                invitation,
+                next: 0,
+                pause: JOIN_AGAIN_MS,
+                refused: None,
+            })));
         };
         let charter: Charter = decode(&charter).map_err(bad("the charter"))?;
         let damaged = |_| bad("the charter")(super::records::BadRecord);
@@ -98,6 +110,9 @@ impl Node {
             let text = "Only a founder of the cluster invites; ask one of them.";
             return self.refuse(call, api::ProblemKind::Forbidden, text);
         };
+        if !roster.has_room() {
+            return self.refuse(call, api::ProblemKind::TooMany, ROSTER_FULL);
+        }
         let (cluster, charter) = (roster.cluster(), roster.charter().hash());
         let now = self.now.unix;
         let expired: Vec<Hash> =
@@ -131,7 +146,7 @@ impl Node {
         if now < asking.next || !self.peers.get(&founder).is_some_and(|p| p.up) {
             return;
         }
-        asking.next = now.saturating_add(JOIN_AGAIN_MS);
+        asking.next = now.saturating_add(asking.pause);
         let Invitation { cluster, token, .. } = asking.invitation;
         let says = Statement { cluster, author: self.me, sequence: 1, says: announce };
         let announce = says.sign(&self.identity);
@@ -155,6 +170,9 @@ impl Node {
         if !roster.is_founder(self.me) || self.tokens.get(&hash).is_none_or(|expires| *expires <= now) {
             let why = "the invitation was used, has expired, or is not from this node: ask for a new one";
             return self.turn_away(from, why);
+        }
+        if !roster.has_room() {
+            return self.turn_away(from, ROSTER_FULL);
         }
         self.tokens.remove(&hash);
         let vouch = roster.next(self.me, Says::Vouch(from)).map(|s| s.sign(&self.identity));
@@ -185,6 +203,7 @@ impl Node {
 
     /// The founder does not let this node in.
     pub(super) fn hear_refused(&mut self, from: NodeId, mut why: String) {
+        let now = self.now.monotonic;
         let Home::Asking(asking) = &mut self.home else { return };
         if asking.invitation.founder != from {
             return;
@@ -192,6 +211,13 @@ impl Node {
         let end = (0..=MAX_REASON_BYTES.min(why.len())).rev().find(|i| why.is_char_boundary(*i));
         why.truncate(end.unwrap_or(0));
         why.retain(|c| !c.is_control());
+        if asking.refused.as_ref() == Some(&why) {
+            // The same again is no news: this node asks less and less often, and says nothing.
+            asking.pause = asking.pause.saturating_mul(2).min(MAX_JOIN_PAUSE_MS);
+            asking.next = now.saturating_add(asking.pause);
+            return;
+        }
+        asking.pause = JOIN_AGAIN_MS;
         asking.refused = Some(why.clone());
         self.log(Level::Warn, &format!("the founder does not let this node in: {why}"));
     }

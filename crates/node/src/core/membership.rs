@@ -186,6 +186,19 @@ impl Node {
         self.lost(peer);
     }
 
+    /// Two processes run with one identity: somebody has copied a data folder. Shown until this node restarts.
+    pub(super) fn runs_twice(&mut self, peer: NodeId) {
+        if !self.admits(peer) {
+            return;
+        }
+        self.peers.entry(peer).or_default().twice = true;
+        let line = format!(
+            "{peer} runs twice: two processes use its identity, so its data folder was copied; \
+                            its operator must stop one of them"
+        );
+        self.log(Level::Warn, &line);
+    }
+
     pub(super) fn tick_membership(&mut self) {
         self.ask_in();
         if self.now.monotonic < self.next_repair {

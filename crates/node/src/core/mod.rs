@@ -21,10 +21,12 @@ pub mod node;
 mod pages;
 pub mod proposal;
 mod records;
+pub mod remembered;
 pub mod requests;
 pub mod roster;
 mod sessions;
 pub mod setup;
+mod sizes;
 mod stories;
 pub mod tasks;
 mod views;
@@ -79,6 +81,8 @@ pub enum Input {
     PeerDown(NodeId),
     /// The round-trip time to a peer was measured, in milliseconds.
     Latency(NodeId, u64),
+    /// Two processes speak for the peer.
+    Twice(NodeId),
     /// The transaction is durable. (A failed one ends the process.)
     Stored(WriteId),
     /// The record was taken out of the store, durably; nothing if it was not there.

@@ -16,7 +16,8 @@ use super::joining::Home;
 use super::keys::Key;
 use super::lookups::{Lookups, Parked};
 use super::moduli::AuxRecord;
-use super::records::{BadRecord, FORGOTTEN, REQUEST_RECORD_KEPT, RequestRecord, decode, encode};
+use super::records::{BadRecord, decode};
+use super::remembered::Remembered;
 use super::stories::Story;
 use super::tasks::Task;
 use super::wire::PeerMessage;
@@ -26,8 +27,6 @@ use crate::store::{Store, StoreError, Table, Value, Write};
 
 /// How often old requests are looked for, in milliseconds.
 const FORGET_MS: u64 = 60_000;
-/// Most requests that are forgotten in one transaction.
-const MAX_FORGOTTEN: usize = 2_000;
 
 /// What an operator chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +67,8 @@ pub(super) struct Presence {
     pub(super) latency: Option<u64>,
     /// Messages of this peer that were dropped.
     pub(super) dropped: u64,
+    /// Whether two processes were heard to speak for it.
+    pub(super) twice: bool,
 }
 
 /// What waits for a transaction.
@@ -115,9 +116,7 @@ pub struct Node {
     pub(super) lacking: BTreeSet<Hash>,
     /// Record keys of ready-made primes, by the level's number.
     pub(super) pool: BTreeMap<u16, Vec<Vec<u8>>>,
-    pub(super) requests: BTreeMap<Hash, RequestRecord>,
-    /// The latest time of a request whose record was forgotten: what is not later is never fresh again.
-    pub(super) forgotten: u64,
+    pub(super) requests: Remembered,
     pub(super) ceremonies: BTreeMap<Hash, Ceremony>,
     pub(super) tasks: BTreeMap<Hash, Task>,
     pub(super) stories: BTreeMap<Hash, Story>,
@@ -162,8 +161,7 @@ impl Node {
             aux: BTreeMap::new(),
             lacking: BTreeSet::new(),
             pool: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            forgotten: 0,
+            requests: Remembered::read(store)?,
             ceremonies: BTreeMap::new(),
             tasks: BTreeMap::new(),
             stories: BTreeMap::new(),
@@ -216,14 +214,6 @@ impl Node {
                 self.pool.entry(u16::from_be_bytes(*level)).or_default().push(key);
             }
         }
-        if let Some(value) = store.get(Table::Meta, FORGOTTEN)? {
-            self.forgotten = decode(&value).map_err(bad("the age of forgotten requests"))?;
-        }
-        for (key, value) in store.list(Table::Requests)? {
-            let record: RequestRecord = decode(&value).map_err(bad("a request record"))?;
-            let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("a request record")(BadRecord))?;
-            self.requests.insert(Hash(id), record);
-        }
         for (key, value) in store.list(Table::Ceremonies)? {
             let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("a ceremony")(BadRecord))?;
             let story = Story::read(&value).map_err(bad("a ceremony"))?;
@@ -238,26 +228,6 @@ impl Node {
         Ok(())
     }
 
-    /// Forgets old requests, and remembers for good how old: the clock may be set back.
-    fn forget_requests(&mut self) {
-        let now = self.now.unix;
-        let is_old = |r: &RequestRecord| r.created.saturating_add(REQUEST_RECORD_KEPT) < now;
-        let old: Vec<_> =
-            self.requests.iter().filter(|(_, r)| is_old(r)).map(|(id, _)| *id).take(MAX_FORGOTTEN).collect();
-        if old.is_empty() {
-            return;
-        }
-        let mut writes = Vec::new();
-        for id in old {
-            if let Some(record) = self.requests.remove(&id) {
-                self.forgotten = self.forgotten.max(record.created);
-                writes.push(Write::delete(Table::Requests, id.0));
-            }
-        }
-        writes.push(Write::put(Table::Meta, FORGOTTEN, encode(&self.forgotten)));
-        self.store(writes, Then::Rest);
-    }
-
     /// Takes one thing that happened and returns what is to be done, in order.
     pub fn handle(&mut self, now: Now, input: Input) -> Vec<Output> {
         self.now = now;
@@ -267,6 +237,7 @@ impl Node {
             Input::PeerUp(peer) => self.peer_up(peer),
             Input::PeerDown(peer) => self.peer_down(peer),
             Input::Latency(peer, ms) => self.peers.entry(peer).or_default().latency = Some(ms),
+            Input::Twice(peer) => self.runs_twice(peer),
             Input::Stored(write) => self.stored(write),
             Input::Taken(write, value) => self.taken(write, value),
             Input::Computed(job, done) => self.computed(job, *done),
@@ -360,7 +331,10 @@ impl Node {
     fn tick(&mut self) {
         if self.now.monotonic >= self.next_forgetting {
             self.next_forgetting = self.now.monotonic.saturating_add(FORGET_MS);
-            self.forget_requests();
+            let writes = self.requests.forget(self.now);
+            if !writes.is_empty() {
+                self.store(writes, Then::Rest);
+            }
         }
         self.tick_membership();
         self.tick_ceremonies();
@@ -369,9 +343,19 @@ impl Node {
         self.tick_lookups();
     }
 
-    /// Sends a message to a peer.
+    /// Sends a message to a peer. One that the peer would refuse for its length is not sent: it would only hold up
+    /// those behind it.
     pub(super) fn send(&mut self, to: NodeId, message: &PeerMessage) {
-        self.out.push(Output::Send { to, bytes: message.encode() });
+        let bytes = message.encode();
+        if PeerMessage::is_deliverable(&bytes) {
+            self.out.push(Output::Send { to, bytes });
+        } else {
+            let line = format!(
+                "a message of {} bytes to {to} is longer than its kind allows, and is not sent",
+                bytes.len()
+            );
+            self.log(Level::Warn, &line);
+        }
     }
 
     /// Orders a transaction.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash::{Hash, Items};
 use super::proposal::MAX_PARTIES;
+use super::wire::ROSTER;
 use crate::identity::{ClusterId, Identity, NodeId, Purpose, Signature};
 
 /// Most addresses in one announcement.
@@ -22,6 +23,12 @@ pub const MAX_NAME_BYTES: usize = 64;
 pub const MAX_VERSION_BYTES: usize = 32;
 /// Most subjects a founder may vouch for or revoke: bounds the memory a hostile founder can take.
 pub const MAX_SUBJECTS: usize = 1000;
+/// Most bytes of all statements: with the charter they make up one message.
+pub const MAX_STATEMENTS_BYTES: usize = ROSTER - (16 << 10);
+/// Part of it that only revocations may use: there must always be room for them.
+const FOR_REVOCATIONS: usize = 256 << 10;
+/// More than a vouch and the longest announcement need, in bytes.
+const NEWCOMER_BYTES: usize = 4 << 10;
 
 /// Names founders and first members. The hash of a cluster's first charter is the cluster's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +117,12 @@ pub struct Signed {
     pub statement: Statement,
     /// The author's signature.
     pub signature: Signature,
+}
+
+impl Signed {
+    fn length(&self) -> usize {
+        postcard::experimental::serialized_size(self).expect("invariant: statements are plain data")
+    }
 }
 
 impl Statement {
@@ -204,6 +217,9 @@ pub enum Rejected {
     /// A text or list is too long.
     #[error("the statement exceeds a limit")]
     TooLarge,
+    /// There are as many statements as one message can hold.
+    #[error("the roster is full: it may hold {MAX_STATEMENTS_BYTES} bytes of statements")]
+    Full,
     /// The charter is not in order, or its hash is not the cluster id.
     #[error("the charter is not the one of this cluster")]
     WrongCharter,
@@ -215,6 +231,8 @@ pub struct Roster {
     charter: Charter,
     cluster: ClusterId,
     winners: BTreeMap<(NodeId, Topic, NodeId), Signed>,
+    /// Length of all winners, encoded.
+    bytes: usize,
 }
 
 impl Roster {
@@ -226,7 +244,7 @@ impl Roster {
         if !charter.is_well_formed() || charter.predecessor.is_some() {
             return Err(Rejected::WrongCharter);
         }
-        Ok(Self { cluster: charter.cluster(), charter, winners: BTreeMap::new() })
+        Ok(Self { cluster: charter.cluster(), charter, winners: BTreeMap::new(), bytes: 0 })
     }
 
     /// A roster from a charter that somebody sent, which must be the one of this cluster.
@@ -281,10 +299,26 @@ impl Roster {
         if full() {
             return Err(Rejected::TooLarge);
         }
+        let old = self.winners.get(&subject).map_or(0, Signed::length);
+        let after = self.bytes.saturating_sub(old).saturating_add(signed.length());
+        let limit = match s.says {
+            Says::Revoke(_) => MAX_STATEMENTS_BYTES,
+            Says::Vouch(_) | Says::Announce { .. } => MAX_STATEMENTS_BYTES - FOR_REVOCATIONS,
+        };
+        if after > limit && after > self.bytes {
+            return Err(Rejected::Full);
+        }
         let authentic = s.author.verify(s.purpose(), &s.cluster, &s.items().hash().0, &signed.signature);
         authentic.map_err(|_| Rejected::BadSignature)?;
         self.winners.insert(subject, signed);
+        self.bytes = after;
         Ok(true)
+    }
+
+    /// Whether one more validator can be vouched for and announce itself.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.bytes + NEWCOMER_BYTES <= MAX_STATEMENTS_BYTES - FOR_REVOCATIONS
     }
 
     /// Adds many statements, whatever their order: votes first, because announcements count only from those who were

@@ -129,3 +129,52 @@ proptest! {
         prop_assert_eq!(in_order.digest(), other.digest());
     }
 }
+
+/// The `i`-th of many validators.
+fn many(i: u16) -> Identity {
+    let mut seed = [200; 32];
+    seed[..2].copy_from_slice(&i.to_be_bytes());
+    Identity::from_seed(&seed)
+}
+
+/// A founder lets in as many as it can, each with the longest announcement: all of it still fits one message, and
+/// there is room to revoke them.
+#[test]
+fn a_roster_fits_one_message() {
+    let mut r = roster(&[1]);
+    let says = Says::Announce {
+        addresses: vec!["a".repeat(MAX_ADDRESS_BYTES); MAX_ADDRESSES],
+        name: "n".repeat(MAX_NAME_BYTES),
+        version: "v".repeat(MAX_VERSION_BYTES),
+    };
+    let mut count = 0;
+    while r.has_room() {
+        count += 1;
+        let newcomer = many(count);
+        assert_eq!(r.add(say(&r, 1, 1, Says::Vouch(newcomer.node_id()))), Ok(true));
+        let statement =
+            Statement { cluster: r.cluster(), author: newcomer.node_id(), sequence: 1, says: says.clone() };
+        assert_eq!(r.add(statement.sign(&newcomer)), Ok(true));
+    }
+    assert!(count > 200, "{count}");
+    // A founder that goes on all the same is stopped, with a clear error.
+    let mut more = count;
+    let full = loop {
+        more += 1;
+        if let Err(why) = r.add(say(&r, 1, 1, Says::Vouch(many(more).node_id()))) {
+            break why;
+        }
+    };
+    assert_eq!(full, Rejected::Full);
+    for i in 1..=more + 100 {
+        assert_eq!(r.add(say(&r, 1, 2, Says::Revoke(many(i).node_id()))), Ok(true), "{i}");
+    }
+    let statements = r.statements().cloned().collect();
+    let message =
+        crate::core::wire::PeerMessage::Roster { charter: r.charter().clone(), statements, complete: true };
+    let bytes = message.encode();
+    assert_eq!(crate::core::wire::PeerMessage::decode(&bytes, false), Ok(message));
+    // Nothing was counted twice, or not at all.
+    let sum: usize = r.statements().map(Signed::length).sum();
+    assert_eq!(sum, r.bytes);
+}

@@ -150,6 +150,8 @@ pub(super) struct Standing {
     pub(super) over: bool,
     /// The session.
     pub(super) session: SessionId,
+    /// A check that only a liar can have spoilt has failed, so that everybody owes a long proof.
+    pub(super) alert: bool,
 }
 
 /// A running session of any protocol.
@@ -182,6 +184,10 @@ pub(super) trait Runs: Protocol {
     fn kept(durable: Self::Durable) -> Kept;
     /// Names the result.
     fn product(finished: Finished<Self>) -> Product;
+    /// Whether everybody owes a proof that takes far longer than any round.
+    fn owes_alert(&self) -> bool {
+        false
+    }
 }
 
 impl Runs for Keygen<C> {
@@ -213,6 +219,10 @@ impl Runs for Interactive<C> {
 
     fn product(finished: Finished<Self>) -> Product {
         Product::Signature(finished.output)
+    }
+
+    fn owes_alert(&self) -> bool {
+        self.owes_alert()
     }
 }
 
@@ -262,13 +272,19 @@ impl<P: Runs> Run<P> {
 
     fn step(&mut self, messages: Vec<Message>, give_up: bool) -> Vec<Act> {
         let mut effects = Vec::new();
+        let owed = self.owes_alert();
         for message in messages {
             effects.extend(self.session.receive(message, &mut *self.rng));
         }
-        if give_up {
+        // An alert that has just become due has a deadline of its own.
+        if give_up && self.owes_alert() == owed {
             effects.extend(self.session.give_up());
         }
         effects.into_iter().map(erase).collect()
+    }
+
+    fn owes_alert(&self) -> bool {
+        self.session.state().is_some_and(Runs::owes_alert)
     }
 
     fn standing(&self) -> Standing {
@@ -279,6 +295,7 @@ impl<P: Runs> Run<P> {
             waiting_for: waiting.into_iter().map(PartyIndex::get).collect(),
             over: self.session.is_over(),
             session: self.session.id(),
+            alert: self.owes_alert(),
         }
     }
 }

@@ -201,7 +201,7 @@ impl Node {
         let makes_moduli =
             matches!(&task.wanted, Wanted::Refresh(refresh) if refresh.terms.moduli == api::Moduli::Renew);
         let epoch = key.map_or(0, Key::highest).max(task.floor).saturating_add(1);
-        let deadline_ms = deadline_ms(kind, makes_moduli);
+        let deadline_ms = deadline_ms(kind, makes_moduli, signers.len());
         let free = Free { kind, aux, signers, epoch, deadline_ms, proposer: self.me, salt };
         requests::draft(self.cluster(), &task.raw, &task.wanted, key, free).map_err(|unfit| {
             let kind = match unfit {

@@ -2,7 +2,7 @@
 
 use consign_api as api;
 use consign_cggmp24::curve::Point;
-use consign_cggmp24::derivation::{Network, Path, bitcoin_address, ethereum_address};
+use consign_cggmp24::derivation::{Path, bitcoin_address, ethereum_address};
 use consign_cggmp24::ecdsa::Signature;
 
 use super::hash::Hash;
@@ -157,7 +157,7 @@ impl Node {
             chain_code: info.chain_code.map(hex::encode),
             xpub: info.extended().map(|extended| extended.to_xpub()),
             ethereum_address: ethereum_address(&info.public_key),
-            bitcoin_address: bitcoin_address(&info.public_key, Network::Main),
+            bitcoin_address: bitcoin_address(&info.public_key),
         })
     }
 
@@ -179,6 +179,7 @@ impl Node {
                         this_node: id == self.me,
                         connected: self.is_up(id),
                         latency_ms: self.peers.get(&id).and_then(|p| p.latency),
+                        runs_twice: self.peers.get(&id).is_some_and(|p| p.twice),
                     }
                 })
                 .collect(),

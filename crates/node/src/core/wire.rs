@@ -18,8 +18,8 @@ pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
 pub const MAX_STRANGER_BYTES: usize = 16 << 10;
 /// Largest message without lists, in bytes.
 const SMALL: usize = 4 << 10;
-/// Largest list of roster statements, in bytes.
-const ROSTER: usize = 1 << 20;
+/// Largest roster, charter and statements, in bytes.
+pub const ROSTER: usize = 1 << 20;
 /// Largest proposal, in bytes: the client's request dominates.
 const PROPOSAL: usize = 1 << 20;
 /// Largest set of accepts, in bytes.
@@ -214,6 +214,11 @@ impl PeerMessage {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_stdvec(self).expect("invariant: plain data always encodes")
+    }
+
+    /// Whether a peer takes a message of this length.
+    pub(super) fn is_deliverable(bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|kind| bytes.len() <= limit_of(*kind))
     }
 
     /// Reads bytes of a peer; `stranger`: the peer is not in the roster, and may only join.

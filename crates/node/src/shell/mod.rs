@@ -30,7 +30,7 @@ use self::compute::Compute;
 use self::engine::{Calls, Engine};
 use self::events::Events;
 use self::fatal::Fatal;
-use self::http::Http;
+use self::http::{Http, Limits};
 use self::inbox::{Inbox, InboxSender};
 use self::lock::{FolderLock, LockError};
 use self::p2p::P2p;
@@ -153,7 +153,7 @@ async fn start(
     let (node, first) = Node::open(identity, settings, &store, entropy::fresh()?, clock.now())?;
 
     let events = Arc::new(Events::new(entropy::fresh()?));
-    let http = Http::start(config.api, token, inbox.clone(), events.clone())
+    let http = Http::start(config.api, token, Limits::default(), inbox.clone(), events.clone())
         .await
         .map_err(|e| RunError::Api { address: config.api, reason: cannot_listen(&e, "--api") })?;
     info!(address = %http.address, "listening for clients");

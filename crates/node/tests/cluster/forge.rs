@@ -13,10 +13,25 @@ impl Signer for Forger<'_> {
 
 /// The same envelope with one broadcast byte changed, signed by its sender.
 pub(crate) fn spoil_broadcast(envelope: &[u8], who: &Identity, cluster: ClusterId) -> Vec<u8> {
+    change_broadcast(envelope, who, cluster, |broadcast| *broadcast.last_mut().unwrap() ^= 1)
+}
+
+/// The same envelope with a broadcast that is longer by so many bytes, signed by its sender.
+pub(crate) fn pad_broadcast(envelope: &[u8], more: usize, who: &Identity, cluster: ClusterId) -> Vec<u8> {
+    change_broadcast(envelope, who, cluster, |broadcast| broadcast.resize(broadcast.len() + more, 0))
+}
+
+/// The same envelope with another broadcast, signed by its sender.
+pub(crate) fn change_broadcast(
+    envelope: &[u8],
+    who: &Identity,
+    cluster: ClusterId,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> Vec<u8> {
     let message = Message::decode(envelope, envelope.len()).unwrap();
     let Message::Envelope(mut envelope) = message else { return envelope.to_vec() };
     let mut broadcast = envelope.broadcast.to_vec();
-    *broadcast.last_mut().unwrap() ^= 1;
+    change(&mut broadcast);
     let mut header = envelope.signed.header;
     header.broadcast_hash = broadcast_hash(&broadcast);
     envelope.broadcast = Bytes(broadcast);

@@ -23,10 +23,10 @@ use crate::client::verify;
 use crate::forge::Forger;
 use crate::sim::{Sim, Weather};
 
-type Tape = Rc<RefCell<Vec<(usize, usize, PeerMessage)>>>;
+pub(crate) type Tape = Rc<RefCell<Vec<(usize, usize, PeerMessage)>>>;
 
 /// Three nodes with a 2-of-3 key.
-fn with_key(seed: u64) -> (Sim, api::KeyView) {
+pub(crate) fn with_key(seed: u64) -> (Sim, api::KeyView) {
     let mut sim = Sim::cluster(seed, 3, Weather::default());
     let key = sim.new_key(0, 2, &[0, 1, 2]);
     sim.until("all have the key", |sim| {
@@ -36,7 +36,7 @@ fn with_key(seed: u64) -> (Sim, api::KeyView) {
 }
 
 /// From now on all messages are written down; those to node 1, and its own, do not arrive.
-fn capture_node_1(sim: &mut Sim) -> Tape {
+pub(crate) fn capture_node_1(sim: &mut Sim) -> Tape {
     let tape: Tape = Rc::default();
     let written = Rc::clone(&tape);
     sim.tamper = Some(Box::new(move |from, to, message| {
@@ -47,14 +47,14 @@ fn capture_node_1(sim: &mut Sim) -> Tape {
 }
 
 /// The last proposal of node 0.
-fn proposal_of(tape: &Tape, kind: Kind) -> Option<Proposal> {
+pub(crate) fn proposal_of(tape: &Tape, kind: Kind) -> Option<Proposal> {
     tape.borrow().iter().rev().find_map(|(from, _, message)| match message {
         PeerMessage::Propose(proposal) if *from == 0 && proposal.kind == kind => Some((**proposal).clone()),
         _ => None,
     })
 }
 
-fn sign_request(key: &api::KeyView, message: &[u8]) -> api::Request {
+pub(crate) fn sign_request(key: &api::KeyView, message: &[u8]) -> api::Request {
     let target = api::SignTarget::Message { bytes: message.to_vec(), hash: api::HashName::Sha256 };
     api::Request::Sign(api::Sign { key: key.id, path: api::PathText::root(), target })
 }
@@ -164,7 +164,7 @@ fn made_up_evidence_takes_little_room() {
 }
 
 /// Two parties agree on a key generation, and one of them signs two first messages.
-fn equivocation(
+pub(crate) fn equivocation(
     cluster: consign_node::identity::ClusterId,
     parties: [&Identity; 2],
     accused: &Identity,

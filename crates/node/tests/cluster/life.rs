@@ -2,6 +2,10 @@
 
 use consign_api as api;
 use consign_api::ProblemKind;
+use consign_node::core::Input;
+use consign_node::core::roster::{MAX_ADDRESS_BYTES, MAX_ADDRESSES, Says, Signed, Statement};
+use consign_node::identity::Identity;
+use consign_node::store::{Store, Table, Value, Write};
 
 use crate::client::verify;
 use crate::sim::{STORMY, Sim, Weather, seeds};
@@ -147,16 +151,16 @@ fn a_raw_digest_is_signed_and_zero_is_not() {
 /// A child of the key signs, whoever proposes; a wallet finds its public key from what the API shows.
 #[test]
 fn holders_sign_for_children() {
-    use consign_cggmp24::curve::Secp256k1;
+    use consign_cggmp24::curve::{Point, Secp256k1};
     use consign_cggmp24::derivation::{ExtendedKey, Path, bitcoin_address, ethereum_address};
     let mut sim = Sim::cluster(24, 3, Weather::default());
     let key = sim.new_key(0, 2, &[0, 1]);
-    let extended = ExtendedKey::<Secp256k1>::from_xpub(key.xpub.as_deref().unwrap()).unwrap();
-    assert_eq!(hex::encode(extended.public_key.to_bytes()), key.public_key);
-    assert_eq!(Some(hex::encode(extended.chain_code)), key.chain_code);
+    let public_key = Point::<Secp256k1>::from_bytes(&hex::decode(&key.public_key).unwrap()).unwrap();
+    let chain_code = hex::decode(key.chain_code.as_deref().unwrap()).unwrap();
+    let extended = ExtendedKey::root(public_key, chain_code.try_into().unwrap());
+    assert_eq!(Some(extended.to_xpub()), key.xpub);
     assert_eq!(ethereum_address(&extended.public_key), key.ethereum_address);
-    let main = consign_cggmp24::derivation::Network::Main;
-    assert_eq!(bitcoin_address(&extended.public_key, main), key.bitcoin_address);
+    assert_eq!(bitcoin_address(&extended.public_key), key.bitcoin_address);
     let mut seen = vec![key.public_key.clone()];
     // Node 2 holds no share: it proposes, and learns the signature from a report.
     for (which, path) in [(0, "m/0/5"), (1, "m/1"), (2, "m/44/0/0/0/7")] {
@@ -233,6 +237,77 @@ fn an_invitation_serves_once() {
     sim.boot(founder);
     sim.pass(20_000);
     assert!(!sim.is_member(founder, second));
+}
+
+/// A used invitation is refused for good: the joiner says so once, and asks less and less often.
+#[test]
+fn a_refused_joiner_is_not_noisy() {
+    let mut sim = Sim::new(71);
+    let founder = sim.add_founder();
+    let invitation = sim.invite(founder);
+    let first = sim.add_joiner(&invitation);
+    sim.until("the first is in", |sim| sim.is_member(first, first));
+    let second = sim.add_joiner(&invitation);
+    sim.pass(30 * 60 * 1000);
+    let lines = |sim: &Sim, which: usize, text: &str| {
+        sim.machines[which].log.iter().filter(|line| line.contains(text)).count()
+    };
+    assert_eq!(lines(&sim, second, "does not let this node in"), 1);
+    let asked = lines(&sim, founder, "was not let in");
+    assert!((5..15).contains(&asked), "{asked}");
+}
+
+/// A roster that is full lets nobody in any more, and says so.
+#[test]
+fn a_full_roster_is_no_place_to_invite_to() {
+    let mut sim = Sim::new(72);
+    let founder = sim.add_founder();
+    let identity = std::sync::Arc::clone(&sim.machines[founder].identity);
+    let cluster = sim.machines[founder].node.as_ref().unwrap().cluster();
+    let peer = |i: u64| {
+        let mut seed = [9; 32];
+        seed[..8].copy_from_slice(&i.to_be_bytes());
+        Identity::from_seed(&seed)
+    };
+    let statements: Vec<Signed> = (0..400)
+        .flat_map(|i| {
+            let (peer, author) = (peer(i), identity.node_id());
+            let record = Says::Announce {
+                addresses: vec!["a".repeat(MAX_ADDRESS_BYTES); MAX_ADDRESSES],
+                name: "n".to_owned(),
+                version: String::new(),
+            };
+            let vouch = Statement { cluster, author, sequence: 1, says: Says::Vouch(peer.node_id()) };
+            let record = Statement { cluster, author: peer.node_id(), sequence: 1, says: record };
+            [vouch.sign(&identity), record.sign(&peer)]
+        })
+        .collect();
+    sim.crash(founder);
+    let stored = [&[1][..], &postcard::to_stdvec(&statements).unwrap()].concat();
+    sim.machines[founder]
+        .store
+        .apply(&[Write::put(Table::Roster, *b"statements", Value::from(stored))])
+        .unwrap();
+    sim.boot(founder);
+    match sim.ask(founder, api::Request::Invite(api::Invite { valid_for: 60 })) {
+        api::Reply::Problem(problem) => {
+            assert_eq!(problem.kind, ProblemKind::TooMany);
+            assert!(problem.detail.contains("roster"), "{problem}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the transport notices of a copied data folder is told to the operator.
+#[test]
+fn a_validator_that_runs_twice_is_shown() {
+    let mut sim = Sim::cluster(73, 2, Weather::default());
+    let id = sim.api_id(1);
+    let twice = |sim: &mut Sim| sim.validators(0).iter().find(|v| v.id == id).unwrap().runs_twice;
+    assert!(!twice(&mut sim));
+    sim.handle(0, Input::Twice(sim.id(1)));
+    assert!(twice(&mut sim));
+    assert!(sim.machines[0].log.iter().any(|line| line.contains("WARN") && line.contains("runs twice")));
 }
 
 #[test]

@@ -9,11 +9,14 @@
     reason = "tests"
 )]
 
+mod alerts;
 mod client;
 mod crashes;
 mod epochs;
+mod examined;
 mod forge;
 mod hostile;
 mod lies;
 mod life;
+mod places;
 mod sim;

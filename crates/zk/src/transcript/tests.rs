@@ -21,6 +21,14 @@ fn list(items: &[Vec<u8>]) -> [u8; 32] {
     transcript.hash()
 }
 
+/// Some transcripts absorb secrets (shares, seeds): the hash wipes its state. The streams made of it do so by the same
+/// feature of the library, though no trait says it.
+#[test]
+fn states_are_wiped() {
+    fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+    wiped(&start().state);
+}
+
 /// Bytes that confuse joined encodings: separators, zeros, length prefixes, tags.
 fn tricky() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(

@@ -76,6 +76,19 @@ mod a03_factor_proof {
 mod a04_bad_moduli {
     use super::*;
 
+    /// A prime that is 1 mod 4: found by stepping from a random number that is 3.
+    fn prime_one_mod_four(from: &Natural) -> Natural {
+        let mut n = add(from, 2);
+        loop {
+            let modulus = consign_modexp::Modulus::new(n.value()).unwrap();
+            let composite = consign_modexp::fermat_composites(&[&modulus], consign_modexp::Timing::Public);
+            if !composite[0] && !n.value().bit_vartime(1) {
+                break n;
+            }
+            n = add(&n, 2);
+        }
+    }
+
     fn cases() -> Vec<(&'static str, Fault, Box<dyn Fn(&mut Opening)>)> {
         let p = prime(PrimeKind::Blum, 192, 1);
         let q = prime(PrimeKind::Blum, 192, 2);
@@ -98,18 +111,7 @@ mod a04_bad_moduli {
         let shared = product(&[other.paillier[0].clone(), q.clone()]);
         let long = product(&[p.clone(), q.clone(), BoxedUint::from(3_u8)]);
         let short = product(&[prime(PrimeKind::Blum, 191, 4), q.clone()]);
-        let prime_1 = {
-            // A prime that is 1 mod 4: found by stepping from a random number.
-            let mut n = add(&full, 2);
-            loop {
-                let modulus = consign_modexp::Modulus::new(n.value()).unwrap();
-                let composite = consign_modexp::fermat_composites(&[&modulus]);
-                if !composite[0] && !n.value().bit_vartime(1) {
-                    break n;
-                }
-                n = add(&n, 2);
-            }
-        };
+        let prime_1 = prime_one_mod_four(&full);
         let n_is = |n: &Natural| {
             let n = n.clone();
             Box::new(move |o: &mut Opening| o.moduli.n = n.clone()) as Box<dyn Fn(&mut Opening)>
@@ -136,11 +138,17 @@ mod a04_bad_moduli {
                 Fault::OwnFactor,
                 Box::new(|o: &mut Opening| o.moduli.n = o.moduli.ring.modulus.clone()),
             ),
-            ("N^ = 0", Fault::Modulus, ring_is(&Natural::new(&BoxedUint::zero()))),
+            ("N^ = 0", Fault::RingPedersen, ring_is(&Natural::new(&BoxedUint::zero()))),
             (
                 "N^ even",
                 Fault::Modulus,
                 Box::new(|o: &mut Opening| o.moduli.ring.modulus = add(&o.moduli.ring.modulus, -1)),
+            ),
+            // Its length is looked at before its factors.
+            (
+                "N^ too long, with a small factor",
+                Fault::RingPedersen,
+                ring_is(&product(&[p.clone(), q.clone(), BoxedUint::from(3_u8)])),
             ),
             (
                 "N^ too long",

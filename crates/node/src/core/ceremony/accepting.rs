@@ -11,11 +11,13 @@ use zeroize::Zeroizing;
 use super::super::Level;
 use super::super::hash::Hash;
 use super::super::jobs::{Enter, Materials, Work};
+use super::super::keys::Key;
 use super::super::node::{For, Node, Then};
 use super::super::proposal::{Accept, Drawn, Kind, Proposal, Refusal};
-use super::super::records::{RequestRecord, encode};
+use super::super::records::encode;
 use super::super::requests::{RawRequest, request_id};
 use super::super::sessions::C;
+use super::super::sizes::Sizes;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
 use super::priming::PREPARING_MS;
@@ -55,6 +57,10 @@ impl Node {
             Ok(_) => return self.answer_no(from, &proposal, "this node has all the work it may take"),
             Err(reason) => return self.answer_no(from, &proposal, &reason),
         };
+        let sizes = match self.sizes_of(&proposal) {
+            Ok(sizes) => sizes,
+            Err(reason) => return self.answer_no(from, &proposal, &reason),
+        };
         let request = request_id(&proposal.cluster, &proposal.request);
         let proposal = Arc::new(proposal);
         let ceremony = Ceremony {
@@ -65,11 +71,20 @@ impl Node {
             part: Part::Recording,
             primes: None,
             inbox: Inbox::default(),
+            sizes,
+            oversized: BTreeMap::new(),
             ended: None,
         };
         self.ceremonies.insert(hash, ceremony);
         self.tell_proposal(request, &proposal, &wanted);
         self.take_part(hash);
+    }
+
+    /// How long the messages of its session may be.
+    pub(super) fn sizes_of(&self, proposal: &Proposal) -> Result<Sizes, String> {
+        let key = proposal.key.and_then(|key| self.keys.get(&key)).map(Key::info);
+        let aux = proposal.aux.and_then(|aux| self.aux.get(&aux)).map(|record| record.aux.public());
+        Sizes::of(proposal, key, aux)
     }
 
     pub(in super::super) fn answer_no(&mut self, to: NodeId, proposal: &Proposal, reason: &str) {
@@ -105,10 +120,7 @@ impl Node {
         let request = ceremony.request;
         let created = RawRequest::parse(&ceremony.proposal.request).map_or(0, |(raw, _)| raw.created);
         let proposer = ceremony.proposal.proposer;
-        let fresh = || RequestRecord { created, tries: BTreeMap::new(), finished: false };
-        let record = self.requests.entry(request).or_insert_with(fresh);
-        let tries = record.tries.entry(proposer).or_default();
-        *tries = tries.saturating_add(1);
+        let record = self.requests.count_try(request, created, proposer, self.now.monotonic);
         let mut writes = vec![Write::put(Table::Requests, request.0, encode(record))];
         writes.extend(self.story_write(&request));
         self.store(writes, Then::Accept(hash));

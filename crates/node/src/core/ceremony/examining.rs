@@ -6,7 +6,7 @@ use super::super::hash::Hash;
 use super::super::keys::Key;
 use super::super::node::Node;
 use super::super::proposal::{Kind, PROTOCOL_VERSION, Participant, Proposal};
-use super::super::requests::{self, Free, MAX_REQUESTS, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
+use super::super::requests::{self, Free, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
 use super::{Ceremony, MAX_DEADLINE_MS};
 
 /// Most refreshes that this node confirmed without ever hearing that they are complete, until it takes part in no
@@ -22,17 +22,18 @@ impl Node {
         let (raw, wanted) = RawRequest::parse(&proposal.request).ok_or("the request cannot be read")?;
         let request = request_id(&proposal.cluster, &proposal.request);
         match self.requests.get(&request) {
-            None if !raw.is_fresh(self.now.unix) || raw.created <= self.forgotten => {
+            None if !raw.is_fresh(self.now.unix) || self.requests.is_forgotten(raw.created) => {
                 return Err("the request is not fresh: compare the clocks, then ask again".to_owned());
             }
-            None if self.requests.len() >= MAX_REQUESTS => {
-                return Err("this node remembers as many requests as it may".to_owned());
+            None => {
+                let room = self.requests.room(proposal.proposer, self.me, self.now.monotonic);
+                room.map_err(|why| why.to_string())?;
             }
             Some(record) if record.finished => return Err("the request is already done".to_owned()),
             Some(record) if record.tries_of(proposal.proposer) >= MAX_TRIES => {
                 return Err("the request was tried too often; make a new one".to_owned());
             }
-            None | Some(_) => {}
+            Some(_) => {}
         }
         let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0))).filter(|key| key.is_active());
         if let Some(key) = key.filter(|key| proposal.kind == Kind::Sign && key.info().epoch != proposal.epoch)

@@ -92,8 +92,7 @@ impl Node {
 
     /// Remembers that a request has led to its result.
     pub(in super::super) fn finish_request(&mut self, request: Hash) -> Option<Write> {
-        let record = self.requests.get_mut(&request)?;
-        record.finished = true;
+        let record = self.requests.finish(&request)?;
         Some(Write::put(Table::Requests, request.0, encode(record)))
     }
 

@@ -33,6 +33,9 @@ impl Node {
         let heard = others.iter().map(|id| (*id, self.now.monotonic)).collect();
         let message = PeerMessage::Propose(Box::new(proposal.clone()));
         let ceremony = Ceremony {
+            // What cannot run lets in no message; the participants refuse it.
+            sizes: self.sizes_of(&proposal).unwrap_or_default(),
+            oversized: BTreeMap::new(),
             proposal: Arc::new(proposal),
             request,
             me,

@@ -16,16 +16,13 @@ use super::super::node::{For, Node, Then};
 use super::super::proposal::{Accept, Proposal};
 use super::super::sessions::{Act, Ending, Kept};
 use super::super::wire::{MAX_MESSAGE_BYTES, PeerMessage};
-use super::{Base, End, Part, REVEAL_MS, Running};
+use super::{Base, End, MAX_OVERSIZED_OF_ONE, Part, REVEAL_MS, Running, alert_ms};
 use crate::identity::NodeId;
 use crate::store::Write;
 
 /// When a participant still has not spoken, in milliseconds after this node has entered, it is sent the accepts: the
 /// proposer may have died halfway through telling everybody.
 const PASS_ON_MS: u64 = 1_000;
-/// Longest message that waits for a session this node has not entered yet: the first rounds' are far shorter, and
-/// until then it costs the sender nothing.
-const MAX_EARLY_BYTES: usize = 1 << 20;
 /// The first round.
 const FIRST: u8 = 1;
 
@@ -72,19 +69,39 @@ impl Node {
         if ceremony.proposal.identity_of(message.claimed_sender().get()) != Some(from) {
             return self.dropped(from, "a session's message of somebody else");
         }
-        let (round, limit) = match &ceremony.part {
-            Part::Running(running) => (running.round(), MAX_MESSAGE_BYTES),
-            Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => {
-                (FIRST, MAX_EARLY_BYTES)
-            }
-        };
-        if ceremony.me.is_none() || envelope.len() > limit {
+        if ceremony.me.is_none() {
             return self.dropped(from, "a session's message that has no place here");
         }
+        let oversized = !ceremony.sizes.allow(&message, envelope.len());
+        if oversized && !self.keeps_oversized(from, hash, envelope.len()) {
+            return self.dropped(from, "a session's message that is longer than any honest one");
+        }
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
+        let round = match &ceremony.part {
+            Part::Running(running) => running.round(),
+            Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => FIRST,
+        };
         if !ceremony.inbox.put(message, round) {
             return self.dropped(from, "more messages of a session than may wait");
         }
+        if oversized {
+            ceremony.oversized.insert(from, envelope.len());
+        }
         self.pump(hash);
+    }
+
+    /// Whether a message longer than any honest one is kept: it convicts its sender if it is signed, and the first one
+    /// of a session is enough for that.
+    fn keeps_oversized(&self, from: NodeId, hash: Hash, length: usize) -> bool {
+        let mut kept = 0_usize;
+        for (id, ceremony) in &self.ceremonies {
+            match ceremony.oversized.get(&from) {
+                Some(_) if *id == hash => return false,
+                Some(bytes) => kept = kept.saturating_add(*bytes),
+                None => {}
+            }
+        }
+        kept.saturating_add(length) <= MAX_OVERSIZED_OF_ONE
     }
 
     /// Gives the session to a job, if it is here and there is something to do.
@@ -103,11 +120,18 @@ impl Node {
 
     /// The session is back.
     pub(in super::super) fn stepped(&mut self, hash: Hash, result: Result<Stepped, String>) {
+        let now = self.now.monotonic;
+        let signers = self.ceremonies.get(&hash).map_or(0, |c| c.proposal.participants.len());
         let Some(running) = self.running(hash) else { return };
         match result {
             Ok(Stepped { live, acts, standing }) => {
                 running.live = Some(live);
                 running.session = Some(standing.session);
+                let owed = running.standing.as_ref().is_some_and(|s| s.alert);
+                if standing.alert && !owed {
+                    // The liar must not get away as merely silent because a proof takes its time.
+                    running.deadline = running.deadline.max(now.saturating_add(alert_ms(signers)));
+                }
                 running.standing = Some(standing);
                 running.acts.extend(acts);
                 self.tell_standing(hash);
@@ -237,7 +261,8 @@ impl Node {
             }
         }
         let message = PeerMessage::Start { proposal: hash, accepts: running.accepts.clone() };
-        if now >= running.deadline {
+        // While it computes, what comes of it may be a reason to wait longer.
+        if now >= running.deadline && running.live.is_some() {
             running.give_up = true;
             running.deadline = now.saturating_add(REVEAL_MS);
         }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::HeaderValue;
+use axum::http::header::{AUTHORIZATION, CONNECTION, HOST};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use consign_api::{Problem, ProblemKind};
@@ -16,18 +17,25 @@ use super::answer::Failed;
 pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let Ok(_permit) = shared.calls.clone().try_acquire_owned() else {
         let detail = "The node serves all the calls it may serve at a time; try again.";
-        return Failed(Problem::new(ProblemKind::Busy, detail).retry_after(1)).into_response();
+        return turn_away(Problem::new(ProblemKind::Busy, detail).retry_after(1));
     };
     if !is_host_expected(&request) {
         let detail = "Call the node by its IP address or as localhost, not by another name.";
-        return Failed(Problem::new(ProblemKind::WrongHost, detail)).into_response();
+        return turn_away(Problem::new(ProblemKind::WrongHost, detail));
     }
     if request.uri().path() != "/healthz" && !is_authorized(&shared, &request) {
         let detail = "Send the content of the file `api-token` in the node's data folder as \
                       `Authorization: Bearer TOKEN`.";
-        return Failed(Problem::new(ProblemKind::Unauthorized, detail)).into_response();
+        return turn_away(Problem::new(ProblemKind::Unauthorized, detail));
     }
     next.run(request).await
+}
+
+/// Refuses, and ends the connection: who is not let in takes up no place.
+fn turn_away(problem: Problem) -> Response {
+    let mut response = Failed(problem).into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Whether every host named is an IP address or `localhost`: a name of somebody's domain may have been pointed here

@@ -1,21 +1,17 @@
-//! A listener with limits: so many connections, none silent for ever.
+//! A listener with limits: so many connections, none silent for ever. Read `serve.rs` for what is done with them.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::serve::Listener;
 use consign_api::limits::MAX_WAIT_S;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Connections at a time; more wait until one ends.
-const MAX_CONNECTIONS: usize = 512;
 /// How long a connection may stay without a byte in either direction: the longest wait, and some.
 const MAX_SILENCE: Duration = Duration::from_secs(MAX_WAIT_S as u64 + 60);
 /// Pause after a failure to accept, for example because no file handles are left.
@@ -28,23 +24,20 @@ pub(super) struct Limited {
 }
 
 impl Limited {
-    pub(super) fn new(inner: TcpListener) -> Limited {
-        Limited { inner, permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+    /// At most so many connections at a time; more wait until one ends.
+    pub(super) fn new(inner: TcpListener, connections: usize) -> Limited {
+        Limited { inner, permits: Arc::new(Semaphore::new(connections)) }
     }
-}
 
-impl Listener for Limited {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    /// The next connection. May be dropped at any time without losing one.
+    pub(super) async fn accept(&self) -> Connection {
         let permit =
             self.permits.clone().acquire_owned().await.expect("invariant: the semaphore is never closed");
         loop {
             match self.inner.accept().await {
-                Ok((stream, address)) => {
+                Ok((stream, _)) => {
                     let silence = Box::pin(sleep(MAX_SILENCE));
-                    return (Connection { stream, silence, _permit: permit }, address);
+                    return Connection { stream, silence, _permit: permit };
                 }
                 Err(error) => {
                     tracing::debug!(%error, "cannot accept a connection to the API");
@@ -52,10 +45,6 @@ impl Listener for Limited {
                 }
             }
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Every call but `/healthz` needs the bearer token. The `Host` header must be an IP address or `localhost`: a web page
 //! that rebinds its own name to this machine cannot reach the API. Everything is limited: size and time of a body,
-//! calls and streams at a time, connections.
+//! calls and streams at a time, connections, and how long they may take to say what they want.
 //!
-//! Read next: `guard.rs` (who gets in), `body.rs` (what they say), `calls.rs` (the calls), `start.rs` (ceremonies and
-//! waiting for them), `watch.rs` (events), `once.rs` (idempotency).
+//! Read next: `serve.rs` (connections), `guard.rs` (who gets in), `body.rs` (what they say), `calls.rs` (the calls),
+//! `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency).
 
 mod answer;
 mod body;
@@ -13,6 +13,7 @@ mod calls;
 mod guard;
 mod listener;
 mod once;
+mod serve;
 mod start;
 mod watch;
 
@@ -29,8 +30,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch as channel};
 use tokio::task::JoinHandle;
 
-use self::listener::Limited;
 use self::once::Once;
+pub(crate) use self::serve::Limits;
 use super::events::Events;
 use super::inbox::{Answer, Call, Inbox, InboxSender};
 use super::token::Token;
@@ -83,7 +84,7 @@ pub(crate) struct Http {
     /// Where it really listens.
     pub address: SocketAddr,
     stop: channel::Sender<bool>,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Http {
@@ -94,6 +95,7 @@ impl Http {
     pub(crate) async fn start(
         address: SocketAddr,
         token: Token,
+        limits: Limits,
         inbox: InboxSender,
         events: Arc<Events>,
     ) -> std::io::Result<Http> {
@@ -109,8 +111,7 @@ impl Http {
             once: Once::default(),
             stopping: stopping.clone(),
         });
-        let serving = axum::serve(Limited::new(listener), router(shared));
-        let task = tokio::spawn(async move { serving.with_graceful_shutdown(stopped(stopping)).await });
+        let task = tokio::spawn(serve::serve(listener, router(shared), limits, stopping));
         Ok(Http { address, stop, task })
     }
 

@@ -320,11 +320,16 @@ impl Driver {
             debug!(%peer, "the peer sends faster than it may");
             return;
         }
+        let was_twice = known.heard.is_twice();
         let messages = known.heard.news(frame);
+        let is_news = !was_twice && known.heard.is_twice();
         known.waiting += 1;
         let (taken, waiting) = oneshot::channel();
         let stranger = !known.named;
         let _ = self.inbox.send(Inbox::Said { from: id, messages, stranger, taken });
+        if is_news {
+            self.tell(Input::Twice(id));
+        }
         self.confirmations.push(Box::pin(async move { (id, waiting.await.is_ok().then_some(channel)) }));
     }
 

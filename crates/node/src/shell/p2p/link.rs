@@ -127,23 +127,46 @@ pub(super) fn pause(failures: u32) -> Duration {
     MIN_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(MAX_PAUSE)
 }
 
+/// How many processes of a peer are remembered.
+const MAX_PROCESSES: usize = 8;
+/// How often an earlier process must speak again until it is certain that there are two.
+const RETURNS_OF_TWO: u32 = 2;
+
 /// What was heard of one peer: messages that come a second time are not passed on.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     session: u64,
     next: u64,
+    /// Sessions of earlier processes of the peer, the latest last.
+    before: VecDeque<u64>,
+    /// How often an earlier process has spoken again.
+    returns: u32,
 }
 
 impl Heard {
     /// The messages of a batch that are new, in order.
     pub(super) fn news(&mut self, frame: Frame) -> Vec<Vec<u8>> {
         if frame.session != self.session {
-            *self = Heard { session: frame.session, next: 0 };
+            if self.before.contains(&frame.session) {
+                self.returns = self.returns.saturating_add(1);
+            } else {
+                self.before.push_back(frame.session);
+                if self.before.len() > MAX_PROCESSES {
+                    self.before.pop_front();
+                }
+            }
+            (self.session, self.next) = (frame.session, 0);
         }
         let known = usize::try_from(self.next.saturating_sub(frame.first)).unwrap_or(usize::MAX);
         let count = u64::try_from(frame.messages.len()).unwrap_or(u64::MAX);
         self.next = self.next.max(frame.first.saturating_add(count));
         frame.messages.into_iter().skip(known).map(Arc::unwrap_or_clone).collect()
+    }
+
+    /// Whether two processes speak for the peer: one that was succeeded by another has spoken again, and again. Once
+    /// may be a frame that was under way when the peer restarted.
+    pub(super) fn is_twice(&self) -> bool {
+        self.returns >= RETURNS_OF_TWO
     }
 }
 
@@ -194,5 +217,22 @@ mod tests {
         assert_eq!(heard.news(frame(5, 9, &[9])), [[9]], "dropped at the sender: a gap is no fault");
         assert_eq!(heard.news(frame(6, 0, &[7])), [[7]], "the sender has started anew");
         assert_eq!(heard.news(frame(6, u64::MAX, &[7, 8])), [[7], [8]]);
+    }
+
+    #[test]
+    fn two_processes_of_one_peer_show() {
+        let hear = |sessions: &[u64]| {
+            let mut heard = Heard::default();
+            for session in sessions {
+                heard.news(Frame { session: *session, first: 0, messages: Vec::new() });
+            }
+            heard.is_twice()
+        };
+        // Restarts, also one with a frame of the old process that comes late.
+        assert!(!hear(&[1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]));
+        assert!(!hear(&[1, 2, 1, 2][..3]));
+        assert!(hear(&[1, 2, 1, 2]));
+        assert!(hear(&[1, 1, 2, 2, 1, 1, 2]));
+        assert!(hear(&[1, 2, 3, 1, 3]));
     }
 }

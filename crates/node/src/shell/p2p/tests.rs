@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 enum Told {
     Up(NodeId),
     Down(NodeId),
+    Twice(NodeId),
     Said { from: NodeId, bytes: Vec<u8>, stranger: bool },
 }
 
@@ -66,6 +67,7 @@ impl Party {
             match self.inbox.try_recv() {
                 Ok(Inbox::Input(Input::PeerUp(id))) => return Told::Up(id),
                 Ok(Inbox::Input(Input::PeerDown(id))) => return Told::Down(id),
+                Ok(Inbox::Input(Input::Twice(id))) => return Told::Twice(id),
                 Ok(Inbox::Said { from, messages, stranger, taken }) => {
                     self.ready.extend(messages.into_iter().map(|bytes| Told::Said { from, bytes, stranger }));
                     let _ = taken.send(());
@@ -117,7 +119,7 @@ async fn messages_arrive_in_order_in_both_directions() {
                 assert_eq!(bytes.len(), 40_000);
                 from_c += 1;
             }
-            told @ (Told::Up(_) | Told::Down(_) | Told::Said { .. }) => panic!("{told:?}"),
+            told @ (Told::Up(_) | Told::Down(_) | Told::Twice(_) | Told::Said { .. }) => panic!("{told:?}"),
         }
     }
     for i in 0..300_u16 {
@@ -251,4 +253,26 @@ async fn a_taken_port_is_a_clear_error() {
     };
     let text = error.to_string();
     assert!(text.contains("the port is taken") && text.contains("--listen"), "{text}");
+}
+
+/// Two processes with copies of one data folder: whom both speak to notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_identity_shows() {
+    let (original, copy, mut witness) = (Party::start(1).await, Party::start(1).await, Party::start(2).await);
+    witness.name(&[original.peer()]);
+    for party in [&original, &copy] {
+        party.name(&[witness.peer()]);
+    }
+    for turn in 0..10_u8 {
+        let speaker = if turn % 2 == 0 { &original } else { &copy };
+        speaker.send(&witness, &[turn]);
+        loop {
+            match witness.next().await {
+                Told::Twice(id) => return assert_eq!(id, original.id),
+                Told::Said { bytes, .. } if bytes == [turn] => break,
+                Told::Up(_) | Told::Down(_) | Told::Said { .. } => {}
+            }
+        }
+    }
+    panic!("nobody noticed");
 }
