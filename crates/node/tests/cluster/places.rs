@@ -10,7 +10,7 @@ use consign_node::core::remembered::MAX_NEW_PER_MINUTE;
 use consign_node::core::requests::{MAX_REQUESTS, RawRequest};
 use consign_node::core::wire::PeerMessage;
 use consign_node::identity::NodeId;
-use consign_node::store::{Store, Table, Value, Write};
+use consign_node::store::{MAX_WRITES, Store, Table, Value, Write};
 
 use crate::client::verify;
 use crate::hostile::{capture_node_1, proposal_of, sign_request, with_key};
@@ -93,7 +93,9 @@ fn fill(sim: &mut Sim, proposer: NodeId, count: usize) {
             Write::put(Table::Requests, id, Value::from(stored.clone()))
         })
         .collect();
-    sim.machines[0].store.apply(&writes).unwrap();
+    for some in writes.chunks(MAX_WRITES) {
+        sim.machines[0].store.apply(some).unwrap();
+    }
     sim.boot(0);
     sim.until("it is back", |sim| sim.sees(0, 1) && sim.sees(0, 2) && sim.sees(2, 0));
 }
