@@ -18,11 +18,11 @@ pub mod request;
 pub mod terms;
 pub mod view;
 
-pub use id::{CeremonyId, ClusterId, KeyId, NodeId, ParseIdError};
+pub use id::{CeremonyId, ClusterId, EvidenceId, KeyId, NodeId, ParseIdError};
 pub use problem::{Problem, ProblemKind};
 pub use request::{CreateKey, Invite, Label, PageQuery, Reply, Request, Sign, SignTarget};
 pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Phase, Scheme};
 pub use view::{
-    CeremonyView, Event, HealthView, InvitationView, KeyView, Member, NodeView, Outcome, Page, PhaseTime,
-    Progress, SignatureView, ValidatorView,
+    CeremonyView, Event, EvidenceView, HealthView, InvitationView, KeyView, Member, NodeView, Outcome, Page,
+    PhaseTime, Progress, SignatureView, ValidatorView,
 };

@@ -59,6 +59,13 @@ fn row(validator: &ValidatorView) -> [String; 5] {
         (false, true, None) => "connected".to_owned(),
         (false, false, _) => "not connected".to_owned(),
     };
+    let state = match validator.evidence.as_slice() {
+        [] => state,
+        ids => {
+            let ids: Vec<_> = ids.iter().map(|id| id.short()).collect();
+            format!("{state}; convicted by {}", ids.join(", "))
+        }
+    };
     let name = validator.name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     [name, validator.id.to_string(), role.to_owned(), state, validator.addresses.join(" ")]
 }

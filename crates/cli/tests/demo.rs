@@ -80,6 +80,61 @@ fn three_of_five_sign_for_people() {
     assert!(nothing_left(place.path()));
 }
 
+/// One node cheats: it is caught, the others sign without it, and the evidence convinces a process that knows nothing.
+#[test]
+fn a_cheat_is_caught() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = demo(place.path(), &["pay the cheat", "--cheat", "--json"]);
+    command.current_dir(folder.path());
+    let said = finish(command).ok();
+    let objects = objects(&said.out);
+    let phases: Vec<_> = objects.iter().map(|o| o["phase"].as_str().unwrap()).collect();
+    assert_eq!(
+        phases,
+        ["start", "join", "primes", "aux", "keygen", "cheat", "evidence", "sign-again", "verify", "result"]
+    );
+    let result = objects.last().unwrap();
+    assert_eq!((&result["culprit"], &result["cheater"]), (&2.into(), &2.into()));
+    assert_eq!((&result["verified"], &result["evidence_verified"]), (&true.into(), &true.into()));
+    for signature in result["signatures"].as_array().unwrap() {
+        assert!(!signature["signers"].as_array().unwrap().contains(&2.into()), "{signature}");
+    }
+    assert!(nothing_left(place.path()));
+    let file = PathBuf::from(result["evidence"].as_str().unwrap());
+    assert_eq!(file.parent().unwrap(), folder.path().canonicalize().unwrap());
+    let verify = |more: &[&str]| {
+        let mut command = consign(&["verify-evidence", "--json"]);
+        command.arg(&file).args(more);
+        finish(command)
+    };
+    let public = result["public_key"].as_str().unwrap();
+    let verdict = verify(&["--key", public]).ok().json();
+    assert_eq!((&verdict["convicts"], &verdict["index"]), (&true.into(), &2.into()));
+    assert_eq!((&verdict["protocol"], &verdict["key"]["public_key"]), (&"sign".into(), &public.into()));
+    verify(&["--key", &"0a".repeat(32)]).fails(6, "not about a signing with the key");
+    verify(&["--cluster", &"0a".repeat(32)]).fails(6, "another cluster");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    verify(&[]).fails(6, "damaged");
+    std::fs::remove_file(&file).unwrap();
+    verify(&[]).fails(1, "cannot read");
+}
+
+/// Nobody makes a node cheat by accident.
+#[test]
+fn nodes_cheat_in_demos_only() {
+    let place = tempfile::tempdir().unwrap();
+    let node = common::TestNode::found(place.path(), "a");
+    let start = |how: &str| {
+        let mut command = consign(&["node", "--misbehave", how, "--data"]);
+        command.arg(&node.data).env("CONSIGN_PASSPHRASE", common::PASSPHRASE);
+        finish(command)
+    };
+    start("wrong-delta").fails(2, "CONSIGN_DEMO");
+    start("right-delta").fails(2, "wrong-delta");
+}
+
 /// Starts a demo and waits until its nodes run; gives the demo and the numbers of the node processes.
 fn started(place: &Path) -> (std::process::Child, Vec<u32>) {
     let mut command = demo(place, &["--json"]);

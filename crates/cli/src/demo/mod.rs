@@ -1,7 +1,8 @@
 //! `consign demo`: everything Consign does, on one machine in a minute.
 //!
-//! Read `story.rs` for what happens, `nodes.rs` for the processes, `report.rs` for what is printed.
+//! Read `story.rs` for what happens, `cheat.rs` for how a cheating node is caught, `nodes.rs` for the processes, `report.rs` for what is printed.
 
+mod cheat;
 mod nodes;
 mod report;
 mod story;
@@ -29,6 +30,7 @@ const MAX_NODES: i64 = 20;
 Examples:
   consign demo \"pay invoice 4711\"
   consign demo --parties 5 --threshold 3 --level 112
+  consign demo --cheat
   consign demo --keep
 
 Starts real node processes on loopback with folders of their own and free ports, and leaves none of
@@ -52,6 +54,10 @@ pub(crate) struct Demo {
           value_parser = clap::value_parser!(u16).range(i64::from(MIN_THRESHOLD)..=i64::from(MAX_THRESHOLD)))]
     threshold: Option<u16>,
 
+    /// One node cheats: see the others catch it, prove it, and sign without it. The evidence stays in the current folder
+    #[arg(long)]
+    cheat: bool,
+
     /// Leave the nodes running and their folder in place
     #[arg(long)]
     keep: bool,
@@ -62,8 +68,9 @@ impl Demo {
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         let threshold = self.threshold.unwrap_or_else(|| majority(self.parties.into()));
         if threshold >= self.parties {
+            let loses = if self.cheat { "catches" } else { "kills" };
             return Err(Failure::Usage(format!(
-                "the demo kills one of the {} nodes and signs with the others: --threshold must be below {0}",
+                "the demo {loses} one of the {} nodes and signs with the others: --threshold must be below {0}",
                 self.parties
             )));
         }
@@ -82,7 +89,7 @@ impl Demo {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 // Nobody listens any more after a signal.
-                let _ = ended.send(story.play());
+                let _ = ended.send(if self.cheat { story.play_cheat() } else { story.play() });
             });
             let result = runtime.block_on(async {
                 tokio::select! {

@@ -1,5 +1,6 @@
 //! What the demo prints: phases with their times, then the result.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use consign_api::{HashName, KeyView, SignatureView};
@@ -31,6 +32,21 @@ struct Result_<'a> {
     verified: bool,
     signatures: Vec<Signed<'a>>,
     public_key: &'a str,
+    #[serde(flatten)]
+    caught: Option<&'a Caught>,
+}
+
+/// The node that was caught cheating.
+#[derive(Serialize)]
+pub(super) struct Caught {
+    /// Its index as the evidence names it.
+    pub(super) culprit: u16,
+    /// The node that did cheat.
+    pub(super) cheater: usize,
+    /// The file.
+    pub(super) evidence: PathBuf,
+    /// Whether this process has judged the file too.
+    pub(super) evidence_verified: bool,
 }
 
 /// A phase that goes on: its name, what it does, a bar for the impatient.
@@ -75,6 +91,7 @@ pub(super) fn result(
     message: &str,
     key: &KeyView,
     signatures: &[SignatureView],
+    caught: Option<&Caught>,
 ) -> Result<(), Failure> {
     let signed = |signature: &'_ SignatureView| -> Vec<u16> {
         signature.signers.iter().map(|member| member.index).collect()
@@ -90,7 +107,7 @@ pub(super) fn result(
         });
         let public_key = &key.public_key;
         let signatures = signatures.collect();
-        return out.object(&Result_ { phase: "result", verified: true, signatures, public_key });
+        return out.object(&Result_ { phase: "result", verified: true, signatures, public_key, caught });
     }
     out.text(&format!(
         "\n{} {}\n{}   {}",

@@ -8,10 +8,12 @@ use consign_api::{
 };
 use consign_node::config::Config;
 use consign_node::core::invitation::Invitation;
+use consign_node::core::misbehave::Misbehaviour;
 use consign_node::core::setup;
 use consign_node::store::Unlock;
 
 use super::Demo;
+use super::cheat::CHEATER;
 use super::nodes::{LOOK, Nodes};
 use super::report::{HASH, Phase, result, tell};
 use crate::connection::Connection;
@@ -43,13 +45,7 @@ pub(super) struct Story<'a> {
 impl Story<'_> {
     /// Everything, from nothing to two verified signatures.
     pub(super) fn play(&self) -> Result<(), Failure> {
-        let count = usize::from(self.demo.parties);
-        self.out.text(&format!(
-            "{}: {count} nodes, any {} of them sign, level {}\n",
-            bold("Consign demo"),
-            self.threshold,
-            self.demo.level
-        ))?;
+        self.open()?;
         let founder = self.start()?;
         self.join(&founder)?;
         let key = self.create(&founder)?;
@@ -58,12 +54,23 @@ impl Story<'_> {
         let second = self.sign(&founder, &key, "sign-again", "signed again by")?;
         let signatures = [first, second];
         self.verify(&key, &signatures, killed)?;
-        result(self.out, &self.demo.text, &key, &signatures)?;
-        if self.demo.keep { self.keep(killed) } else { self.goodbye() }
+        result(self.out, &self.demo.text, &key, &signatures, None)?;
+        if self.demo.keep { self.keep(Some(killed)) } else { self.goodbye() }
+    }
+
+    /// What this is.
+    pub(super) fn open(&self) -> Result<(), Failure> {
+        self.out.text(&format!(
+            "{}: {} nodes, any {} of them sign, level {}\n",
+            bold("Consign demo"),
+            self.demo.parties,
+            self.threshold,
+            self.demo.level
+        ))
     }
 
     /// The first node founds a cluster.
-    fn start(&self) -> Result<Connection, Failure> {
+    pub(super) fn start(&self) -> Result<Connection, Failure> {
         let phase = Phase::begin(self.out, "start");
         phase.waits("a first node founds a cluster".to_owned());
         self.make(1, None)?;
@@ -74,7 +81,7 @@ impl Story<'_> {
     }
 
     /// All others join it, and everybody meets everybody.
-    fn join(&self, founder: &Connection) -> Result<(), Failure> {
+    pub(super) fn join(&self, founder: &Connection) -> Result<(), Failure> {
         let phase = Phase::begin(self.out, "join");
         let count = usize::from(self.demo.parties);
         for number in 2..=count {
@@ -82,7 +89,11 @@ impl Story<'_> {
             let view = founder.invite(&Invite { valid_for: INVITATION_S })?;
             let invitation = view.invitation.parse().map_err(Failure::from_error)?;
             self.make(number, Some(&invitation))?;
-            self.nodes.start(number)?;
+            if self.demo.cheat && number == CHEATER {
+                self.nodes.start_cheating(number, Misbehaviour::WrongDelta)?;
+            } else {
+                self.nodes.start(number)?;
+            }
         }
         for number in 1..=count {
             phase.waits(format!("node {number} meets the others"));
@@ -119,7 +130,7 @@ impl Story<'_> {
     }
 
     /// Waits until a node answers.
-    fn reach(&self, number: usize) -> Result<Connection, Failure> {
+    pub(super) fn reach(&self, number: usize) -> Result<Connection, Failure> {
         self.until(&format!("node {number} to start"), || {
             let answering = Connection::open(&self.nodes.data(number)).and_then(|c| c.node().map(|_| c));
             match answering {
@@ -131,7 +142,7 @@ impl Story<'_> {
     }
 
     /// The nodes make a key together; its phases are told one by one.
-    fn create(&self, node: &Connection) -> Result<KeyView, Failure> {
+    pub(super) fn create(&self, node: &Connection) -> Result<KeyView, Failure> {
         let roster = node.validators()?;
         let mut committee = Vec::new();
         for number in 1..=usize::from(self.demo.parties) {
@@ -171,7 +182,7 @@ impl Story<'_> {
     }
 
     /// As many nodes as needed sign the text.
-    fn sign(
+    pub(super) fn sign(
         &self,
         node: &Connection,
         key: &KeyView,
@@ -191,7 +202,7 @@ impl Story<'_> {
     }
 
     /// What is signed, twice.
-    fn target(&self) -> SignTarget {
+    pub(super) fn target(&self) -> SignTarget {
         SignTarget::Message { bytes: self.demo.text.as_bytes().to_vec(), hash: HASH }
     }
 
@@ -227,10 +238,12 @@ impl Story<'_> {
         phase.done("libsecp256k1 accepts both, and recovers public key and Ethereum address")
     }
 
-    /// Leaves everything as it is, with the killed node back.
-    fn keep(&self, killed: usize) -> Result<(), Failure> {
-        self.nodes.start(killed)?;
-        self.reach(killed)?;
+    /// Leaves everything as it is, with the killed node back, if one was killed.
+    pub(super) fn keep(&self, killed: Option<usize>) -> Result<(), Failure> {
+        if let Some(killed) = killed {
+            self.nodes.start(killed)?;
+            self.reach(killed)?;
+        }
         self.settle_ports()?;
         self.nodes.keep()?;
         let data = |number| self.nodes.data(number).display().to_string();
@@ -265,9 +278,10 @@ impl Story<'_> {
     }
 
     /// What to try next.
-    fn goodbye(&self) -> Result<(), Failure> {
+    pub(super) fn goodbye(&self) -> Result<(), Failure> {
         self.out.text(&format!(
             "\n{}\n  consign demo --keep                            leaves the nodes running, to play with\n  \
+             consign demo --cheat                           one node cheats, and is caught\n  \
              consign demo --parties 5 --threshold 3         more nodes\n  \
              consign init --data ./a && consign node --data ./a   a cluster of your own; then `consign invite`",
             bold("Try next:")
@@ -275,7 +289,11 @@ impl Story<'_> {
     }
 
     /// Looks again and again until there is something, all nodes being well.
-    fn until<T>(&self, what: &str, look: impl Fn() -> Result<Option<T>, Failure>) -> Result<T, Failure> {
+    pub(super) fn until<T>(
+        &self,
+        what: &str,
+        look: impl Fn() -> Result<Option<T>, Failure>,
+    ) -> Result<T, Failure> {
         let begun = Instant::now();
         loop {
             self.nodes.check()?;

@@ -115,6 +115,7 @@ mod tests {
             this_node: false,
             connected: true,
             latency_ms: None,
+            evidence: Vec::new(),
         }
     }
 

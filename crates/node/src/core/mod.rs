@@ -13,6 +13,7 @@ pub mod joining;
 mod keys;
 mod lookups;
 pub mod membership;
+pub mod misbehave;
 pub mod node;
 mod pages;
 pub mod proposal;
@@ -23,6 +24,7 @@ mod sessions;
 pub mod setup;
 mod stories;
 pub mod tasks;
+pub mod verdict;
 mod views;
 pub mod wire;
 

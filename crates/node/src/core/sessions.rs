@@ -8,6 +8,7 @@ use consign_cggmp24::curve::Secp256k1;
 use consign_cggmp24::ecdsa::Signature as Ecdsa;
 use consign_cggmp24::key::KeyShare;
 use consign_cggmp24::keygen::{self, Keygen};
+use consign_cggmp24::misbehave::WrongDelta;
 use consign_cggmp24::parties::{Parties, PartiesError};
 use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_rounds::{
@@ -86,7 +87,7 @@ pub(super) enum Act {
     /// Send to a participant.
     Send { to: u16, message: Vec<u8> },
     /// Proof against a participant.
-    Accuse { culprit: u16, charge: String, evidence: Vec<u8> },
+    Accuse { culprit: u16, charge: String, round: Option<u8>, evidence: Vec<u8> },
     /// The result.
     Finish(Product),
     /// No result and no culprit.
@@ -138,6 +139,8 @@ pub(super) enum Live {
     Keygen(Run<Keygen<C>>),
     Aux(Run<AuxInfo<C>>),
     Sign(Run<Interactive<C>>),
+    /// On purpose (`misbehave.rs`).
+    Misbehaving(Run<WrongDelta<C>>),
 }
 
 /// A session with its own source of randomness.
@@ -195,6 +198,16 @@ impl Runs for Interactive<C> {
     }
 }
 
+impl Runs for WrongDelta<C> {
+    fn kept(nothing: Self::Durable) -> Kept {
+        match nothing {}
+    }
+
+    fn product(finished: Finished<Self>) -> Product {
+        Product::Signature(finished.output)
+    }
+}
+
 impl<P: Runs> Run<P> {
     /// Enters the session and returns the first acts.
     pub(super) fn start(
@@ -237,6 +250,7 @@ impl Live {
             Self::Keygen(run) => run.step(messages, give_up),
             Self::Aux(run) => run.step(messages, give_up),
             Self::Sign(run) => run.step(messages, give_up),
+            Self::Misbehaving(run) => run.step(messages, give_up),
         }
     }
 
@@ -246,6 +260,7 @@ impl Live {
             Self::Keygen(run) => run.standing(),
             Self::Aux(run) => run.standing(),
             Self::Sign(run) => run.standing(),
+            Self::Misbehaving(run) => run.standing(),
         }
     }
 }
@@ -257,6 +272,7 @@ fn erase<P: Runs>(effect: Effect<P>) -> Act {
         Effect::Accuse(verdict) => Act::Accuse {
             culprit: verdict.culprit.get(),
             charge: verdict.charge.to_string(),
+            round: verdict.evidence.round(),
             evidence: verdict.evidence.encode(),
         },
         Effect::Finish(finished) => Act::Finish(P::product(finished)),
@@ -279,18 +295,25 @@ pub(super) enum PublicInput {
 }
 
 impl PublicInput {
-    /// Judges evidence; the index of the culprit.
+    /// Judges evidence; the index of the culprit, and what it did.
     pub(super) fn judge(
         &self,
         evidence: &Evidence,
         session: consign_rounds::SessionId,
         roll: &Roll,
-    ) -> Option<u16> {
-        let culprit = match self {
-            Self::Keygen(public) => evidence.verify::<Keygen<C>>(public, session, roll),
-            Self::Aux(public) => evidence.verify::<AuxInfo<C>>(public, session, roll),
-            Self::Sign(public) => evidence.verify::<Interactive<C>>(public, session, roll),
-        };
-        culprit.map(PartyIndex::get)
+    ) -> Option<(u16, String)> {
+        fn sentence<P: Protocol>(
+            public: &P::Public,
+            (evidence, session, roll): (&Evidence, consign_rounds::SessionId, &Roll),
+        ) -> Option<(u16, String)> {
+            let (culprit, charge) = evidence.judge::<P>(public, session, roll)?;
+            Some((culprit.get(), charge.to_string()))
+        }
+        let case = (evidence, session, roll);
+        match self {
+            Self::Keygen(public) => sentence::<Keygen<C>>(public, case),
+            Self::Aux(public) => sentence::<AuxInfo<C>>(public, case),
+            Self::Sign(public) => sentence::<Interactive<C>>(public, case),
+        }
     }
 }

@@ -79,6 +79,8 @@ impl Node {
             | api::Request::ListKeys(_)
             | api::Request::ListCeremonies(_)
             | api::Request::ShowCeremony(_)
+            | api::Request::ListEvidence(_)
+            | api::Request::ShowEvidence(_)
             | api::Request::ListValidators
             | api::Request::ShowNode
             | api::Request::Invite(_)
@@ -103,6 +105,8 @@ impl Node {
                     api::Problem::new(api::ProblemKind::UnknownCeremony, text).about(id)
                 })
             }
+            api::Request::ListEvidence(query) => self.list_evidence(&query),
+            api::Request::ShowEvidence(id) => self.show_evidence(id),
             api::Request::ListValidators => Ok(api::Reply::Validators(self.validators())),
             api::Request::ShowNode => self.node_view(),
             api::Request::Health => Ok(api::Reply::Health(api::HealthView::ok())),
@@ -162,6 +166,7 @@ impl Node {
                         this_node: id == self.me,
                         connected: self.is_up(id),
                         latency_ms: self.peers.get(&id).and_then(|p| p.latency),
+                        evidence: self.evidence_against(id),
                     }
                 })
                 .collect(),

@@ -141,7 +141,7 @@ pub struct Certificate {
     pub set: Vec<u8>,
 }
 
-/// Evidence with its context: enough for a committee member that took no part to judge by itself.
+/// Evidence with its context: all that anybody needs to judge it ([`EvidenceFile::judge`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceFile {
     /// The parameters of the session.
@@ -152,6 +152,19 @@ pub struct EvidenceFile {
     pub accused: NodeId,
     /// The encoded evidence of the protocol engine.
     pub evidence: Vec<u8>,
+    /// What the session was about; only signing uses a key and moduli.
+    pub inputs: Option<Inputs>,
+}
+
+/// The public input of a signing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The encoded public part of the key, at the epoch of the session.
+    pub key: Vec<u8>,
+    /// The encoded public part of the auxiliary info.
+    pub aux: Vec<u8>,
+    /// How the key was made, confirmed by all its first holders.
+    pub certificate: Option<Certificate>,
 }
 
 /// Why bytes of a peer are not a message.

@@ -10,6 +10,7 @@
 )]
 
 mod client;
+mod convictions;
 mod crashes;
 mod forge;
 mod hostile;

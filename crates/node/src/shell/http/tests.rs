@@ -114,6 +114,7 @@ fn ceremony_in(state: CeremonyState) -> CeremonyView {
         timings: Vec::new(),
         outcome: over.then(|| Outcome::Key(Box::new(key_view()))),
         failure: None,
+        evidence: Vec::new(),
     }
 }
 
