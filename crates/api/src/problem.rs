@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CeremonyId, EvidenceId, NodeId};
+use crate::{CeremonyId, NodeId};
 
 /// The media type of a problem document (RFC 9457).
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
@@ -125,9 +125,6 @@ pub struct Problem {
     /// The validators it is about: who is missing, silent, refusing or to blame.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validators: Vec<NodeId>,
-    /// What proves that they broke the protocol.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<EvidenceId>,
     /// Seconds after which another try may succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
@@ -150,7 +147,6 @@ impl Problem {
             detail: detail.into(),
             ceremony: None,
             validators: Vec::new(),
-            evidence: Vec::new(),
             retry_after: None,
         }
     }
@@ -166,13 +162,6 @@ impl Problem {
     #[must_use]
     pub fn naming(mut self, validators: impl IntoIterator<Item = NodeId>) -> Self {
         self.validators = validators.into_iter().collect();
-        self
-    }
-
-    /// The same problem, with what proves it.
-    #[must_use]
-    pub fn proven_by(mut self, evidence: impl IntoIterator<Item = EvidenceId>) -> Self {
-        self.evidence = evidence.into_iter().collect();
         self
     }
 
@@ -207,7 +196,7 @@ mod tests {
         assert_eq!(json["type"], "urn:consign:problem:unknown-key");
         assert_eq!(json["status"], 404);
         assert_eq!(json["ceremony"], "01".repeat(32));
-        assert!(json.get("validators").is_none() && json.get("evidence").is_none());
+        assert!(json.get("validators").is_none());
         assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
     }
 }

@@ -92,7 +92,7 @@ impl Node {
         let under_way: Vec<_> = self.ceremonies.iter().filter(with).map(|(hash, _)| *hash).collect();
         for hash in under_way {
             let problem = api::Problem::new(api::ProblemKind::PeerCheated, text.clone());
-            let problem = problem.naming([api_id(accused)]).proven_by([api_evidence(id)]);
+            let problem = problem.naming([api_id(accused)]);
             self.end(hash, End::Failed { problem, demote: vec![accused] });
         }
     }

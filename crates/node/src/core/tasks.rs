@@ -177,7 +177,7 @@ impl Node {
                 ));
                 api::ProblemKind::PeerCheated
             };
-            let problem = api::Problem::new(kind, text).retry_after(2).proven_by(proof);
+            let problem = api::Problem::new(kind, text).retry_after(2);
             return Err(problem.naming(away.iter().chain(&culprits).map(|h| api_id(h.id))));
         }
         up.sort_by_key(|h| {

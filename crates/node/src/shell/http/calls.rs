@@ -60,10 +60,9 @@ pub(super) async fn evidence(State(shared): Asked, uri: Uri) -> Answered {
 }
 
 pub(super) async fn evidence_file(State(shared): Asked, path: Id) -> Answered {
-    match shared.ask(Request::ShowEvidence(id(path)?)).await?.reply {
-        Reply::EvidenceFile(bytes) => Ok(file(bytes)),
-        _ => Err(unexpected()),
-    }
+    let reply = shared.ask(Request::ShowEvidence(id(path)?)).await?.reply;
+    let Reply::EvidenceFile(bytes) = reply else { return Err(unexpected()) };
+    Ok(file(bytes))
 }
 
 pub(super) async fn validators(State(shared): Asked) -> Answered {
