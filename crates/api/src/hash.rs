@@ -1,4 +1,4 @@
-//! Digests of messages and the Ethereum address of a public key.
+//! Digests of messages.
 
 use sha2::{Digest as _, Sha256};
 use sha3::Keccak256;
@@ -16,32 +16,9 @@ impl HashName {
     }
 }
 
-/// The Ethereum address, with the capitals of EIP-55, of a secp256k1 public key given as its 64
-/// bytes X‖Y (the uncompressed SEC1 encoding without its leading 04).
-#[must_use]
-pub fn ethereum_address(x_y: &[u8; 64]) -> String {
-    let hashed = Keccak256::digest(x_y);
-    let digits = hex::encode(hashed.iter().skip(12).copied().collect::<Vec<u8>>());
-    let capitals = hex::encode(Keccak256::digest(digits.as_bytes()));
-    let address = digits
-        .chars()
-        .zip(capitals.chars())
-        .map(|(digit, capital)| if capital >= '8' { digit.to_ascii_uppercase() } else { digit });
-    format!("0x{}", address.collect::<String>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The public key of the secret key 1 and its well-known address.
-    #[test]
-    fn address_of_the_generator() {
-        let x_y = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\
-                   483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
-        let bytes: [u8; 64] = hex::decode(x_y).unwrap().try_into().unwrap();
-        assert_eq!(ethereum_address(&bytes), "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf");
-    }
 
     /// The digests of the empty message (FIPS 180-4 examples; Ethereum's empty code hash).
     #[test]

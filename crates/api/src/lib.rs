@@ -6,7 +6,7 @@
 //! never read one body in two ways.
 //!
 //! Read next: [`request`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
-//! wrong), [`limits`], and [`hash`] (digests and addresses). The feature `client` adds a small blocking client.
+//! wrong), [`limits`], and [`hash`] (digests). The feature `client` adds a small blocking client.
 
 #[cfg(feature = "client")]
 pub mod client;
@@ -20,7 +20,9 @@ pub mod view;
 
 pub use id::{CeremonyId, ClusterId, EvidenceId, KeyId, NodeId, ParseIdError};
 pub use problem::{Problem, ProblemKind};
-pub use request::{CreateKey, Invite, Label, PageQuery, Reply, Request, Sign, SignTarget};
+pub use request::{
+    CreateKey, Invite, Label, PageQuery, PathText, Reply, Request, Sign, SignBody, SignTarget,
+};
 pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Phase, Scheme};
 pub use view::{
     CeremonyView, Event, EvidenceView, HealthView, InvitationView, KeyView, Member, NodeView, Outcome, Page,

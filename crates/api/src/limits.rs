@@ -4,6 +4,9 @@
 /// it must stay far below the peer message limit.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
+/// Longest derivation path as text, in bytes: `m` and sixteen steps of up to ten digits.
+pub const MAX_PATH_BYTES: usize = 1 + 16 * 11;
+
 /// Longest request body, in bytes: a message in hexadecimal and its surroundings.
 pub const MAX_BODY_BYTES: usize = 2 * MAX_MESSAGE_BYTES + 16 * 1024;
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::Error as _};
 use crate::id::decode_32;
 use crate::limits::{
     DEFAULT_PAGE, MAX_COMMITTEE, MAX_INVITATION_S, MAX_LABEL_BYTES, MAX_MESSAGE_BYTES, MAX_PAGE,
-    MAX_THRESHOLD, MIN_THRESHOLD,
+    MAX_PATH_BYTES, MAX_THRESHOLD, MIN_THRESHOLD,
 };
 use crate::view::{
     CeremonyView, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
@@ -194,19 +194,97 @@ impl CreateKey {
     }
 }
 
+/// A derivation path as text, for example `m/0/5`; `m` is the key itself. At most
+/// [`MAX_PATH_BYTES`] long; whether it leads anywhere, every node finds out for itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PathText(String);
+
+impl PathText {
+    /// The key itself.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("m".to_owned())
+    }
+
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for PathText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.len() > MAX_PATH_BYTES || !text.starts_with('m') {
+            return Err(format!(
+                "a path is at most {MAX_PATH_BYTES} characters long and begins with m, for example m/0/5"
+            ));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl std::str::FromStr for PathText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl From<PathText> for String {
+    fn from(path: PathText) -> Self {
+        path.0
+    }
+}
+
+impl std::fmt::Display for PathText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 /// A signature wanted of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sign {
     /// The key.
     pub key: KeyId,
+    /// Which child of it signs.
+    pub path: PathText,
     /// What to sign.
     pub target: SignTarget,
 }
 
-/// Body of `POST /v1/keys/{id}/signatures`: either `{"message": hex, "hash": name}` or
+/// Body of `POST /v1/keys/{id}/signatures`: `{"path": text}` with either `{"message": hex, "hash": name}` or
 /// `{"digest": hex}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawSign", into = "RawSign")]
+pub struct SignBody {
+    /// Which child of the key signs.
+    pub path: PathText,
+    /// What to sign.
+    pub target: SignTarget,
+}
+
+impl Sign {
+    /// The call whose body this is.
+    #[must_use]
+    pub fn new(key: KeyId, body: SignBody) -> Self {
+        Self { key, path: body.path, target: body.target }
+    }
+
+    /// The body of the call.
+    #[must_use]
+    pub fn body(&self) -> SignBody {
+        SignBody { path: self.path.clone(), target: self.target.clone() }
+    }
+}
+
+/// What is to be signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignTarget {
     /// A message, hashed by every signer for itself.
     Message {
@@ -242,12 +320,22 @@ impl SignTarget {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSign {
+    path: PathText,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hash: Option<HashName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
+}
+
+impl TryFrom<RawSign> for SignBody {
+    type Error = String;
+
+    fn try_from(raw: RawSign) -> Result<Self, String> {
+        let path = raw.path.clone();
+        Ok(Self { path, target: SignTarget::try_from(raw)? })
+    }
 }
 
 impl TryFrom<RawSign> for SignTarget {
@@ -271,14 +359,14 @@ impl TryFrom<RawSign> for SignTarget {
     }
 }
 
-impl From<SignTarget> for RawSign {
-    fn from(target: SignTarget) -> Self {
+impl From<SignBody> for RawSign {
+    fn from(SignBody { path, target }: SignBody) -> Self {
         match target {
             SignTarget::Message { bytes, hash } => {
-                Self { message: Some(hex::encode(bytes)), hash: Some(hash), digest: None }
+                Self { path, message: Some(hex::encode(bytes)), hash: Some(hash), digest: None }
             }
             SignTarget::Digest(digest) => {
-                Self { message: None, hash: None, digest: Some(hex::encode(digest)) }
+                Self { path, message: None, hash: None, digest: Some(hex::encode(digest)) }
             }
         }
     }
@@ -379,29 +467,36 @@ mod tests {
 
     #[test]
     fn sign_bodies() {
-        let message: SignTarget =
-            serde_json::from_value(json!({"message": "616263", "hash": "sha256"})).unwrap();
-        assert_eq!(message.digest(), HashName::Sha256.digest(b"abc"));
-        let digest: SignTarget = serde_json::from_value(json!({"digest": id(7)})).unwrap();
-        assert_eq!(digest.digest(), [7; 32]);
-        for target in [message, digest] {
-            let json = serde_json::to_value(&target).unwrap();
-            assert_eq!(serde_json::from_value::<SignTarget>(json).unwrap(), target);
+        let message: SignBody =
+            serde_json::from_value(json!({"path": "m", "message": "616263", "hash": "sha256"})).unwrap();
+        assert_eq!(message.target.digest(), HashName::Sha256.digest(b"abc"));
+        assert_eq!(message.path, PathText::root());
+        let digest: SignBody = serde_json::from_value(json!({"path": "m/0/5", "digest": id(7)})).unwrap();
+        assert_eq!((digest.target.digest(), digest.path.as_str()), ([7; 32], "m/0/5"));
+        for body in [message, digest] {
+            let json = serde_json::to_value(&body).unwrap();
+            assert_eq!(serde_json::from_value::<SignBody>(json).unwrap(), body);
+            assert_eq!(Sign::new(KeyId([1; 32]), body.clone()).body(), body);
         }
         for bad in [
             json!({}),
-            json!({"message": "61"}),
-            json!({"hash": "sha256"}),
-            json!({"message": "6", "hash": "sha256"}),
-            json!({"message": "61", "hash": "md5"}),
-            json!({"message": "61", "hash": "sha256", "digest": id(7)}),
-            json!({"digest": "07"}),
-            json!({"digest": id(7), "path": "m/0"}),
+            json!({"path": "m", "message": "61"}),
+            json!({"path": "m", "hash": "sha256"}),
+            json!({"path": "m", "message": "6", "hash": "sha256"}),
+            json!({"path": "m", "message": "61", "hash": "md5"}),
+            json!({"path": "m", "message": "61", "hash": "sha256", "digest": id(7)}),
+            json!({"path": "m", "digest": "07"}),
+            json!({"path": "m", "digest": id(7), "more": 1}),
+            json!({"digest": id(7)}),
+            json!({"path": "0/5", "digest": id(7)}),
+            json!({"path": "", "digest": id(7)}),
+            json!({"path": [0, 5], "digest": id(7)}),
+            json!({"path": "m/0".repeat(MAX_PATH_BYTES), "digest": id(7)}),
         ] {
-            assert!(serde_json::from_value::<SignTarget>(bad.clone()).is_err(), "{bad}");
+            assert!(serde_json::from_value::<SignBody>(bad.clone()).is_err(), "{bad}");
         }
-        let long = json!({"message": "61".repeat(MAX_MESSAGE_BYTES + 1), "hash": "sha256"});
-        assert!(serde_json::from_value::<SignTarget>(long).is_err());
+        let long = json!({"path": "m", "message": "61".repeat(MAX_MESSAGE_BYTES + 1), "hash": "sha256"});
+        assert!(serde_json::from_value::<SignBody>(long).is_err());
     }
 
     #[test]

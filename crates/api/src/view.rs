@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CeremonyId, CeremonyKind, CeremonyState, ClusterId, Curve, EvidenceId, HashName, KeyId, KeyState, Label,
-    Level, NodeId, Phase, Problem, Scheme,
+    Level, NodeId, PathText, Phase, Problem, Scheme,
 };
 
 /// One page of a list.
@@ -55,8 +55,19 @@ pub struct KeyView {
     pub state: KeyState,
     /// Public key: compressed SEC1, 33 bytes, hexadecimal.
     pub public_key: String,
-    /// Ethereum address with EIP-55 capitals; see [`crate::hash::ethereum_address`].
-    pub ethereum_address: String,
+    /// Chain code, 32 bytes in hexadecimal: with it, and the public key, anybody finds the public keys of all children
+    /// (BIP-32 on secp256k1, SLIP-10 elsewhere), and nobody their secrets.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub chain_code: Option<String>,
+    /// Both as BIP-32 writes them; on secp256k1 only.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub xpub: Option<String>,
+    /// Ethereum address with the capitals of EIP-55; on secp256k1 only.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub ethereum_address: Option<String>,
+    /// Bitcoin address of the main network (P2WPKH, BIP-173); on secp256k1 only.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub bitcoin_address: Option<String>,
 }
 
 /// A signature, with what is needed to use it anywhere.
@@ -65,6 +76,10 @@ pub struct KeyView {
 pub struct SignatureView {
     /// The key that signed.
     pub key: KeyId,
+    /// Which child of it.
+    pub path: PathText,
+    /// The child's public key, for which the signature is: compressed SEC1, hexadecimal.
+    pub public_key: String,
     /// The ceremony that made it.
     pub ceremony: CeremonyId,
     /// How the message was hashed; absent when a raw digest was signed.

@@ -51,7 +51,7 @@ pub enum Event {
     Confirm(EpochId),
     /// A set that proves `id` complete is held. It has been checked.
     Complete(EpochId),
-    /// A peer shows this node's own signature about an epoch with this number, which it may have forgotten.
+    /// A peer shows this node's own confirmation of an epoch with this number, which it may have forgotten.
     Shown(u64),
     /// A session ended without a result, by time, cancellation, abort or restart.
     Ended(EpochId),
@@ -118,9 +118,11 @@ impl Ledger {
         self.highest
     }
 
-    /// Whether a proposal may use this number (rule 1).
+    /// Whether a proposal may use this number (rule 1). It must also exceed that of the epoch in force, which this node
+    /// may have learned of without taking part; otherwise whoever was away would confirm what can never count, and
+    /// would later find all new numbers too far ahead.
     pub fn accepts(&self, epoch: u64) -> Result<(), Refusal> {
-        let highest = self.highest;
+        let highest = self.active.map_or(self.highest, |active| self.highest.max(active.id.epoch));
         if epoch <= highest {
             Err(Refusal::Used { epoch, highest })
         } else if epoch - highest > MAX_EPOCH_STEP {
@@ -136,7 +138,11 @@ impl Ledger {
             Event::Deal { id, base } => self.deal(id, base),
             Event::Confirm(id) => self.confirm(id),
             Event::Complete(id) => Ok(self.complete(id)),
-            Event::Shown(epoch) => Ok(self.raise(epoch)),
+            Event::Shown(epoch) => {
+                // It was confirmed once, so nothing up to it is confirmed any more, whoever deals it at present.
+                self.dealing = self.dealing.filter(|dealing| dealing.epoch > epoch);
+                Ok(self.raise(epoch))
+            }
             // Rule 3: what was confirmed stays, whatever ends.
             Event::Ended(id) => {
                 self.dealing = self.dealing.filter(|dealing| *dealing != id);
@@ -155,9 +161,10 @@ impl Ledger {
     }
 
     /// Confirmations strictly increase: the number is new, or this very session used it for dealing and nothing has
-    /// been dealt or confirmed since.
+    /// been dealt or confirmed since. And they exceed the epoch in force: a share of less could never become active.
     fn confirm(&mut self, id: EpochId) -> Result<Vec<Write>, Refusal> {
-        if self.dealing != Some(id) {
+        let is_overtaken = self.active.is_some_and(|active| active.id >= id);
+        if self.dealing != Some(id) || is_overtaken {
             self.accepts(id.epoch)?;
         }
         self.dealing = None;

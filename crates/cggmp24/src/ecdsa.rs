@@ -90,16 +90,39 @@ impl<C: Curve> Signature<C> {
         Some(Self { r, s, recovery_id: u8::from(y_is_odd ^ high) | (u8::from(x_overflows) << 1) })
     }
 
-    /// Verifies under a public key; refuses high `s` and a wrong recovery id too.
+    /// Verifies under a public key; refuses high `s`, a wrong recovery id and a digest that is zero on this curve too.
     pub fn verify(&self, public_key: &Point<C>, digest: &Digest) -> bool {
-        if self.r.is_zero() || self.s.is_zero() || is_high(&self.s) || public_key.is_identity() {
+        let m = digest.scalar();
+        let zero = m.is_zero() || self.r.is_zero() || self.s.is_zero();
+        if zero || is_high(&self.s) || public_key.is_identity() {
             return false;
         }
         let Some(inverse) = self.s.invert() else { return false };
-        let R = Point::mul_generator(&(inverse * digest.scalar())) + *public_key * (inverse * self.r);
+        let R = Point::mul_generator(&(inverse * m)) + *public_key * (inverse * self.r);
         nonce_coordinates(&R).is_some_and(|(r, x_overflows, y_is_odd)| {
             r == self.r && self.recovery_id == u8::from(y_is_odd) | (u8::from(x_overflows) << 1)
         })
+    }
+
+    /// The public key that made this signature of `digest`, found from the recovery id: what Ethereum does instead of
+    /// naming the signer. `None` if the recovery id is none, or there is no such key.
+    pub fn recover(&self, digest: &Digest) -> Option<Point<C>> {
+        let x = match self.recovery_id {
+            0 | 1 => self.r.to_natural(),
+            // The x-coordinate is `r + q`; whether that is below the field's order, the decoder decides.
+            2 | 3 => self.r.to_natural().concatenating_add(C::order()),
+            _ => return None,
+        };
+        let x = x.to_be_bytes();
+        let (overflow, x) = x.split_at(x.len().checked_sub(C::SCALAR_BYTES)?);
+        if overflow.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        let tag = 2 | (self.recovery_id & 1);
+        let R = Point::<C>::from_bytes(&[&[tag], x].concat())?;
+        let inverse = self.r.invert()?;
+        let key = R * (inverse * self.s) - Point::mul_generator(&(inverse * digest.scalar()));
+        self.verify(&key, digest).then_some(key)
     }
 
     /// `r` and `s`, each as long as a scalar.

@@ -10,6 +10,7 @@
 pub mod activation;
 pub mod aux_info;
 mod confirmations;
+pub mod derivation;
 pub mod ecdsa;
 pub mod epoch;
 pub mod hedge;

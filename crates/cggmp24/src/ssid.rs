@@ -7,6 +7,7 @@ use consign_zk::transcript::{Purpose, Transcript};
 use serde::{Deserialize, Serialize};
 
 use crate::aux_info::AuxPublic;
+use crate::derivation::Shift;
 use crate::key::KeyInfo;
 use crate::parties::Parties;
 
@@ -67,12 +68,13 @@ pub fn sid<C: Curve>(
 
 /// `ssid`: a `sid` tied to one epoch of one key, the auxiliary information and the signers.
 ///
-/// `digest` is the message of interactive signing; a presignature has none.
+/// `shift` is that of the path that is signed for; `digest` is the message of interactive signing; a presignature has none.
 pub fn ssid<C: Curve>(
     sid: SessionId,
     key: &KeyInfo<C>,
     aux: &AuxPublic,
     signers: &Parties,
+    shift: &Shift<C>,
     digest: Option<&[u8; 32]>,
 ) -> SessionId {
     let mut transcript = Transcript::new(Purpose::Ssid);
@@ -92,8 +94,8 @@ pub fn ssid<C: Curve>(
     }
     transcript.bytes("rid", &key.rid);
     signers.absorb(&mut transcript);
-    // Derivation: no path, no shift.
-    transcript.count("path", 0).optional("shift", None).optional("digest", digest.map(<[u8; 32]>::as_slice));
+    shift.absorb(&mut transcript);
+    transcript.optional("digest", digest.map(<[u8; 32]>::as_slice));
     SessionId(transcript.hash())
 }
 

@@ -15,6 +15,7 @@ use rand_core::SeedableRng;
 
 use crate::Level;
 use crate::aux_info::{self, Aux, AuxInfo, AuxParty, AuxPublic, Primes};
+use crate::derivation::Path;
 use crate::ecdsa::{Digest, Signature};
 use crate::key::{KeyInfo, KeyShare};
 use crate::keygen::{self, Keygen};
@@ -25,6 +26,7 @@ use crate::sign::interactive::{self, Interactive};
 use crate::ssid::{ProtocolKind, sid};
 
 mod epochs;
+mod presignatures;
 
 pub use epochs::{aux_of_all, identity, members, number};
 
@@ -85,13 +87,24 @@ impl<C: Curve> Committee<C> {
 
     /// What these signers agree on to presign.
     pub fn presigning(&self, signers: &[u16], batch: u32) -> Arc<presign::Public<C>> {
-        let public = presign::Public::new(self.key(), self.aux_public(), self.signers(signers), batch);
+        self.presigning_at(&Path::root(), signers, batch)
+    }
+
+    /// What these signers agree on to presign for a child.
+    pub fn presigning_at(&self, path: &Path, signers: &[u16], batch: u32) -> Arc<presign::Public<C>> {
+        let public = presign::Public::new(self.key(), self.aux_public(), self.signers(signers), path, batch);
         Arc::new(public.expect("acceptable signers"))
     }
 
     /// What these signers agree on to sign `digest`.
     pub fn signing(&self, signers: &[u16], digest: Digest) -> Arc<interactive::Public<C>> {
-        let public = interactive::Public::new(self.key(), self.aux_public(), self.signers(signers), digest);
+        self.signing_at(&Path::root(), signers, digest)
+    }
+
+    /// What these signers agree on to sign `digest` for a child.
+    pub fn signing_at(&self, path: &Path, signers: &[u16], digest: Digest) -> Arc<interactive::Public<C>> {
+        let signers = self.signers(signers);
+        let public = interactive::Public::new(self.key(), self.aux_public(), signers, path, digest);
         Arc::new(public.expect("acceptable signers"))
     }
 
@@ -119,13 +132,29 @@ impl<C: Curve> Committee<C> {
 
     /// Presignatures of an honest run, by signer.
     pub fn presign(&self, signers: &[u16], batch: u32, seed: u64) -> PerParty<Vec<Presignature<C>>> {
-        let public = self.presigning(signers, batch);
+        self.presign_at(&Path::root(), signers, batch, seed)
+    }
+
+    /// Presignatures for a child.
+    pub fn presign_at(
+        &self,
+        path: &Path,
+        signers: &[u16],
+        batch: u32,
+        seed: u64,
+    ) -> PerParty<Vec<Presignature<C>>> {
+        let public = self.presigning_at(path, signers, batch);
         results(self.simulate_presigning(&public, seed).run(&mut honest))
     }
 
     /// Signatures of an honest interactive run, by signer.
     pub fn sign(&self, signers: &[u16], digest: Digest, seed: u64) -> PerParty<Signature<C>> {
-        let public = self.signing(signers, digest);
+        self.sign_at(&Path::root(), signers, digest, seed)
+    }
+
+    /// Signatures for a child.
+    pub fn sign_at(&self, path: &Path, signers: &[u16], digest: Digest, seed: u64) -> PerParty<Signature<C>> {
+        let public = self.signing_at(path, signers, digest);
         results(self.simulate_signing(&public, seed).run(&mut honest))
     }
 }
@@ -174,7 +203,7 @@ pub fn deal<C: Curve>(level: Level, threshold: u16, n: u16, seed: u64) -> PerPar
         parties: parties.clone(),
         public_key: Point::mul_generator(&polynomial.evaluate(0)),
         public_shares: secrets.iter().map(Point::mul_generator).collect(),
-        chain_code: None,
+        chain_code: Some([6; 32]),
         rid: [3; 32],
     };
     parties

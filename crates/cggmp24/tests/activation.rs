@@ -1,4 +1,4 @@
-//! The activation rules, and a model of nodes that follow them, explored exhaustively: parties A, B (and D) are honest
+//! A model of nodes that follow the activation rules, explored exhaustively: parties A, B (and D) are honest
 //! and crash, C hands its confirmation of any attempt to anybody at any time. C is a holder in every attempt, so that the
 //! moment at which a node holds a complete set is its choice alone: when messages between honest nodes arrive makes no
 //! further difference, and the model leaves it out. Whatever happens, once the honest nodes
@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use consign_cggmp24::activation::{Active, Event, Ledger, MAX_EPOCH_STEP, Refusal, Write};
+use consign_cggmp24::activation::{Active, Event, Ledger};
 use consign_cggmp24::epoch::EpochId;
 use consign_rounds::SessionId;
 
@@ -363,67 +363,4 @@ fn naive_rules_lose_the_key() {
     let shares: BTreeSet<_> = lost.nodes.iter().map(|node| node.rules.active.unwrap().id).collect();
     assert_eq!(shares.len(), 2, "A and B hold shares of different epochs and of nothing else");
     three_refreshes().explore::<GivesUp>().expect_err("a share that was given up is needed");
-}
-
-#[test]
-fn a_number_is_used_once() {
-    let mut ledger = Ledger::new(Some(id(3, 0)));
-    assert_eq!(ledger.accepts(3), Err(Refusal::Used { epoch: 3, highest: 3 }));
-    assert_eq!(ledger.accepts(3 + MAX_EPOCH_STEP), Ok(()));
-    let far = 4 + MAX_EPOCH_STEP;
-    assert_eq!(ledger.accepts(far), Err(Refusal::TooFar { epoch: far, highest: 3 }));
-    let deal = |new, base| Event::Deal { id: new, base };
-    assert_eq!(ledger.apply(deal(id(5, 1), id(2, 0))), Err(Refusal::NotActive));
-    assert_eq!(ledger.apply(deal(id(5, 1), id(3, 0))), Ok(vec![Write::Highest(5)]));
-    // The number is spent, for another session too; only the session that dealt may confirm it.
-    let used = Err(Refusal::Used { epoch: 5, highest: 5 });
-    assert_eq!(ledger.apply(deal(id(5, 2), id(3, 0))), used);
-    assert_eq!(ledger.apply(Event::Confirm(id(5, 2))), used);
-    assert_eq!(ledger.apply(Event::Confirm(id(5, 1))), Ok(vec![Write::Pending(id(5, 1))]));
-    assert_eq!(ledger.apply(Event::Confirm(id(5, 1))), used);
-    // A receiver has dealt nothing: its confirmation uses up the number.
-    let confirmed = ledger.apply(Event::Confirm(id(6, 1)));
-    assert_eq!(confirmed, Ok(vec![Write::Pending(id(6, 1)), Write::Highest(6)]));
-    // What a peer shows counts as well.
-    assert_eq!(ledger.apply(Event::Shown(6)), Ok(vec![]));
-    assert_eq!(ledger.apply(Event::Shown(9)), Ok(vec![Write::Highest(9)]));
-    assert_eq!(ledger.highest(), 9);
-    assert!(ledger.apply(Event::Confirm(id(8, 1))).is_err());
-}
-
-#[test]
-fn a_dealer_whose_session_ended_does_not_confirm() {
-    let mut ledger = Ledger::new(Some(id(0, 0)));
-    ledger.apply(Event::Deal { id: id(1, 1), base: id(0, 0) }).unwrap();
-    assert_eq!(ledger.apply(Event::Ended(id(1, 1))), Ok(vec![]));
-    assert!(ledger.apply(Event::Confirm(id(1, 1))).is_err());
-    assert_eq!(ledger.pendings().count(), 0);
-}
-
-#[test]
-fn the_largest_complete_epoch_counts() {
-    let mut ledger = Ledger::new(Some(id(0, 0)));
-    for epoch in 1..=3 {
-        ledger.apply(Event::Confirm(id(epoch, 1))).unwrap();
-        // Nothing that is confirmed goes away by itself.
-        assert_eq!(ledger.apply(Event::Ended(id(epoch, 1))), Ok(vec![]));
-    }
-    let writes = ledger.apply(Event::Complete(id(2, 1))).unwrap();
-    assert_eq!(writes, [Write::Activate(id(2, 1)), Write::Erase(id(0, 0)), Write::Erase(id(1, 1))]);
-    assert!(ledger.pendings().eq([id(3, 1)]));
-    // A late set for a smaller one changes nothing; one for a larger one does.
-    assert_eq!(ledger.apply(Event::Complete(id(1, 1))), Ok(vec![]));
-    assert_eq!(ledger.apply(Event::Complete(id(2, 1))), Ok(vec![]));
-    let writes = ledger.apply(Event::Complete(id(3, 1))).unwrap();
-    assert_eq!(writes, [Write::Activate(id(3, 1)), Write::Erase(id(2, 1))]);
-    // Without a share of it, the node retires and erases what it has.
-    let writes = ledger.apply(Event::Complete(id(4, 1))).unwrap();
-    assert_eq!(writes, [Write::Retire(id(4, 1)), Write::Erase(id(3, 1))]);
-    assert_eq!(ledger.active(), Some(Active { id: id(4, 1), has_share: false }));
-    assert_eq!(ledger.apply(Event::Complete(id(5, 1))), Ok(vec![Write::Retire(id(5, 1))]));
-    // A node that is new to the key gets its first share, and of two equal numbers the larger session counts.
-    let mut new = Ledger::new(None);
-    new.apply(Event::Confirm(id(7, 2))).unwrap();
-    assert_eq!(new.apply(Event::Complete(id(7, 1))), Ok(vec![Write::Retire(id(7, 1))]));
-    assert_eq!(new.apply(Event::Complete(id(7, 2))), Ok(vec![Write::Activate(id(7, 2))]));
 }

@@ -10,6 +10,7 @@ use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser as _};
 use consign_cggmp24::Level;
 use consign_cggmp24::aux_info::{self, Aux, AuxInfo, Primes};
 use consign_cggmp24::curve::Secp256k1;
+use consign_cggmp24::derivation::Path;
 use consign_cggmp24::ecdsa::{HashAlgorithm, HashedMessage};
 use consign_cggmp24::key::KeyShare;
 use consign_cggmp24::keygen::{self, Keygen};
@@ -276,8 +277,8 @@ impl<'a> Committee<'a> {
         aux: &PerParty<Aux>,
     ) -> Measured<Vec<Presignature<Curve>>> {
         let (key, moduli) = agreed(shares, aux)?;
-        let public =
-            presign::Public::new(key.info(), moduli.public(), self.signers.clone(), self.args.batch)?;
+        let (signers, batch) = (self.signers.clone(), self.args.batch);
+        let public = presign::Public::new(key.info(), moduli.public(), signers, &Path::root(), batch)?;
         let (public, session) = (Arc::new(public), self.nonce());
         let session = public.session(&session);
         let keys = self.signer_keys();
@@ -292,7 +293,8 @@ impl<'a> Committee<'a> {
         let keys = self.signer_keys();
         let mut sum = Cost { cpu: Duration::ZERO, bytes: 0, rounds: 0 };
         for _ in 0..self.args.batch {
-            let public = interactive::Public::new(key.info(), moduli.public(), self.signers.clone(), digest)?;
+            let (signers, root) = (self.signers.clone(), Path::root());
+            let public = interactive::Public::new(key.info(), moduli.public(), signers, &root, digest)?;
             let (public, nonce) = (Arc::new(public), self.nonce());
             let session = public.session(&nonce);
             let run = local::run::<Interactive<Curve>>(&keys, session, &public, &mut self.rng, |me, rng| {

@@ -96,7 +96,7 @@ impl Connection {
 
     /// Begins to sign.
     pub(crate) fn sign(&self, request: &Sign) -> Result<CeremonyView, Failure> {
-        Ok(self.client.sign(&request.key, &request.target, &Start::default())?)
+        Ok(self.client.sign(request, &Start::default())?)
     }
 
     /// A new invitation.

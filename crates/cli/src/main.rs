@@ -3,6 +3,7 @@
 
 mod bench;
 mod ceremony;
+mod children;
 mod connection;
 mod demo;
 mod evidence;

@@ -1,11 +1,12 @@
 //! Checks a signature with libsecp256k1, which shares no code with the nodes that made it: nobody has to
 //! believe the node one talks to.
 
-use consign_api::hash::ethereum_address;
 use consign_api::{KeyView, NodeId, SignatureView};
+use consign_cggmp24::derivation::Path;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId, Signature};
 use secp256k1::{Message, PublicKey};
 
+use crate::children;
 use crate::failure::Failure;
 
 /// Why a signature is not accepted.
@@ -29,9 +30,15 @@ pub(crate) enum Bad {
     /// The recovery id leads to another key.
     #[error("the recovery id leads to another public key")]
     OtherKey,
-    /// The address is another key's.
-    #[error("the Ethereum address is not that of the public key")]
+    /// An address or the extended key is another key's.
+    #[error("an address or the extended key is not that of the public key")]
     OtherAddress,
+    /// The path leads nowhere.
+    #[error("the key has no child at this path")]
+    NoChild,
+    /// The signature is said to be of another child.
+    #[error("the signature is by another child of the key than was asked for")]
+    OtherChild,
     /// The signers are not enough different holders of the key.
     #[error("the signers are not {0} different holders of the key")]
     Signers(u16),
@@ -45,9 +52,17 @@ impl From<Bad> for Failure {
 
 /// Checks that `signature` is one by `key` over `digest`, in every form in which it is told: r and s, DER,
 /// recovery id, address, signers.
-pub(crate) fn check(key: &KeyView, digest: &[u8; 32], signature: &SignatureView) -> Result<(), Bad> {
-    let public = hex::decode(&key.public_key).map_err(|_| Bad::PublicKey)?;
-    let public = PublicKey::from_slice(&public).map_err(|_| Bad::PublicKey)?;
+pub(crate) fn check(
+    key: &KeyView,
+    path: &Path,
+    digest: &[u8; 32],
+    signature: &SignatureView,
+) -> Result<(), Bad> {
+    let child = children::child(key, path)?.to_bytes();
+    let public = PublicKey::from_slice(&child).map_err(|_| Bad::PublicKey)?;
+    if signature.path.as_str() != path.to_string() || signature.public_key != hex::encode(&child) {
+        return Err(Bad::OtherChild);
+    }
     if signature.digest != hex::encode(digest) || signature.key != key.id {
         return Err(Bad::OtherDigest);
     }
@@ -71,17 +86,7 @@ pub(crate) fn check(key: &KeyView, digest: &[u8; 32], signature: &SignatureView)
     if recovered != public {
         return Err(Bad::OtherKey);
     }
-    if address(&recovered) != key.ethereum_address {
-        return Err(Bad::OtherAddress);
-    }
     signers(key, signature)
-}
-
-/// The Ethereum address of a public key.
-fn address(key: &PublicKey) -> String {
-    let bytes = key.serialize_uncompressed();
-    let x_y = bytes.last_chunk::<64>().expect("invariant: 65 bytes hold 64");
-    ethereum_address(x_y)
 }
 
 /// As many different holders as the threshold says.
@@ -98,7 +103,9 @@ fn signers(key: &KeyView, signature: &SignatureView) -> Result<(), Bad> {
 
 #[cfg(test)]
 mod tests {
-    use consign_api::{CeremonyId, Curve, HashName, KeyId, KeyState, Level, Member, Scheme};
+    use consign_api::{CeremonyId, Curve, HashName, KeyId, KeyState, Level, Member, PathText, Scheme};
+    use consign_cggmp24::curve::{Point, Secp256k1};
+    use consign_cggmp24::derivation::{ExtendedKey, Network, bitcoin_address, ethereum_address};
     use secp256k1::{SecretKey, ecdsa};
 
     use super::*;
@@ -107,6 +114,8 @@ mod tests {
     fn sample(digest: [u8; 32]) -> (KeyView, SignatureView) {
         let secret = SecretKey::from_secret_bytes([7; 32]).unwrap();
         let public = PublicKey::from_secret_key(&secret);
+        let point = Point::<Secp256k1>::from_bytes(&public.serialize()).unwrap();
+        let extended = ExtendedKey::root(point, [9; 32]);
         let member = |index: u8| Member { index: index.into(), validator: NodeId([index; 32]), name: None };
         let key = KeyView {
             id: KeyId([1; 32]),
@@ -119,12 +128,17 @@ mod tests {
             epoch: 0,
             state: KeyState::Active,
             public_key: hex::encode(public.serialize()),
-            ethereum_address: address(&public),
+            chain_code: Some("09".repeat(32)),
+            xpub: Some(extended.to_xpub()),
+            ethereum_address: ethereum_address(&point),
+            bitcoin_address: bitcoin_address(&point, Network::Main),
         };
         let made = RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(digest), &secret);
         let (id, compact) = made.serialize_compact();
         let signature = SignatureView {
             key: key.id,
+            path: PathText::root(),
+            public_key: key.public_key.clone(),
             ceremony: CeremonyId([2; 32]),
             hash: Some(HashName::Sha256),
             digest: hex::encode(digest),
@@ -140,7 +154,7 @@ mod tests {
     #[test]
     fn a_good_signature_passes() {
         let (key, signature) = sample([5; 32]);
-        assert_eq!(check(&key, &[5; 32], &signature), Ok(()));
+        assert_eq!(check(&key, &Path::root(), &[5; 32], &signature), Ok(()));
     }
 
     #[test]
@@ -149,7 +163,7 @@ mod tests {
         let verdict = |change: &dyn Fn(&mut KeyView, &mut SignatureView)| {
             let (mut key, mut signature) = sample(digest);
             change(&mut key, &mut signature);
-            check(&key, &digest, &signature)
+            check(&key, &Path::root(), &digest, &signature)
         };
         assert_eq!(verdict(&|_, s| s.digest = "06".repeat(32)), Err(Bad::OtherDigest));
         assert_eq!(verdict(&|_, s| s.key = KeyId([9; 32])), Err(Bad::OtherDigest));
@@ -158,9 +172,14 @@ mod tests {
         assert_eq!(verdict(&|_, s| s.der.push_str("00")), Err(Bad::OtherDer));
         assert_eq!(verdict(&|_, s| s.recovery_id ^= 1), Err(Bad::OtherKey));
         assert_eq!(verdict(&|_, s| s.recovery_id = 4), Err(Bad::Malformed));
-        assert_eq!(verdict(&|k, _| k.public_key = "02".repeat(33)), Err(Bad::Wrong));
+        assert_eq!(verdict(&|_, s| s.path = "m/0".parse().unwrap()), Err(Bad::OtherChild));
+        assert_eq!(verdict(&|_, s| s.public_key = "02".repeat(33)), Err(Bad::OtherChild));
+        assert_eq!(verdict(&|k, _| k.public_key = "02".repeat(33)), Err(Bad::OtherAddress));
         assert_eq!(verdict(&|k, _| k.public_key = "05".repeat(33)), Err(Bad::PublicKey));
-        assert_eq!(verdict(&|k, _| k.ethereum_address.make_ascii_lowercase()), Err(Bad::OtherAddress));
+        assert_eq!(verdict(&|k, _| k.ethereum_address = None), Err(Bad::OtherAddress));
+        assert_eq!(verdict(&|k, _| k.bitcoin_address = None), Err(Bad::OtherAddress));
+        assert_eq!(verdict(&|k, _| k.chain_code = Some("08".repeat(32))), Err(Bad::OtherAddress));
+        assert_eq!(verdict(&|k, _| k.xpub = None), Err(Bad::OtherAddress));
         assert_eq!(verdict(&|_, s| drop(s.signers.pop())), Err(Bad::Signers(2)));
         assert_eq!(verdict(&|_, s| s.signers[1] = s.signers[0].clone()), Err(Bad::Signers(2)));
         assert_eq!(verdict(&|_, s| s.signers[0].validator = NodeId([9; 32])), Err(Bad::Signers(2)));
@@ -185,6 +204,6 @@ mod tests {
         signature.der =
             hex::encode(ecdsa::Signature::from_compact(&compact).unwrap().serialize_der().as_ref());
         signature.recovery_id ^= 1;
-        assert_eq!(check(&key, &[5; 32], &signature), Err(Bad::Wrong));
+        assert_eq!(check(&key, &Path::root(), &[5; 32], &signature), Err(Bad::Wrong));
     }
 }

@@ -67,6 +67,22 @@ fn from_init_to_signatures_and_through_restarts() {
         assert_eq!(signers(signature).len(), 2);
     }
 
+    // A child of the key signs too, and everybody finds its addresses.
+    let child = sign(&nodes[2], &["pay", "to a child", "--path", "m/0/5"]);
+    let address =
+        |node: &TestNode, path: &str| node.ask(&["key", "address", "pay", "--path", path]).ok().json();
+    let shown = address(&nodes[0], "m/0/5");
+    assert_eq!((&child["path"], &child["public_key"]), (&shown["path"], &shown["public_key"]));
+    assert_eq!(shown, address(&nodes[1], "m/0/5"));
+    assert_ne!(shown["public_key"], key["public_key"]);
+    assert!(shown["bitcoin_address"].as_str().unwrap().starts_with("bc1q"));
+    let root = address(&nodes[1], "m");
+    for what in ["public_key", "ethereum_address", "bitcoin_address"] {
+        assert_eq!(root[what], key[what], "{what}");
+    }
+    assert!(key["xpub"].as_str().unwrap().starts_with("xpub"));
+    nodes[0].ask(&["key", "sign", "pay", "text", "--path", "m/0'"]).fails(2, "hardened");
+
     // A restarted node needs nothing but its folder; another one is gone meanwhile.
     nodes[1].kill();
     nodes[1].start();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use consign_api::client::{Client, Start};
 use consign_api::{
-    CeremonyState, CreateKey, Curve, HashName, Invite, KeyId, KeyView, Level, Outcome, ProblemKind, Scheme,
-    SignTarget, SignatureView,
+    CeremonyState, CreateKey, Curve, HashName, Invite, KeyId, KeyView, Level, Outcome, PathText, ProblemKind,
+    Scheme, Sign, SignTarget, SignatureView,
 };
 use consign_node::config::{Config, DataFolder};
 use consign_node::core::setup;
@@ -124,7 +124,12 @@ impl Running {
 
     async fn sign(&self, key: KeyId, text: &str) -> SignatureView {
         let target = SignTarget::Message { bytes: text.as_bytes().to_vec(), hash: HashName::Sha256 };
-        let view = self.call(move |client| client.sign(&key, &target, &Start::and_wait())).await.unwrap();
+        let view = self
+            .call(move |client| {
+                client.sign(&Sign { key, path: PathText::root(), target }, &Start::and_wait())
+            })
+            .await
+            .unwrap();
         let Some(Outcome::Signature(signature)) = view.outcome else { panic!("{:?}", view.outcome) };
         *signature
     }
@@ -132,7 +137,11 @@ impl Running {
     /// The kind of problem a signing ends with.
     async fn sign_fails(&self, key: KeyId) -> ProblemKind {
         let target = SignTarget::Message { bytes: b"text".to_vec(), hash: HashName::Sha256 };
-        let result = self.call(move |client| client.sign(&key, &target, &Start::and_wait())).await;
+        let result = self
+            .call(move |client| {
+                client.sign(&Sign { key, path: PathText::root(), target }, &Start::and_wait())
+            })
+            .await;
         result.unwrap_err().problem().expect("a problem document").kind
     }
 }

@@ -17,7 +17,7 @@ use crate::limits::{MAX_ANSWER_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
     CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, HealthView, InvitationView, Invite, KeyId,
-    KeyView, NodeView, Page, PageQuery, Problem, SignTarget, ValidatorView,
+    KeyView, NodeView, Page, PageQuery, Problem, Sign, ValidatorView,
 };
 
 /// How long a connection may take to be made: the node is near.
@@ -153,8 +153,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn sign(&self, key: &KeyId, target: &SignTarget, start: &Start) -> Result<CeremonyView, ClientError> {
-        self.post(&format!("/v1/keys/{key}/signatures"), target, start)
+    pub fn sign(&self, sign: &Sign, start: &Start) -> Result<CeremonyView, ClientError> {
+        self.post(&format!("/v1/keys/{}/signatures", sign.key), &sign.body(), start)
     }
 
     /// One page of `GET /v1/keys`.

@@ -5,6 +5,7 @@
 //! 1 ([`Primes::generate`]) and used in one session only: a modulus that was ever opened is never offered again.
 
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 
 use consign_rounds::{Heard, PartyIndex, PerParty, Protocol, Said, SessionId, Speech, Step};
 use consign_zk::curve::Curve;
@@ -48,6 +49,7 @@ pub struct Public {
 pub struct View {
     commitments: PerParty<round1::Broadcast>,
     openings: PerParty<round3::Broadcast>,
+    implied: OnceLock<round5::Implied>,
 }
 
 // DEVIATION 3: the echo of round 2. DEVIATION 4: the confirmation.
@@ -203,7 +205,10 @@ impl<C: Curve> Protocol for AuxInfo<C> {
     fn record(view: &mut View, _: u8, from: PartyIndex, broadcast: Broadcast) {
         match broadcast {
             Broadcast::Round1(m) => drop(view.commitments.insert(from, m)),
-            Broadcast::Round3(m) => drop(view.openings.insert(from, *m)),
+            Broadcast::Round3(m) => {
+                view.openings.insert(from, *m);
+                view.implied.take();
+            }
             Broadcast::Round2 | Broadcast::Round4(_) | Broadcast::Round5(_) => {}
         }
     }

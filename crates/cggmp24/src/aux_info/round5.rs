@@ -25,13 +25,13 @@ pub struct Broadcast {
 
 pub(super) fn speak<C: Curve>(state: Round4, public: &Public, view: &View) -> Step<AuxInfo<C>> {
     let Round4 { me, session, primes } = state;
-    if !owners_of_shared_factors(view.offers()).is_empty() {
+    let implied = view.implied(public, session);
+    if !implied.owners.is_empty() {
         let speech = say(public, me, super::Broadcast::Round5(Broadcast { done: None }));
         return Step::Speak(AuxInfo::Round5(None, PhantomData), speech);
     }
-    let result = result(public, view, session);
-    let done = Some(done(&result));
-    let aux = Aux::new(result, primes).expect("invariant: own primes were tested in round 1");
+    let done = Some(implied.done);
+    let aux = Aux::new(implied.result.clone(), primes).expect("invariant: own primes were tested in round 1");
     let mut speech = say(public, me, super::Broadcast::Round5(Broadcast { done }));
     speech.durable = Some(aux.encode());
     Step::Speak(AuxInfo::Round5(Some(Box::new(aux)), PhantomData), speech)
@@ -44,12 +44,31 @@ pub(super) fn check(
     from: PartyIndex,
     broadcast: &Broadcast,
 ) -> Result<(), Fault> {
-    let owners = owners_of_shared_factors(view.offers());
+    let Implied { owners, done, .. } = view.implied(public, session);
     if owners.contains(&from) {
         return Err(Fault::SharedFactor);
     }
-    let expected = owners.is_empty().then(|| done(&result(public, view, session)));
+    let expected = owners.is_empty().then_some(*done);
     if broadcast.done == expected { Ok(()) } else { Err(Fault::Confirmation) }
+}
+
+/// What the openings imply.
+pub(super) struct Implied {
+    /// Those whose moduli share a factor.
+    owners: Vec<PartyIndex>,
+    result: AuxPublic,
+    /// The hash that confirms the result.
+    done: [u8; 32],
+}
+
+impl View {
+    /// Computed once: it is needed for every sender.
+    fn implied(&self, public: &Public, session: SessionId) -> &Implied {
+        self.implied.get_or_init(|| {
+            let result = result(public, self, session);
+            Implied { owners: owners_of_shared_factors(self.offers()), done: done(&result), result }
+        })
+    }
 }
 
 /// Whether `confirmations` are those of all `parties` of the session that made `aux`: then everyone may use it.

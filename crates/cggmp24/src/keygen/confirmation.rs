@@ -28,9 +28,9 @@ pub struct Broadcast {
 
 pub(super) fn speak<C: Curve>(state: Round5<C>, public: &Public, view: &View<C>) -> Step<Keygen<C>> {
     let Round5 { me, session, share } = state;
-    let info = result(public, view, session);
-    let done = done(&info);
-    let Ok(share) = KeyShare::new(info, me, *share.expose()) else {
+    let Implied { info, done } = view.implied(public, session);
+    let done = *done;
+    let Ok(share) = KeyShare::new(info.clone(), me, *share.expose()) else {
         return Step::Abort(Failure::Degenerate);
     };
     let mut speech = say(public, me, super::Broadcast::Round6(Broadcast { done }));
@@ -44,8 +44,24 @@ pub(super) fn check<C: Curve>(
     session: SessionId,
     broadcast: &Broadcast,
 ) -> Result<(), Fault> {
-    let expected = done(&result(public, view, session));
-    if bool::from(broadcast.done.ct_eq(&expected)) { Ok(()) } else { Err(Fault::Confirmation) }
+    let expected = &view.implied(public, session).done;
+    if bool::from(broadcast.done.ct_eq(expected)) { Ok(()) } else { Err(Fault::Confirmation) }
+}
+
+/// What the openings imply, and the hash that confirms it.
+pub(super) struct Implied<C: Curve> {
+    pub(super) info: KeyInfo<C>,
+    pub(super) done: [u8; 32],
+}
+
+impl<C: Curve> View<C> {
+    /// Computed once: it is needed for every sender of two rounds.
+    pub(super) fn implied(&self, public: &Public, session: SessionId) -> &Implied<C> {
+        self.implied.get_or_init(|| {
+            let info = result(public, self, session);
+            Implied { done: done(&info), info }
+        })
+    }
 }
 
 /// Whether `confirmations` are those of all holders of `info`: then its key is usable by everyone who has a share.

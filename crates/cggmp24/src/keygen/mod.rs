@@ -3,6 +3,8 @@
 //! Rounds: 1 commit, 2 echo, 3 open, 4 masked shares, 5 proof or complaint, 6 confirmation. One file each; the echo has
 //! no content of its own, since every header carries it, and lives here.
 
+use std::sync::OnceLock;
+
 use consign_rounds::{
     Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, Said, SessionId, Speech, Step,
 };
@@ -59,11 +61,17 @@ pub struct View<C: Curve> {
     commitments: PerParty<round1::Broadcast>,
     openings: PerParty<round3::Broadcast<C>>,
     proofs: PerParty<round5::Broadcast<C>>,
+    implied: OnceLock<confirmation::Implied<C>>,
 }
 
 impl<C: Curve> Default for View<C> {
     fn default() -> Self {
-        Self { commitments: PerParty::new(), openings: PerParty::new(), proofs: PerParty::new() }
+        Self {
+            commitments: PerParty::new(),
+            openings: PerParty::new(),
+            proofs: PerParty::new(),
+            implied: OnceLock::new(),
+        }
     }
 }
 
@@ -225,7 +233,10 @@ impl<C: Curve> Protocol for Keygen<C> {
     fn record(view: &mut View<C>, _: u8, from: PartyIndex, broadcast: Broadcast<C>) {
         match broadcast {
             Broadcast::Round1(m) => drop(view.commitments.insert(from, m)),
-            Broadcast::Round3(m) => drop(view.openings.insert(from, *m)),
+            Broadcast::Round3(m) => {
+                view.openings.insert(from, *m);
+                view.implied.take();
+            }
             Broadcast::Round5(m) => drop(view.proofs.insert(from, m)),
             Broadcast::Round2 | Broadcast::Round4 | Broadcast::Round6(_) => {}
         }
@@ -292,11 +303,6 @@ impl<C: Curve> View<C> {
     /// The sum of all Feldman vectors: what the key's own polynomial is committed to.
     fn coefficients(&self) -> Commitments<C> {
         Commitments::sum(self.openings.values().map(|opening| &opening.coefficients))
-    }
-
-    /// `X_l`, the public share of party `l`.
-    fn public_share(&self, l: PartyIndex) -> Point<C> {
-        self.coefficients().evaluate(l.get())
     }
 
     /// `[f_dealer(receiver)]G`; the identity if a judge's made-up view lacks it.

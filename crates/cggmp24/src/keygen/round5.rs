@@ -2,7 +2,7 @@
 
 use consign_rounds::{Heard, PartyIndex, PerParty, Protocol, Ruling, SessionId, Speech, Step};
 use consign_zk::context::{Context, Role};
-use consign_zk::curve::{Curve, Scalar};
+use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::sch;
 use consign_zk::secret::Secret;
 
@@ -53,10 +53,10 @@ pub(super) fn speak<C: Curve>(
             return Step::Speak(Keygen::Round5(Round5 { me, session, share }), speech);
         }
     };
-    let X = view.public_share(me);
-    if degenerate(public, view) || share.is_zero() {
-        return Step::Abort(Failure::Degenerate);
-    }
+    let info = &view.implied(public, session).info;
+    let identities = info.public_shares.iter().chain([&info.public_key]).any(Point::is_identity);
+    let X = info.public_share(me).copied().filter(|_| !identities && !share.is_zero());
+    let Some(X) = X else { return Step::Abort(Failure::Degenerate) };
     let proof = sch::prove(&context(public, &session, me, &rid), X, &share, proof);
     let speech: Speech<_> = say(public, me, super::Broadcast::Round5(Broadcast::Proof(proof)));
     Step::Speak(Keygen::Round5(Round5 { me, session, share: Secret::new(*share) }), speech)
@@ -75,7 +75,8 @@ pub(super) fn check<C: Curve>(
         Broadcast::Proof(proof) => {
             let rid = view.rid();
             let A = view.openings.get(&from).map(|opening| opening.first_message).unwrap_or_default();
-            let statement = sch::Statement { X: view.public_share(from), A };
+            let X = view.implied(public, session).info.public_share(from).copied().unwrap_or_default();
+            let statement = sch::Statement { X, A };
             let context = context(public, &session, from, &rid);
             sch::verify(&context, &statement, proof).map_err(|_| Fault::ShareProof)
         }
@@ -94,11 +95,4 @@ pub(super) fn rule<C: Curve>(
 ) -> Ruling<Fault> {
     let expected = view.share_of(accused, accuser);
     translate(view.pair(public, session, &view.rid(), accused, accuser).rule(share, key, &expected))
-}
-
-/// Whether the key or a share is the point at infinity, which happens by chance only.
-fn degenerate<C: Curve>(public: &Public, view: &View<C>) -> bool {
-    let coefficients = view.coefficients();
-    let is_identity = |index: u16| coefficients.evaluate(index).is_identity();
-    is_identity(0) || public.parties.indices().any(|l| is_identity(l.get()))
 }

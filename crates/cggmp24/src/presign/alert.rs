@@ -6,6 +6,9 @@
 //! view it is decided what the author had to say: an alert for the lowest slot that fails, or none. Saying the other
 //! thing is a fault like any other. What the two sums differ in is in `blame_nonce.rs` and `blame_chi.rs`.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use consign_rounds::{PartyIndex, SessionId};
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point};
@@ -13,7 +16,8 @@ use consign_zk::integer::Integer;
 use consign_zk::paillier::Ciphertext;
 use consign_zk::{aff_g_star, dec};
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::blame_chi::Chi;
 use super::blame_nonce::Nonce;
@@ -38,7 +42,32 @@ pub struct Alert<C: Curve> {
     /// The own share of the sum is what the responses of the others and the own masks give.
     pub dec: dec::Proof<C>,
     /// The own responses, to every other signer, ascending, are well formed.
+    #[serde(deserialize_with = "few")]
     pub responses: Vec<aff_g_star::Proof<C>>,
+}
+
+/// Reads as many proofs as an alert may have at most. An empty one is a single byte of a message and many of memory.
+fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Few<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MAX_ALERT_SIGNERS} proofs")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut proofs = Vec::new();
+            while let Some(proof) = seq.next_element()? {
+                if proofs.len() == MAX_ALERT_SIGNERS {
+                    return Err(A::Error::invalid_length(MAX_ALERT_SIGNERS + 1, &self));
+                }
+                proofs.push(proof);
+            }
+            Ok(proofs)
+        }
+    }
+    deserializer.deserialize_seq(Few(PhantomData))
 }
 
 /// What differs between the two sums.

@@ -72,7 +72,7 @@ impl<C: Curve> Default for View<C> {
     }
 }
 
-// DEVIATION 3: the echoes after round 1 and at the end. DEVIATION 16: no alerts yet.
+// DEVIATION 3: the echoes after round 1 and at the end. DEVIATION 16: alerts travel with the latter.
 /// Presigning as one party runs it.
 pub enum Presign<C: Curve> {
     /// Committed to `k` and `gamma`.

@@ -73,7 +73,7 @@ fn check<C: Curve>(public: &Public<C>, view: &View<C>, b: usize) -> Result<(), F
         return Err(Failure::Nonce { slot: slot_number(b) });
     }
     let S: Point<C> = view.shown(b).map(|(_, said)| said.S).sum();
-    if public.key().public_key * delta != S {
+    if *public.public_key() * delta != S {
         return Err(Failure::Chi { slot: slot_number(b) });
     }
     Ok(())
@@ -95,7 +95,8 @@ pub(crate) fn shown<C: Curve>(
         key_id: key.key_id,
         epoch: key.epoch,
         signers: public.signers().clone(),
-        public_key: key.public_key,
+        shift: public.shift().clone(),
+        public_key: *public.public_key(),
         Gamma: view.Gamma(b),
         shares,
     };

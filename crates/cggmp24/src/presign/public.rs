@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use super::{ROUND_1, ROUND_3, max_broadcast_bytes, max_direct_bytes};
 use crate::aux_info::{Aux, AuxError, AuxPublic};
-use crate::ecdsa::Digest;
+use crate::derivation::{DerivationError, Path, Shift};
+use crate::ecdsa::{Digest, ZeroDigest};
 use crate::key::{KeyError, KeyInfo, KeyShare};
 use crate::parties::Parties;
 use crate::sizes;
@@ -50,6 +51,12 @@ pub enum PresignError {
     /// A signer's auxiliary information is unusable.
     #[error("the auxiliary information is unusable: {0}")]
     Aux(#[from] AuxError),
+    /// The key has no child at the end of the path.
+    #[error("the path leads nowhere: {0}")]
+    Path(#[from] DerivationError),
+    /// The digest was accepted for another curve, and is zero on this one.
+    #[error(transparent)]
+    Digest(#[from] ZeroDigest),
     /// The batch is empty, larger than [`MAX_BATCH`], or its messages would be too long.
     #[error("a batch of {0} is impossible with these signers: make it smaller, at least 1")]
     Batch(u32),
@@ -70,6 +77,8 @@ pub struct Public<C: Curve> {
     key: KeyInfo<C>,
     aux: AuxPublic,
     signers: Parties,
+    shift: Shift<C>,
+    public_key: Point<C>,
     batch: u32,
     digest: Option<Digest>,
     members: PerParty<Member<C>>,
@@ -83,19 +92,21 @@ pub(crate) struct Member<C: Curve> {
     pub(super) ring: RingPedersen,
     /// Lagrange coefficient within the signers.
     pub(super) lambda: Scalar<C>,
-    /// `W_j = [lambda_j]X_j`: stands for `X_j` in all equations.
+    /// `W_j = [lambda_j](X_j + [h]G)`: stands for `X_j` in all equations.
     pub(super) W: Point<C>,
 }
 
 impl<C: Curve> Public<C> {
     /// For a batch of presignatures: `signers` are exactly `t` holders of the key, with their indices and identities.
+    /// They will sign for the child at `path`, and for no other.
     pub fn new(
         key: &KeyInfo<C>,
         aux: &AuxPublic,
         signers: Parties,
+        path: &Path,
         batch: u32,
     ) -> Result<Self, PresignError> {
-        Self::prepare(ProtocolKind::Presign, key, aux, signers, batch, None)
+        Self::prepare((ProtocolKind::Presign, None), key, aux, signers, path, batch)
     }
 
     /// For one signature of `digest`, which goes into the session identifier.
@@ -103,20 +114,24 @@ impl<C: Curve> Public<C> {
         key: &KeyInfo<C>,
         aux: &AuxPublic,
         signers: Parties,
+        path: &Path,
         digest: Digest,
     ) -> Result<Self, PresignError> {
-        Self::prepare(ProtocolKind::Sign, key, aux, signers, 1, Some(digest))
+        // A presignature signs what was hashed here, a raw digest may have been made for another curve.
+        Digest::raw::<C>(*digest.bytes())?;
+        Self::prepare((ProtocolKind::Sign, Some(digest)), key, aux, signers, path, 1)
     }
 
     fn prepare(
-        kind: ProtocolKind,
+        (kind, digest): (ProtocolKind, Option<Digest>),
         key: &KeyInfo<C>,
         aux: &AuxPublic,
         signers: Parties,
+        path: &Path,
         batch: u32,
-        digest: Option<Digest>,
     ) -> Result<Self, PresignError> {
         key.validate()?;
+        let shift = key.shift(path)?;
         if signers.count() != usize::from(key.threshold) {
             return Err(PresignError::SignerCount { needed: key.threshold, given: signers.count() });
         }
@@ -128,10 +143,13 @@ impl<C: Curve> Public<C> {
         if key.level != aux.level {
             return Err(PresignError::Level);
         }
-        let members = members(key, aux, &signers)?;
-        let public = Self { kind, key: key.clone(), aux: aux.clone(), signers, batch, digest, members };
+        let members = members(key, aux, &signers, &shift)?;
+        let (key, aux, public_key) = (key.clone(), aux.clone(), shift.of_public(&key.public_key));
+        let public = Self { kind, key, aux, signers, shift, public_key, batch, digest, members };
         let sum: Point<C> = public.members.values().map(|member| member.W).sum();
-        let whole = sum == key.public_key && public.members.values().all(|member| !member.W.is_identity());
+        let whole = sum == public_key
+            && !sum.is_identity()
+            && public.members.values().all(|member| !member.W.is_identity());
         if !whole {
             return Err(PresignError::Key(KeyError::Interpolation));
         }
@@ -147,12 +165,22 @@ impl<C: Curve> Public<C> {
     pub fn session(&self, nonce: &[u8; 32]) -> SessionId {
         let sid = ssid::sid::<C>(self.kind, self.key.level, self.key.threshold, &self.signers, nonce);
         let digest = self.digest.as_ref().map(Digest::bytes);
-        ssid::ssid(sid, &self.key, &self.aux, &self.signers, digest)
+        ssid::ssid(sid, &self.key, &self.aux, &self.signers, &self.shift, digest)
     }
 
     /// The key.
     pub fn key(&self) -> &KeyInfo<C> {
         &self.key
+    }
+
+    /// The public key that signatures are for: the child's at the end of the path.
+    pub fn public_key(&self) -> &Point<C> {
+        &self.public_key
+    }
+
+    /// The path, and what it adds to the key.
+    pub fn shift(&self) -> &Shift<C> {
+        &self.shift
     }
 
     /// Who signs.
@@ -199,8 +227,9 @@ impl<C: Curve> Public<C> {
         self.member(index).expect("invariant: the parties of the session are the signers")
     }
 
-    /// Whether this share and these own moduli are the agreed ones; the share's additive form `w_i = lambda_i x_i`.
-    pub(super) fn admit(&self, share: &KeyShare<C>, aux: &Aux) -> Result<Secret<Scalar<C>>, PresignError> {
+    /// Whether this share and these own moduli are the agreed ones; the share's additive form
+    /// `w_i = lambda_i (x_i + h)`.
+    pub(crate) fn admit(&self, share: &KeyShare<C>, aux: &Aux) -> Result<Secret<Scalar<C>>, PresignError> {
         if *share.info() != self.key {
             return Err(PresignError::OtherKey);
         }
@@ -209,7 +238,8 @@ impl<C: Curve> Public<C> {
         if !own || aux.public().aux_id != self.aux.aux_id {
             return Err(PresignError::OtherAux);
         }
-        Ok(Secret::new(member.lambda * *share.secret().expose()))
+        let shifted = Secret::new(self.shift.of_secret(share.secret().expose()));
+        Ok(Secret::new(member.lambda * *shifted.expose()))
     }
 }
 
@@ -217,13 +247,14 @@ fn members<C: Curve>(
     key: &KeyInfo<C>,
     aux: &AuxPublic,
     signers: &Parties,
+    shift: &Shift<C>,
 ) -> Result<PerParty<Member<C>>, PresignError> {
     let indices: Vec<u16> = signers.indices().map(PartyIndex::get).collect();
     let member = |(index, identity)| {
         let (paillier, ring) = aux.of(identity).ok_or(PresignError::NoAux(index))?.keys(key.level)?;
         let share = key.public_share(index).ok_or(PresignError::Outsider(index))?;
         let lambda = lagrange_at_zero(&indices, index.get()).ok_or(KeyError::Interpolation)?;
-        Ok((index, Member { paillier, ring, lambda, W: *share * lambda }))
+        Ok((index, Member { paillier, ring, lambda, W: shift.of_public(share) * lambda }))
     };
     signers.iter().map(member).collect()
 }

@@ -3,7 +3,7 @@
 //! The confirmations of all holders certify themselves: whoever knows the old epoch needs nothing else to believe in
 //! the new one ([`is_complete`]).
 
-use consign_rounds::{Identities, PerParty, Protocol, PublicPart, SessionId, Step};
+use consign_rounds::{Identities, PartyIndex, PerParty, Protocol, PublicPart, SessionId, Step};
 use consign_zk::curve::Curve;
 use consign_zk::transcript::Purpose;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::round5::Round5;
 use super::{Failure, Fault, Pending, Public, Record, Refresh, View, say};
-use crate::aux_info::{Aux, AuxPublic};
+use crate::aux_info::{Aux, AuxPublic, owners_of_shared_factors};
 use crate::confirmations::{Place, are_of_all};
 use crate::epoch;
 use crate::key::{KeyInfo, KeyShare};
@@ -26,20 +26,18 @@ pub struct Broadcast {
 
 pub(super) fn speak<C: Curve>(state: Round5<C>, public: &Public<C>, view: &View<C>) -> Step<Refresh<C>> {
     let Round5 { me, session, share, primes } = state;
-    let info = result(public, view, session);
-    let aux_public = renewed(public, view, session);
-    let aux_id = aux_id(public, aux_public.as_ref());
-    let done = done(&info, &aux_id);
-    let aux = aux_public
+    let Implied { info, aux, aux_id, done, .. } = view.implied(public, session);
+    let aux = aux
+        .clone()
         .zip(primes)
         .map(|(aux, primes)| Aux::new(aux, primes).expect("invariant: own primes were tested in round 1"));
     // That X is unchanged is one of the checks of a new share.
-    let Ok(share) = KeyShare::new(info, me, *share.expose()) else {
+    let Ok(share) = KeyShare::new(info.clone(), me, *share.expose()) else {
         return Step::Abort(Failure::Degenerate);
     };
-    let pending = Pending::new(public.base().epoch, aux_id, share, aux)
+    let pending = Pending::new(public.base().epoch, *aux_id, share, aux)
         .expect("invariant: the new epoch is larger, and all parts are of this session");
-    let mut speech = say(public, me, super::Broadcast::Round6(Broadcast { done }));
+    let mut speech = say(public, me, super::Broadcast::Round6(Broadcast { done: *done }));
     speech.durable = Some(Record::Pending(pending.encode()));
     Step::Speak(Refresh::Round6(Box::new(pending)), speech)
 }
@@ -50,9 +48,33 @@ pub(super) fn check<C: Curve>(
     session: SessionId,
     broadcast: &Broadcast,
 ) -> Result<(), Fault> {
-    let aux_id = aux_id(public, renewed(public, view, session).as_ref());
-    let expected = done(&result(public, view, session), &aux_id);
-    if bool::from(broadcast.done.ct_eq(&expected)) { Ok(()) } else { Err(Fault::Confirmation) }
+    let expected = &view.implied(public, session).done;
+    if bool::from(broadcast.done.ct_eq(expected)) { Ok(()) } else { Err(Fault::Confirmation) }
+}
+
+/// What the openings imply.
+pub(super) struct Implied<C: Curve> {
+    pub(super) info: KeyInfo<C>,
+    /// The new moduli, if they are renewed.
+    pub(super) aux: Option<AuxPublic>,
+    /// Those whose new moduli share a factor.
+    pub(super) owners: Vec<PartyIndex>,
+    /// The moduli of the new epoch.
+    pub(super) aux_id: [u8; 32],
+    /// The hash that confirms all of it.
+    pub(super) done: [u8; 32],
+}
+
+impl<C: Curve> View<C> {
+    /// Computed once: it is needed for every sender of two rounds.
+    pub(super) fn implied(&self, public: &Public<C>, session: SessionId) -> &Implied<C> {
+        self.implied.get_or_init(|| {
+            let (info, aux) = (result(public, self, session), renewed(public, self, session));
+            let aux_id = aux_id(public, aux.as_ref());
+            let owners = owners_of_shared_factors(self.offers());
+            Implied { done: done(&info, &aux_id), info, aux, owners, aux_id }
+        })
+    }
 }
 
 /// Whether `confirmations` are those of all holders of `base` to the refreshed epoch `info` with `aux_id`: then it
@@ -78,7 +100,7 @@ fn result<C: Curve>(public: &Public<C>, view: &View<C>, session: SessionId) -> K
     KeyInfo {
         session,
         epoch: public.epoch(),
-        public_shares: public.parties().indices().map(|l| view.public_share(public, l)).collect(),
+        public_shares: view.public_shares(public),
         rid: view.rid(),
         ..public.base().clone()
     }

@@ -4,6 +4,8 @@
 //! rounds 1 to 4 carry those of [`crate::aux_info`] too. All holders take part. The threshold is the key's: nothing here
 //! can change it (attack A-73).
 
+use std::sync::OnceLock;
+
 use consign_rounds::{
     Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, Said, SessionId, Speech, Step,
 };
@@ -37,11 +39,12 @@ pub use public::{Public, RefreshError};
 pub struct View<C: Curve> {
     commitments: PerParty<round1::Broadcast>,
     openings: PerParty<round3::Broadcast<C>>,
+    implied: OnceLock<confirmation::Implied<C>>,
 }
 
 impl<C: Curve> Default for View<C> {
     fn default() -> Self {
-        Self { commitments: PerParty::new(), openings: PerParty::new() }
+        Self { commitments: PerParty::new(), openings: PerParty::new(), implied: OnceLock::new() }
     }
 }
 
@@ -205,7 +208,10 @@ impl<C: Curve> Protocol for Refresh<C> {
     fn record(view: &mut View<C>, _: u8, from: PartyIndex, broadcast: Broadcast<C>) {
         match broadcast {
             Broadcast::Round1(m) => drop(view.commitments.insert(from, m)),
-            Broadcast::Round3(m) => drop(view.openings.insert(from, *m)),
+            Broadcast::Round3(m) => {
+                view.openings.insert(from, *m);
+                view.implied.take();
+            }
             Broadcast::Round2 | Broadcast::Round4(_) | Broadcast::Round5(_) | Broadcast::Round6(_) => {}
         }
     }
@@ -268,11 +274,11 @@ impl<C: Curve> View<C> {
         joint::whole(self.openings.values().map(|opening| &opening.rid))
     }
 
-    /// `X_l*`, the new public share of party `l`.
-    fn public_share(&self, public: &Public<C>, l: PartyIndex) -> Point<C> {
-        let old = public.base().public_share(l).copied().unwrap_or_default();
+    /// `X_l*` of all parties.
+    fn public_shares(&self, public: &Public<C>) -> Vec<Point<C>> {
         let all = Commitments::sum(self.openings.values().map(|opening| &opening.coefficients));
-        old + at(&all, l)
+        let old = public.base().public_shares.iter();
+        public.parties().indices().zip(old).map(|(l, old)| *old + at(&all, l)).collect()
     }
 
     /// `[f_dealer(receiver)]G`; the identity if a judge's made-up view lacks it.

@@ -4,13 +4,13 @@
 
 use consign_rounds::{Heard, PartyIndex, PerParty, Protocol, Ruling, SessionId, Step};
 use consign_zk::context::{Context, Role};
-use consign_zk::curve::{Curve, Scalar};
+use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::sch;
 use consign_zk::secret::Secret;
 
 use super::round4::Round4;
 use super::{Direct, Failure, Fault, Primes, Public, Refresh, View, round4, say};
-use crate::aux_info::{self, owners_of_shared_factors};
+use crate::aux_info;
 pub use crate::sharing::Answer as Broadcast;
 use crate::sharing::{MaskedShare, SHARE_ROUND, add_up, proof_context, translate};
 
@@ -51,11 +51,10 @@ pub(super) fn speak<C: Curve>(
     let limit = Refresh::<C>::max_direct_bytes(public, SHARE_ROUND);
     let (broadcast, share) = match add_up(own.expose(), directs.into_iter(), limit, open) {
         Ok(share) => {
-            let degenerate = public.parties().indices().any(|l| view.public_share(public, l).is_identity());
-            if degenerate || share.is_zero() {
-                return Step::Abort(Failure::Degenerate);
-            }
-            let X = view.public_share(public, me);
+            let new = &view.implied(public, session).info;
+            let identities = new.public_shares.iter().any(Point::is_identity);
+            let X = new.public_share(me).copied().filter(|_| !identities && !share.is_zero());
+            let Some(X) = X else { return Step::Abort(Failure::Degenerate) };
             let proof = sch::prove(&context(public, &session, me, &rid), X, &share, proof);
             (Broadcast::Proof(proof), Secret::new(*share))
         }
@@ -75,14 +74,16 @@ pub(super) fn check<C: Curve>(
     from: PartyIndex,
     broadcast: &Broadcast<C>,
 ) -> Result<(), Fault> {
-    if owners_of_shared_factors(view.offers()).contains(&from) {
+    let implied = view.implied(public, session);
+    if implied.owners.contains(&from) {
         return Err(aux_info::Fault::SharedFactor.into());
     }
     // A complaint is decided by `rule`, for which the engine authenticates what it shows.
     let Broadcast::Proof(proof) = broadcast else { return Ok(()) };
     let rid = view.rid();
     let A = view.openings.get(&from).map(|opening| opening.first_message).unwrap_or_default();
-    let statement = sch::Statement { X: view.public_share(public, from), A };
+    let X = implied.info.public_share(from).copied().unwrap_or_default();
+    let statement = sch::Statement { X, A };
     sch::verify(&context(public, &session, from, &rid), &statement, proof).map_err(|_| Fault::ShareProof)
 }
 

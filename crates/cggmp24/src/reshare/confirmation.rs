@@ -20,9 +20,9 @@ pub struct Broadcast {
 
 pub(super) fn speak<C: Curve>(state: Round5<C>, public: &Public<C>, view: &View<C>) -> Step<Reshare<C>> {
     let Round5 { me, session, share } = state;
-    let info = result(public, view, session);
-    let aux_id = *public.aux_id();
-    let done = public.receiver(me).map(|_| done(&info, &aux_id));
+    let Implied { info, done } = view.implied(public, session);
+    let (info, aux_id) = (info.clone(), *public.aux_id());
+    let done = public.receiver(me).map(|_| *done);
     // That X is unchanged is one of the checks of a new share.
     let stored = share.zip(public.receiver(me)).map(|(share, new)| {
         let share = KeyShare::new(info.clone(), new, *share.expose()).ok()?;
@@ -47,9 +47,25 @@ pub(super) fn check<C: Curve>(
 ) -> Result<(), Fault> {
     match (public.receiver(from), broadcast.done) {
         (None, None) => Ok(()),
-        (Some(_), Some(said)) if said == done(&result(public, view, session), public.aux_id()) => Ok(()),
+        (Some(_), Some(said)) if said == view.implied(public, session).done => Ok(()),
         (Some(_), Some(_)) => Err(Fault::Confirmation),
         _ => Err(Fault::Role),
+    }
+}
+
+/// What the openings imply, and the hash that confirms it.
+pub(super) struct Implied<C: Curve> {
+    pub(super) info: KeyInfo<C>,
+    pub(super) done: [u8; 32],
+}
+
+impl<C: Curve> View<C> {
+    /// Computed once: it is needed for every sender of two rounds.
+    pub(super) fn implied(&self, public: &Public<C>, session: SessionId) -> &Implied<C> {
+        self.implied.get_or_init(|| {
+            let info = result(public, self, session);
+            Implied { done: done(&info, public.aux_id()), info }
+        })
     }
 }
 

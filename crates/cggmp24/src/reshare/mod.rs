@@ -4,6 +4,8 @@
 //! 2 echo, 3 open, 4 masked shares, 5 proof or complaint, 6 confirmation by the new holders. Dealers keep their old
 //! shares until a [`Completion`] proves that all new holders have theirs.
 
+use std::sync::OnceLock;
+
 use consign_rounds::{
     Complaint, Heard, PartyIndex, PerParty, Protocol, Ruling, Said, SessionId, Speech, Step,
 };
@@ -37,11 +39,12 @@ pub use public::{Public, ReshareError};
 pub struct View<C: Curve> {
     commitments: PerParty<round1::Broadcast>,
     openings: PerParty<round3::Broadcast<C>>,
+    implied: OnceLock<confirmation::Implied<C>>,
 }
 
 impl<C: Curve> Default for View<C> {
     fn default() -> Self {
-        Self { commitments: PerParty::new(), openings: PerParty::new() }
+        Self { commitments: PerParty::new(), openings: PerParty::new(), implied: OnceLock::new() }
     }
 }
 
@@ -213,7 +216,10 @@ impl<C: Curve> Protocol for Reshare<C> {
     fn record(view: &mut View<C>, _: u8, from: PartyIndex, broadcast: Broadcast<C>) {
         match broadcast {
             Broadcast::Round1(m) => drop(view.commitments.insert(from, m)),
-            Broadcast::Round3(m) => drop(view.openings.insert(from, m)),
+            Broadcast::Round3(m) => {
+                view.openings.insert(from, m);
+                view.implied.take();
+            }
             Broadcast::Round2 | Broadcast::Round4 | Broadcast::Round5(_) | Broadcast::Round6(_) => {}
         }
     }
@@ -292,8 +298,9 @@ impl<C: Curve> View<C> {
     }
 
     /// `X'_l`, the new public share of a receiver.
-    fn public_share(&self, public: &Public<C>, receiver: PartyIndex) -> Point<C> {
-        public.receiver(receiver).map(|new| self.sum().evaluate(new.get())).unwrap_or_default()
+    fn public_share(&self, public: &Public<C>, session: SessionId, receiver: PartyIndex) -> Point<C> {
+        let share = |new| self.implied(public, session).info.public_share(new).copied();
+        public.receiver(receiver).and_then(share).unwrap_or_default()
     }
 
     /// `[h_dealer(idx'_receiver)]G`; the identity if a judge's made-up view lacks it.

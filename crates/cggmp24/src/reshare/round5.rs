@@ -2,7 +2,7 @@
 
 use consign_rounds::{Heard, PartyIndex, PerParty, Protocol, Ruling, SessionId, Step};
 use consign_zk::context::{Context, Role};
-use consign_zk::curve::{Curve, Scalar};
+use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::sch;
 use consign_zk::secret::Secret;
 
@@ -49,11 +49,11 @@ pub(super) fn speak<C: Curve>(
     let dealt = directs.into_iter().filter(|(from, _)| public.dealer(*from).is_some());
     let (answer, share) = match add_up(own.expose(), dealt, limit, open) {
         Ok(share) => {
-            let degenerate = public.receivers().any(|l| view.public_share(public, l).is_identity());
-            if degenerate || share.is_zero() {
+            let new = &view.implied(public, session).info.public_shares;
+            if new.iter().any(Point::is_identity) || share.is_zero() {
                 return Step::Abort(Failure::Degenerate);
             }
-            let X = view.public_share(public, me);
+            let X = view.public_share(public, session, me);
             let proof = sch::prove(&context(public, &session, me, &rid), X, &share, receiving.proof);
             (Answer::Proof(proof), Secret::new(*share))
         }
@@ -81,7 +81,7 @@ pub(super) fn check<C: Curve>(
     let rid = view.rid();
     let opening = view.openings.get(&from).and_then(|opening| opening.new.as_ref());
     let A = opening.map(|new| new.first_message).unwrap_or_default();
-    let statement = sch::Statement { X: view.public_share(public, from), A };
+    let statement = sch::Statement { X: view.public_share(public, session, from), A };
     sch::verify(&context(public, &session, from, &rid), &statement, proof).map_err(|_| Fault::ShareProof)
 }
 

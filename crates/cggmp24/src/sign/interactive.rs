@@ -6,13 +6,14 @@
 //! partial signature is judged by the view that its sender has signed.
 
 use consign_rounds::{Heard, PartyIndex, PerParty, Protocol, Said, SessionId, Speech, Step};
-use consign_zk::curve::{Curve, Scalar};
+use consign_zk::curve::{Curve, Point, Scalar};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{CombineError, Partial, Presignature, Signing};
 use crate::aux_info::{Aux, AuxPublic};
+use crate::derivation::Path;
 use crate::ecdsa::{Digest, Signature};
 use crate::key::{KeyInfo, KeyShare};
 use crate::parties::Parties;
@@ -31,14 +32,15 @@ pub struct Public<C: Curve> {
 }
 
 impl<C: Curve> Public<C> {
-    /// `signers`: exactly `t` holders of the key with their indices and identities.
+    /// `signers`: exactly `t` holders of the key with their indices and identities. They sign for the child at `path`.
     pub fn new(
         key: &KeyInfo<C>,
         aux: &AuxPublic,
         signers: Parties,
+        path: &Path,
         digest: Digest,
     ) -> Result<Self, PresignError> {
-        Ok(Self { presign: presign::Public::interactive(key, aux, signers, digest)?, digest })
+        Ok(Self { presign: presign::Public::interactive(key, aux, signers, path, digest)?, digest })
     }
 
     /// The session identifier for a nonce that nobody picked alone.
@@ -49,6 +51,11 @@ impl<C: Curve> Public<C> {
     /// Who signs.
     pub fn signers(&self) -> &Parties {
         self.presign.signers()
+    }
+
+    /// The public key that the signature is for.
+    pub fn public_key(&self) -> &Point<C> {
+        self.presign.public_key()
     }
 
     /// What is signed.

@@ -6,6 +6,7 @@ use consign_zk::transcript::{Purpose, Transcript};
 use serde::{Deserialize, Serialize};
 
 use super::{CombineError, Partial, PartialFault};
+use crate::derivation::Shift;
 use crate::ecdsa::{Digest, Signature, nonce_coordinates};
 use crate::parties::Parties;
 
@@ -24,7 +25,9 @@ pub struct PresignaturePublic<C: Curve> {
     pub epoch: u64,
     /// Who signs: exactly these.
     pub signers: Parties,
-    /// The public key `X`.
+    /// The path that it signs for, and what that adds to the key. Fixed when it was made: there is no other for it.
+    pub shift: Shift<C>,
+    /// The public key `X` at the end of the path.
     pub public_key: Point<C>,
     /// The nonce point.
     pub Gamma: Point<C>,
@@ -51,10 +54,8 @@ impl<C: Curve> PresignaturePublic<C> {
             .bytes("key_id", &self.key_id)
             .number("epoch", self.epoch);
         self.signers.absorb(&mut transcript);
-        // Derivation: no path, no shift.
+        self.shift.absorb(&mut transcript);
         transcript
-            .count("path", 0)
-            .optional("shift", None)
             .point("X", &self.public_key)
             .point("Gamma", &self.Gamma)
             .count("shares", self.shares.len());

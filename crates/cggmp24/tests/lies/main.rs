@@ -18,4 +18,5 @@ mod e;
 mod f;
 mod g;
 mod g_reshare;
+mod g_state;
 mod h;

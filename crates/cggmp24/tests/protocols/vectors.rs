@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use consign_cggmp24::Level;
 use consign_cggmp24::curve::{Secp256k1, Toy};
 use consign_cggmp24::ecdsa::Digest as MessageDigest;
-use consign_cggmp24::testing::{Committee, NONCE};
+use consign_cggmp24::epoch::Record;
+use consign_cggmp24::testing::{Committee, NONCE, aux_of_all, members};
 use consign_rounds::sim::{Outcome, Simulation};
 use consign_rounds::{Protocol, SessionId};
 use serde_json::{Value, json};
@@ -92,6 +93,38 @@ fn auxiliary_information_tiny() {
     let (mut value, outcome) = transcript(aux_session::<Toy>(&public, 0), aux_of::<Toy>(SEED, &public));
     value["stored"] = outcome.stored.values().map(|stored| digest(&stored[0])).collect();
     frozen("aux-info-tiny", &value);
+}
+
+/// What was stored, by party and in order: the number that is spent, the pending share.
+fn stored<P: Protocol<Durable = Record>>(outcome: &Outcome<P>) -> Value {
+    let line = |record: &Record| match record {
+        Record::Dealing(epoch) => format!("epoch {epoch} is spent"),
+        Record::Pending(bytes) => format!("pending share: {}", digest(bytes)),
+    };
+    outcome.stored.values().map(|all| all.iter().map(line).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn refresh_tiny() {
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 2, 3, SEED);
+    for (name, renew) in [("refresh-tiny", true), ("refresh-keep-tiny", false)] {
+        let public = committee.refreshing(1, renew);
+        let simulation = committee.simulate_refresh(&public, SEED);
+        let (mut value, outcome) = transcript(public.session(&NONCE), simulation);
+        value["stored"] = stored(&outcome);
+        frozen(name, &value);
+    }
+}
+
+/// From 2 of 1, 2, 3 to 3 of 2, 3, 4, 5 under other indices; 1 and 2 deal.
+#[test]
+fn resharing_tiny() {
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 2, 3, SEED);
+    let holders = members(&[(1, 3), (2, 2), (7, 4), (8, 5)]);
+    let public = committee.resharing(&[1, 2], holders, 3, 1, &aux_of_all(&committee, 5, SEED));
+    let (mut value, outcome) = transcript(public.session(&NONCE), committee.simulate_reshare(&public, SEED));
+    value["stored"] = stored(&outcome);
+    frozen("reshare-tiny", &value);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use consign_api::{CeremonyView, EvidenceView, KeyView, Sign, SignatureView};
+use consign_api::{CeremonyView, EvidenceView, KeyView, PathText, Sign, SignatureView};
+use consign_cggmp24::derivation::Path;
 use consign_node::core::verdict::{Known, KnownKey};
 
 use super::report::{Caught, Phase, result};
@@ -55,7 +56,7 @@ impl Story<'_> {
     /// Asks for a signature; the cheat is among the signers, is convicted, and is replaced, all in the one request.
     fn catch(&self, honest: &[Connection], key: &KeyView) -> Result<(SignatureView, EvidenceView), Failure> {
         let phase = Phase::begin(self.out, "cheat");
-        let request = Sign { key: key.id, target: self.target() };
+        let request = Sign { key: key.id, path: PathText::root(), target: self.target() };
         for node in honest.iter().cycle().take(ASKED) {
             let over = node.follow(node.sign(&request)?, |view| {
                 phase.waits(view.phase.to_string());
@@ -123,7 +124,7 @@ impl Story<'_> {
     fn check(&self, key: &KeyView, signatures: &[SignatureView; 2]) -> Result<(), Failure> {
         let phase = Phase::begin(self.out, "verify");
         for signature in signatures {
-            verify::check(key, &self.target().digest(), signature)?;
+            verify::check(key, &Path::root(), &self.target().digest(), signature)?;
             if signature.signers.iter().any(|member| usize::from(member.index) == CHEATER) {
                 return Err(Failure::Failed(format!("node {CHEATER} has signed although it was convicted")));
             }

@@ -114,7 +114,7 @@ pub(super) fn result(
         bold("public key"),
         key.public_key,
         bold("ethereum"),
-        key.ethereum_address
+        key.ethereum_address.as_deref().unwrap_or("none")
     ))?;
     for signature in signatures {
         out.text(&format!(

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use consign_api::{
-    CreateKey, Curve, Invite, KeyView, Outcome, Phase as CeremonyPhase, PhaseTime, Scheme, Sign, SignTarget,
-    SignatureView,
+    CreateKey, Curve, Invite, KeyView, Outcome, PathText, Phase as CeremonyPhase, PhaseTime, Scheme, Sign,
+    SignTarget, SignatureView,
 };
+use consign_cggmp24::derivation::Path;
 use consign_node::config::Config;
 use consign_node::core::invitation::Invitation;
 use consign_node::core::misbehave::Misbehaviour;
@@ -190,7 +191,7 @@ impl Story<'_> {
         what: &str,
     ) -> Result<SignatureView, Failure> {
         let phase = Phase::begin(self.out, name);
-        let request = Sign { key: key.id, target: self.target() };
+        let request = Sign { key: key.id, path: PathText::root(), target: self.target() };
         let over = node.follow(node.sign(&request)?, |view| {
             phase.waits(view.phase.to_string());
             Ok(())
@@ -226,7 +227,7 @@ impl Story<'_> {
     fn verify(&self, key: &KeyView, signatures: &[SignatureView; 2], killed: usize) -> Result<(), Failure> {
         let phase = Phase::begin(self.out, "verify");
         for signature in signatures {
-            verify::check(key, &self.target().digest(), signature)?;
+            verify::check(key, &Path::root(), &self.target().digest(), signature)?;
         }
         let [first, second] = signatures;
         if second.signers.iter().any(|member| usize::from(member.index) == killed) {

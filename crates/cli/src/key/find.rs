@@ -50,7 +50,10 @@ mod tests {
             epoch: 0,
             state: KeyState::Active,
             public_key: String::new(),
-            ethereum_address: String::new(),
+            chain_code: None,
+            xpub: None,
+            ethereum_address: None,
+            bitcoin_address: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! `consign key`: keys that nobody holds alone.
 
+mod address;
 mod create;
 mod find;
 mod show;
@@ -50,6 +51,7 @@ Example:
         data: Data,
     },
     Sign(sign::Sign),
+    Address(address::Address),
 }
 
 impl Key {
@@ -60,6 +62,7 @@ impl Key {
             Command::List { data } => show::list(&Connection::open(&data.data)?, out),
             Command::Show { key, data } => show::one(&Connection::open(&data.data)?, key, out),
             Command::Sign(sign) => sign.run(out),
+            Command::Address(address) => address.run(out),
         }
     }
 }

@@ -34,8 +34,16 @@ pub(super) fn describe(key: &KeyView) -> String {
         ("signers", format!("any {} of {}", key.threshold, members(&key.committee))),
         ("state", format!("{}, epoch {}", key.state, key.epoch)),
         ("public key", key.public_key.clone()),
-        ("ethereum", key.ethereum_address.clone()),
+        ("chain code", given(&key.chain_code)),
+        ("xpub", given(&key.xpub)),
+        ("ethereum", given(&key.ethereum_address)),
+        ("bitcoin", given(&key.bitcoin_address)),
     ])
+}
+
+/// What not every key has.
+fn given(text: &Option<String>) -> String {
+    text.clone().unwrap_or_else(|| "none".to_owned())
 }
 
 /// Members by name and index.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use consign_api::limits::MAX_MESSAGE_BYTES;
 use consign_api::{CeremonyView, HashName, Outcome, Sign as Request, SignTarget, SignatureView};
+use consign_cggmp24::derivation::Path as ChildPath;
 use serde::Serialize;
 
 use super::{find, show};
@@ -24,6 +25,7 @@ Examples:
   consign key sign --data ./a pay \"invoice 4711\"
   consign key sign --data ./a pay --file contract.pdf
   consign key sign --data ./a pay --hash keccak256 --hex 00ff
+  consign key sign --data ./a pay --path m/0/5 \"invoice 4711\"
 
 The signature is verified with an independent library before it is shown.")]
 pub(super) struct Sign {
@@ -37,6 +39,10 @@ pub(super) struct Sign {
     /// How the message is hashed: sha256 or keccak256
     #[arg(long, value_name = "NAME", default_value_t = HashName::Sha256, conflicts_with = "digest")]
     hash: HashName,
+
+    /// Which child of the key signs: unhardened steps from the key on; `m` is the key itself
+    #[arg(long, value_name = "PATH", default_value = "m")]
+    path: ChildPath,
 
     #[command(flatten)]
     data: Data,
@@ -67,7 +73,6 @@ struct What {
 #[derive(Serialize)]
 struct Verified<'a> {
     verified: bool,
-    public_key: &'a str,
     #[serde(flatten)]
     signature: &'a SignatureView,
 }
@@ -78,13 +83,16 @@ impl Sign {
         let target = self.what.target(self.hash)?;
         let node = Connection::open(&self.data.data)?;
         let key = find::at(&node, &self.key)?;
-        let request = Request { key: key.id, target };
+        let path = self.path.to_string().try_into().map_err(Failure::Usage)?;
+        let request = Request { key: key.id, path, target };
         let over = follow::to_end(&node, node.sign(&request)?, out)?;
         let signature = signature(&over)?;
-        verify::check(&key, &request.target.digest(), signature)?;
-        out.show(&Verified { verified: true, public_key: &key.public_key, signature }, || {
+        verify::check(&key, &self.path, &request.target.digest(), signature)?;
+        out.show(&Verified { verified: true, signature }, || {
             facts(&[
                 ("key", format!("{} {}", key.label, key.id)),
+                ("path", signature.path.to_string()),
+                ("public key", signature.public_key.clone()),
                 ("digest", signature.digest.clone()),
                 ("der", signature.der.clone()),
                 ("r", signature.r.clone()),

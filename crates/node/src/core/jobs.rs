@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use consign_api as api;
 use consign_cggmp24::aux_info::{self, Aux, AuxInfo, AuxPublic, Primes};
+use consign_cggmp24::derivation::Path;
 use consign_cggmp24::ecdsa::Digest;
 use consign_cggmp24::hedge::session_rng;
 use consign_cggmp24::key::{KeyInfo, KeyShare};
@@ -135,7 +136,7 @@ pub(super) fn public_input(
     let level = level_of(proposal.level).ok_or("unknown level")?;
     let parties = Roll::of(proposal).parties().map_err(|e| e.to_string())?;
     Ok(match proposal.kind {
-        // The API has no derivation yet, but a chain code cannot be added to a key later.
+        // With a chain code: it cannot be added later, and whoever does not derive loses nothing by it.
         Kind::Keygen => PublicInput::Keygen(
             keygen::Public::new(level, proposal.threshold, parties, true).map_err(|e| e.to_string())?,
         ),
@@ -143,7 +144,9 @@ pub(super) fn public_input(
         Kind::Sign => {
             let (key, aux) = key.zip(aux).ok_or("the key or its auxiliary information is not here")?;
             let digest = Digest::raw::<C>(proposal.digest.ok_or("no digest")?).map_err(|e| e.to_string())?;
-            let public = interactive::Public::new(key, aux, parties, digest).map_err(|e| e.to_string())?;
+            let path = Path::try_from(proposal.path.clone()).map_err(|e| e.to_string())?;
+            let public =
+                interactive::Public::new(key, aux, parties, &path, digest).map_err(|e| e.to_string())?;
             PublicInput::Sign(Box::new(public))
         }
     })

@@ -6,6 +6,7 @@
 
 use consign_api as api;
 use consign_cggmp24::Level;
+use consign_cggmp24::derivation::{DerivationError, Path, PathError};
 use serde::{Deserialize, Serialize};
 
 use super::hash::{Hash, Items};
@@ -26,6 +27,9 @@ pub const MAX_TRIES: u8 = 8;
 /// Number of the fast test level in proposals.
 #[cfg(all(feature = "test-levels", debug_assertions))]
 const TEST_LEVEL: u16 = 1;
+
+/// What the API lets through as a path, and what may be one, are equally long.
+const _: () = assert!(api::limits::MAX_PATH_BYTES == consign_cggmp24::derivation::MAX_PATH_BYTES);
 
 /// The call of a client, complete: path and body as they came, and what makes two equal calls differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +64,7 @@ impl RawRequest {
         let (path, body) = match wanted {
             Wanted::Key(key) => (KEYS_PATH.to_owned(), json(serde_json::to_vec(key))),
             Wanted::Signature(sign) => {
-                (format!("{KEYS_PATH}/{}{SIGNATURES}", sign.key), json(serde_json::to_vec(&sign.target)))
+                (format!("{KEYS_PATH}/{}{SIGNATURES}", sign.key), json(serde_json::to_vec(&sign.body())))
             }
         };
         Self { path, body, created, nonce }
@@ -86,8 +90,8 @@ impl RawRequest {
             Wanted::Key(serde_json::from_slice(&raw.body).ok()?)
         } else {
             let id = raw.path.strip_prefix(KEYS_PATH)?.strip_prefix('/')?.strip_suffix(SIGNATURES)?;
-            let target = serde_json::from_slice(&raw.body).ok()?;
-            Wanted::Signature(api::Sign { key: id.parse().ok()?, target })
+            let body = serde_json::from_slice(&raw.body).ok()?;
+            Wanted::Signature(api::Sign::new(id.parse().ok()?, body))
         };
         Some((raw, wanted))
     }
@@ -139,7 +143,7 @@ impl Free {
 }
 
 /// A proposal that cannot follow from the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// Another protocol than the request is about.
     #[error("the request does not ask for this protocol")]
@@ -153,6 +157,12 @@ pub enum Unfit {
     /// The request is about another key than the record.
     #[error("the request is about another key")]
     Key,
+    /// The path cannot be read.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The path leads nowhere.
+    #[error("the path leads nowhere: {0}")]
+    Derivation(#[from] DerivationError),
 }
 
 /// The one proposal that follows from a request, this node's own record of the key, and the proposer's choices.
@@ -207,6 +217,7 @@ pub(super) fn draft(
             if !ascending || !complete {
                 return Err(Unfit::Signers);
             }
+            let path = child_path(key, sign)?;
             Ok(Proposal {
                 level: level_number(key.level()),
                 curve: key.curve().word().to_owned(),
@@ -216,12 +227,20 @@ pub(super) fn draft(
                 epoch: key.info().epoch,
                 aux: Some(key.aux()),
                 signers,
+                path: path.into(),
                 digest: Some(sign.target.digest()),
                 batch: 1,
                 ..blank
             })
         }
     }
+}
+
+/// The path that the client names, if there is a child at its end.
+pub(super) fn child_path(key: &Key, sign: &api::Sign) -> Result<Path, Unfit> {
+    let path: Path = sign.path.as_str().parse()?;
+    key.info().shift(&path)?;
+    Ok(path)
 }
 
 /// The committee with its indices: from 1, in the order of the request.
@@ -273,6 +292,11 @@ mod tests {
         })
     }
 
+    fn sign() -> api::Sign {
+        let path = "m/0/5".parse().unwrap();
+        api::Sign { key: api::KeyId([5; 32]), path, target: api::SignTarget::Digest([6; 32]) }
+    }
+
     fn free(kind: Kind) -> Free {
         let proposer = Identity::from_seed(&[1; 32]).node_id();
         Free { kind, aux: Some(Hash([7; 32])), signers: vec![1], deadline_ms: 5, proposer, salt: [1; 16] }
@@ -280,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_request_has_one_reading_and_one_writing() {
-        let sign = api::Sign { key: api::KeyId([5; 32]), target: api::SignTarget::Digest([6; 32]) };
+        let sign = sign();
         for wanted in [create("pay"), Wanted::Signature(sign)] {
             let raw = RawRequest::new(&wanted, 100, [2; 16]);
             let bytes = raw.encode();
@@ -320,7 +344,7 @@ mod tests {
         let aux = draft(cluster, &raw, &wanted, None, free(Kind::Aux)).unwrap();
         assert_eq!(aux.aux, None);
         assert_eq!(draft(cluster, &raw, &wanted, None, free(Kind::Sign)), Err(Unfit::Kind));
-        let sign = api::Sign { key: api::KeyId([5; 32]), target: api::SignTarget::Digest([6; 32]) };
+        let sign = sign();
         let sign = Wanted::Signature(sign);
         assert_eq!(draft(cluster, &raw, &sign, None, free(Kind::Sign)), Err(Unfit::Key));
         assert_eq!(draft(cluster, &raw, &sign, None, free(Kind::Keygen)), Err(Unfit::Kind));

@@ -117,7 +117,7 @@ pub(super) enum Product {
 pub(super) struct Ending {
     /// A sentence for people.
     pub(super) text: String,
-    /// Who was silent.
+    /// Who was silent; if nobody was, who stopped and proved nothing: whoever owes an alert may do so.
     pub(super) silent: Vec<u16>,
 }
 
@@ -278,13 +278,20 @@ fn erase<P: Runs>(effect: Effect<P>) -> Act {
         Effect::Finish(finished) => Act::Finish(P::product(finished)),
         Effect::Fail(failure) => {
             let text = failure.to_string();
-            let silent = match failure {
-                Failure::Unattributed { silent, .. } => silent.into_iter().map(PartyIndex::get).collect(),
-                Failure::Protocol(_) | Failure::OwnFault => Vec::new(),
-            };
-            Act::Fail(Ending { text, silent })
+            Act::Fail(Ending { text, silent: unproven(failure) })
         }
     }
+}
+
+/// Who left a session unfinished, without a proof against anybody.
+fn unproven<F>(failure: Failure<F>) -> Vec<u16> {
+    let parties = match failure {
+        // A party that lied about a sum and is asked to account for it can say that echoes differ instead.
+        Failure::Unattributed { silent, objected, .. } if silent.is_empty() => objected,
+        Failure::Unattributed { silent, .. } => silent,
+        Failure::Protocol(_) | Failure::OwnFault => Vec::new(),
+    };
+    parties.into_iter().map(PartyIndex::get).collect()
 }
 
 /// The public input of a session: what a judge needs.
@@ -315,5 +322,22 @@ impl PublicInput {
             Self::Aux(public) => sentence::<AuxInfo<C>>(public, case),
             Self::Sign(public) => sentence::<Interactive<C>>(public, case),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stops_without_proof_is_named_if_nobody_was_silent() {
+        let index = |i| PartyIndex::new(i).unwrap();
+        let failure = |silent: &[u16], objected: &[u16]| {
+            let list = |parties: &[u16]| parties.iter().copied().map(index).collect();
+            Failure::<()>::Unattributed { round: 5, silent: list(silent), objected: list(objected) }
+        };
+        assert_eq!(unproven(failure(&[], &[2])), [2]);
+        assert_eq!(unproven(failure(&[3], &[2])), [3]);
+        assert_eq!(unproven(Failure::Protocol(())), [0; 0]);
     }
 }

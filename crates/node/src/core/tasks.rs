@@ -8,7 +8,9 @@ use super::ceremony::{MAX_RUNNING, deadline_ms};
 use super::hash::Hash;
 use super::node::Node;
 use super::proposal::{Kind, Proposal};
-use super::requests::{self, Free, RawRequest, Wanted, committee, level_number, level_of, request_id};
+use super::requests::{
+    self, Free, RawRequest, Wanted, child_path, committee, level_number, level_of, request_id,
+};
 use super::sessions::C;
 use super::views::{api_id, short};
 use super::{CallId, Output};
@@ -106,6 +108,8 @@ impl Node {
                     let text = "The digest is zero modulo the group order and cannot be signed.";
                     return Err(api::Problem::new(api::ProblemKind::Malformed, text));
                 }
+                child_path(key, sign)
+                    .map_err(|unfit| api::Problem::new(api::ProblemKind::Malformed, format!("{unfit}.")))?;
             }
         }
         Ok(())

@@ -1,12 +1,12 @@
 //! What the API shows: answers to everything that only asks.
 
 use consign_api as api;
+use consign_cggmp24::curve::Point;
+use consign_cggmp24::derivation::{Network, Path, bitcoin_address, ethereum_address};
 use consign_cggmp24::ecdsa::Signature;
-use k256::elliptic_curve::sec1::ToSec1Point;
 
 use super::hash::Hash;
 use super::joining::Home;
-use super::keys::Key;
 use super::node::Node;
 use super::pages::page;
 use super::proposal::Proposal;
@@ -34,6 +34,7 @@ pub(super) fn short(id: NodeId) -> String {
 pub(super) fn signature_view(
     request: Hash,
     proposal: &Proposal,
+    public_key: &Point<C>,
     signature: &Signature<C>,
     signers: Vec<api::Member>,
 ) -> Option<api::SignatureView> {
@@ -42,6 +43,8 @@ pub(super) fn signature_view(
     let (r, s) = (signature.r.to_bytes(), signature.s.to_bytes());
     Some(api::SignatureView {
         key: sign.key,
+        path: sign.path.clone(),
+        public_key: hex::encode(public_key.to_bytes()),
         ceremony: api::CeremonyId(request.0),
         hash: sign.target.hash(),
         digest: hex::encode(sign.target.digest()),
@@ -128,6 +131,12 @@ impl Node {
         Ok(api::Reply::Ceremonies(api::Page { items, next }))
     }
 
+    /// The public key that a signing is for: of the key's child at the end of the path.
+    pub(super) fn signing_key(&self, proposal: &Proposal) -> Option<Point<C>> {
+        let path = Path::try_from(proposal.path.clone()).ok()?;
+        self.keys.get(&proposal.key?)?.info().derived(&path).ok()
+    }
+
     /// A key as the API shows it.
     pub(super) fn key_view(&self, id: &Hash) -> Option<api::KeyView> {
         let key = self.keys.get(id)?;
@@ -143,8 +152,11 @@ impl Node {
             committee: self.members(key.holders()),
             epoch: info.epoch,
             state: if key.is_active() { api::KeyState::Active } else { api::KeyState::Confirming },
-            ethereum_address: ethereum(key),
             public_key: hex::encode(sec1),
+            chain_code: info.chain_code.map(hex::encode),
+            xpub: info.extended().map(|extended| extended.to_xpub()),
+            ethereum_address: ethereum_address(&info.public_key),
+            bitcoin_address: bitcoin_address(&info.public_key, Network::Main),
         })
     }
 
@@ -202,15 +214,6 @@ impl Node {
         };
         api::Problem::new(api::ProblemKind::NotJoined, text).retry_after(2)
     }
-}
-
-fn ethereum(key: &Key) -> String {
-    let sec1 = key.info().public_key.to_bytes();
-    let public = k256::PublicKey::from_sec1_bytes(&sec1).expect("invariant: a key's point is on the curve");
-    let point = public.to_sec1_point(false);
-    let x_y = point.as_bytes().split_first().map(|(_, x_y)| x_y).unwrap_or_default();
-    let x_y = <&[u8; 64]>::try_from(x_y).expect("invariant: two coordinates of 32 bytes");
-    api::hash::ethereum_address(x_y)
 }
 
 #[cfg(test)]

@@ -70,11 +70,12 @@ impl FolderLock {
     }
 }
 
-/// Writes this process's number into the lock file, for the message to a second process.
+/// Writes this process's number into the lock file, for the message to a second process, and as a line, so that
+/// `kill $(cat */lock)` stops several nodes.
 fn note_process(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    write!(file, "{}", std::process::id())?;
+    writeln!(file, "{}", std::process::id())?;
     file.flush()
 }
 
@@ -100,6 +101,8 @@ mod tests {
         let error = FolderLock::acquire(&folder).unwrap_err();
         let LockError::InUse { process, .. } = &error else { panic!("{error}") };
         assert_eq!(*process, Some(std::process::id()));
+        let note = std::fs::read_to_string(folder.lock_file()).unwrap();
+        assert_eq!(note, format!("{}\n", std::process::id()));
         let text = error.to_string();
         assert!(text.contains("is in use by another consign process"), "{text}");
         assert!(text.contains("--data"), "{text}");

@@ -122,8 +122,19 @@ impl Sim {
         key: api::KeyId,
         message: &[u8],
     ) -> Result<api::SignatureView, api::Problem> {
+        self.sign_at(which, key, api::PathText::root(), message)
+    }
+
+    /// As [`sign`](Self::sign), for a child of the key.
+    pub(crate) fn sign_at(
+        &mut self,
+        which: usize,
+        key: api::KeyId,
+        path: api::PathText,
+        message: &[u8],
+    ) -> Result<api::SignatureView, api::Problem> {
         let target = api::SignTarget::Message { bytes: message.to_vec(), hash: api::HashName::Sha256 };
-        let id = self.start(which, api::Request::Sign(api::Sign { key, target }))?;
+        let id = self.start(which, api::Request::Sign(api::Sign { key, path, target }))?;
         match self.finish(which, id)? {
             api::Outcome::Signature(signature) => Ok(*signature),
             other => panic!("SEED={}: {other:?}", self.seed),
@@ -162,7 +173,11 @@ impl Sim {
 /// Checks a signature with an implementation that shares no code with the protocol.
 pub(crate) fn verify(key: &api::KeyView, signature: &api::SignatureView, message: &[u8]) {
     use k256::ecdsa::signature::hazmat::PrehashVerifier;
-    let public = k256::ecdsa::VerifyingKey::from_sec1_bytes(&hex::decode(&key.public_key).unwrap()).unwrap();
+    if signature.path == api::PathText::root() {
+        assert_eq!(signature.public_key, key.public_key);
+    }
+    let sec1 = hex::decode(&signature.public_key).unwrap();
+    let public = k256::ecdsa::VerifyingKey::from_sec1_bytes(&sec1).unwrap();
     let digest = api::HashName::Sha256.digest(message);
     assert_eq!(signature.digest, hex::encode(digest));
     let der = k256::ecdsa::Signature::from_der(&hex::decode(&signature.der).unwrap()).unwrap();

@@ -56,7 +56,7 @@ fn proposal_of(tape: &Tape, kind: Kind) -> Option<Proposal> {
 
 fn sign_request(key: &api::KeyView, message: &[u8]) -> api::Request {
     let target = api::SignTarget::Message { bytes: message.to_vec(), hash: api::HashName::Sha256 };
-    api::Request::Sign(api::Sign { key: key.id, target })
+    api::Request::Sign(api::Sign { key: key.id, path: api::PathText::root(), target })
 }
 
 /// A holder that saw a request proposes it again and again, and lets every session die: the request is still done.

@@ -42,7 +42,7 @@ fn hijack(sim: &mut Sim, change: impl Fn(&mut Proposal) + 'static) {
 fn participants_refuse_what_does_not_follow_from_the_request() {
     type Change = fn(&mut Proposal);
     let (base, key) = with_key(21);
-    let changes: [(&str, Change); 16] = [
+    let changes: [(&str, Change); 18] = [
         ("stale", |p| {
             let (raw, _) = RawRequest::parse(&p.request).unwrap();
             p.request = RawRequest { created: raw.created - REQUEST_LIFETIME_S - MAX_SKEW_S, ..raw }.encode();
@@ -60,6 +60,13 @@ fn participants_refuse_what_does_not_follow_from_the_request() {
         ("epoch", |p| p.epoch = 1),
         ("aux", |p| p.aux = Some(Hash([5; 32]))),
         ("path", |p| p.path = vec![1]),
+        ("hardened path", |p| p.path = vec![1 << 31]),
+        ("path of the request", |p| {
+            let (raw, wanted) = RawRequest::parse(&p.request).unwrap();
+            let Wanted::Signature(sign) = wanted else { panic!("a signature is wanted") };
+            let other = Wanted::Signature(api::Sign { path: "m/1".parse().unwrap(), ..sign });
+            p.request = RawRequest::new(&other, raw.created, raw.nonce).encode();
+        }),
         ("batch", |p| p.batch = 2),
         ("deadline", |p| p.deadline_ms = u32::MAX),
         ("version", |p| p.version = 9),
@@ -68,7 +75,7 @@ fn participants_refuse_what_does_not_follow_from_the_request() {
             let target = api::SignTarget::Message { bytes: b"another".to_vec(), hash: api::HashName::Sha256 };
             let (raw, wanted) = RawRequest::parse(&p.request).unwrap();
             let Wanted::Signature(sign) = wanted else { panic!("a signature is wanted") };
-            let other = Wanted::Signature(api::Sign { key: sign.key, target });
+            let other = Wanted::Signature(api::Sign { key: sign.key, path: sign.path, target });
             p.request = RawRequest::new(&other, raw.created, raw.nonce).encode();
         }),
     ];

@@ -97,7 +97,8 @@ fn ceremonies_run_side_by_side() {
     let target = |i: u8| api::SignTarget::Message { bytes: vec![i], hash: api::HashName::Sha256 };
     let started: Vec<_> = (0..6_u8)
         .map(|i| {
-            let request = api::Request::Sign(api::Sign { key: key.id, target: target(i) });
+            let request =
+                api::Request::Sign(api::Sign { key: key.id, path: api::PathText::root(), target: target(i) });
             (i, sim.start(usize::from(i % 3), request).unwrap())
         })
         .collect();
@@ -116,7 +117,8 @@ fn a_node_takes_only_so_much_work() {
     // Nothing arrives, so nothing ends.
     sim.tamper = Some(Box::new(|_, _, _| Vec::new()));
     let target = |i: usize| api::SignTarget::Digest([u8::try_from(i + 1).unwrap(); 32]);
-    let request = |i| api::Request::Sign(api::Sign { key: key.id, target: target(i) });
+    let request =
+        |i| api::Request::Sign(api::Sign { key: key.id, path: api::PathText::root(), target: target(i) });
     for i in 0..consign_node::core::ceremony::MAX_RUNNING {
         sim.start(0, request(i)).unwrap();
     }
@@ -133,11 +135,48 @@ fn a_node_takes_only_so_much_work() {
 fn a_raw_digest_is_signed_and_zero_is_not() {
     let mut sim = Sim::cluster(14, 2, Weather::default());
     let key = sim.new_key(0, 2, &[0, 1]);
-    let digest =
-        |bytes| api::Request::Sign(api::Sign { key: key.id, target: api::SignTarget::Digest(bytes) });
+    let digest = |bytes| {
+        let (path, target) = (api::PathText::root(), api::SignTarget::Digest(bytes));
+        api::Request::Sign(api::Sign { key: key.id, path, target })
+    };
     let id = sim.start(1, digest([7; 32])).unwrap();
     assert!(matches!(sim.finish(1, id), Ok(api::Outcome::Signature(s)) if s.hash.is_none()));
     assert_eq!(sim.start(1, digest([0; 32])).unwrap_err().kind, ProblemKind::Malformed);
+}
+
+/// A child of the key signs, whoever proposes; a wallet finds its public key from what the API shows.
+#[test]
+fn holders_sign_for_children() {
+    use consign_cggmp24::curve::Secp256k1;
+    use consign_cggmp24::derivation::{ExtendedKey, Path, bitcoin_address, ethereum_address};
+    let mut sim = Sim::cluster(24, 3, Weather::default());
+    let key = sim.new_key(0, 2, &[0, 1]);
+    let extended = ExtendedKey::<Secp256k1>::from_xpub(key.xpub.as_deref().unwrap()).unwrap();
+    assert_eq!(hex::encode(extended.public_key.to_bytes()), key.public_key);
+    assert_eq!(Some(hex::encode(extended.chain_code)), key.chain_code);
+    assert_eq!(ethereum_address(&extended.public_key), key.ethereum_address);
+    let main = consign_cggmp24::derivation::Network::Main;
+    assert_eq!(bitcoin_address(&extended.public_key, main), key.bitcoin_address);
+    let mut seen = vec![key.public_key.clone()];
+    // Node 2 holds no share: it proposes, and learns the signature from a report.
+    for (which, path) in [(0, "m/0/5"), (1, "m/1"), (2, "m/44/0/0/0/7")] {
+        let child = extended.descend(&path.parse::<Path>().unwrap()).unwrap();
+        let signature = sim.sign_at(which, key.id, path.parse().unwrap(), b"child").unwrap();
+        assert_eq!(
+            (signature.path.as_str(), &signature.public_key),
+            (path, &hex::encode(child.public_key.to_bytes()))
+        );
+        verify(&key, &signature, b"child");
+        assert!(!seen.contains(&signature.public_key), "{path}");
+        seen.push(signature.public_key);
+    }
+    for (path, reason) in
+        [("m/0'", "hardened"), ("m/2147483648", "hardened"), ("m/x", "step 1"), ("mm", "begins")]
+    {
+        let problem = sim.sign_at(0, key.id, path.parse().unwrap(), b"x").unwrap_err();
+        assert_eq!(problem.kind, ProblemKind::Malformed, "{path}");
+        assert!(problem.detail.contains(reason), "{path}: {problem}");
+    }
 }
 
 #[test]

@@ -17,13 +17,13 @@ use zeroize::{DefaultIsZeroes, Zeroize};
 use crate::integer::Integer;
 use crate::wire;
 
-mod secp256k1;
+mod real;
 #[cfg(test)]
 mod tests;
 #[cfg(all(feature = "test-levels", debug_assertions))]
 mod toy;
 
-pub use secp256k1::Secp256k1;
+pub use real::{P256, Secp256k1};
 #[cfg(all(feature = "test-levels", debug_assertions))]
 pub use toy::Toy;
 
@@ -77,8 +77,8 @@ pub trait Curve: Copy + Clone + Debug + Default + PartialEq + Eq + Send + Sync +
     fn decode_point(bytes: &[u8]) -> Option<Self::Point>;
     /// Compressed SEC1; zero bytes for the identity, which no decoder accepts.
     fn encode_point(point: &Self::Point) -> Vec<u8>;
-    /// Big-endian affine x and whether y is odd; `None` for the identity.
-    fn affine(point: &Self::Point) -> Option<(Vec<u8>, bool)>;
+    /// Big-endian affine x and y, each [`Curve::SCALAR_BYTES`] long; `None` for the identity.
+    fn coordinates(point: &Self::Point) -> Option<(Vec<u8>, Vec<u8>)>;
 }
 
 /// A residue modulo the group order. `Copy`, so wrap long-lived secrets in [`crate::secret::Secret`].
@@ -238,7 +238,14 @@ impl<C: Curve> Point<C> {
 
     /// Big-endian affine x and whether y is odd; `None` for the identity.
     pub fn affine(&self) -> Option<(Vec<u8>, bool)> {
-        C::affine(&self.0)
+        let (x, y) = self.coordinates()?;
+        let y_is_odd = y.last().is_some_and(|last| last & 1 == 1);
+        Some((x, y_is_odd))
+    }
+
+    /// Big-endian affine x and y, as long as a scalar each; `None` for the identity.
+    pub fn coordinates(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        C::coordinates(&self.0)
     }
 }
 

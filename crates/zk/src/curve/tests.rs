@@ -22,22 +22,41 @@ const KNOWN: [(&str, &str); 6] = [
     ),
 ];
 
+/// Multiples of `G` on P-256: the first three, and minus the second and first, from published lists.
+const KNOWN_P256: [(&str, &str); 5] = [
+    ("1", "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"),
+    ("2", "037cf27b188d034f7e8a52380304b51ac3c08969e277f21b35a60b48fc47669978"),
+    ("3", "025ecbe4d1a6330a44c8f7ef951d4bf165e6c6b721efada985fb41661bc6e7fd6c"),
+    (
+        "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc63254f",
+        "027cf27b188d034f7e8a52380304b51ac3c08969e277f21b35a60b48fc47669978",
+    ),
+    (
+        "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550",
+        "026b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296",
+    ),
+];
+
 fn scalar<C: Curve>(value: u64) -> Scalar<C> {
     Scalar::from_u64(value)
 }
 
 #[test]
 fn multiples_of_the_generator_are_the_published_ones() {
-    for (k, point) in KNOWN {
-        let bytes = hex::decode(format!("{k:0>64}")).unwrap();
-        let k = Scalar::<Secp256k1>::from_bytes(&bytes).unwrap();
-        let expected = Point::from_bytes(&hex::decode(point).unwrap()).unwrap();
-        assert_eq!(Point::mul_generator(&k), expected);
-        assert_eq!(Point::generator() * k, expected);
-        assert_eq!(hex::encode(expected.to_bytes()), point);
-        let (x, odd) = expected.affine().unwrap();
-        assert_eq!((hex::encode(x), odd), (point[2..].to_owned(), point.starts_with("03")));
+    fn check<C: Curve>(known: &[(&str, &str)]) {
+        for (k, point) in known {
+            let bytes = hex::decode(format!("{k:0>64}")).unwrap();
+            let k = Scalar::<C>::from_bytes(&bytes).unwrap();
+            let expected = Point::from_bytes(&hex::decode(point).unwrap()).unwrap();
+            assert_eq!(Point::mul_generator(&k), expected);
+            assert_eq!(Point::generator() * k, expected);
+            assert_eq!(hex::encode(expected.to_bytes()), *point);
+            let (x, odd) = expected.affine().unwrap();
+            assert_eq!((hex::encode(x), odd), (point[2..].to_owned(), point.starts_with("03")));
+        }
     }
+    check::<Secp256k1>(&KNOWN);
+    check::<P256>(&KNOWN_P256);
 }
 
 /// The toy curve against its own equation: points satisfy it, their number is the prime order.
@@ -91,6 +110,7 @@ proptest! {
     fn group_laws(seed in any::<u64>()) {
         laws::<Toy>(seed);
         laws::<Secp256k1>(seed);
+        laws::<P256>(seed);
     }
 
     /// `sym` and back; the symmetric form lies in `[-(q-1)/2, (q-1)/2]`.
@@ -105,6 +125,7 @@ proptest! {
         }
         check::<Toy>(seed);
         check::<Secp256k1>(seed);
+        check::<P256>(seed);
     }
 
     /// `z mod q` of a signed integer follows the laws of integers, far beyond `q`.
@@ -134,6 +155,7 @@ fn symmetric_form_at_its_ends() {
     }
     check::<Toy>();
     check::<Secp256k1>();
+    check::<P256>();
 }
 
 /// the identity, points off the curve, other forms, other lengths.
@@ -152,7 +174,7 @@ fn other_encodings_of_points_are_refused() {
         assert_eq!(Point::<C>::from_bytes(&negated), Some(-Point::mul_generator(&scalar(7))));
         let identity = Point::<C>::identity();
         assert_eq!(Point::<C>::from_bytes(&identity.to_bytes()), None);
-        assert_eq!(identity.affine(), None);
+        assert_eq!((identity.affine(), identity.coordinates()), (None, None));
         let overflow = [&[2], vec![0xff; C::SCALAR_BYTES].as_slice()].concat();
         for bytes in [&[][..], &[0], &good[1..], &[good.as_slice(), &[0]].concat(), &overflow, off_curve] {
             assert_eq!(Point::<C>::from_bytes(bytes), None, "{}", hex::encode(bytes));
@@ -162,12 +184,18 @@ fn other_encodings_of_points_are_refused() {
     let mut off = vec![0; 33];
     (off[0], off[32]) = (2, 5);
     check::<Secp256k1>(&off);
+    let x =
+        (0..=255_u8).find(|x| Point::<P256>::from_bytes(&[&[2; 1][..], &[0; 31], &[*x]].concat()).is_none());
+    off[32] = x.unwrap();
+    check::<P256>(&off);
     let toy = (0..100_u8).map(|x| [2, 0, 0, 0, x]).find(|bytes| Point::<Toy>::from_bytes(bytes).is_none());
     check::<Toy>(&toy.unwrap());
     // The uncompressed form of G.
     let y = "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
     let long = hex::decode(format!("04{}{y}", &KNOWN[0].1[2..])).unwrap();
     assert_eq!(Point::<Secp256k1>::from_bytes(&long), None);
+    let (x, y_of_g) = Point::<Secp256k1>::generator().coordinates().unwrap();
+    assert_eq!((hex::encode(x).as_str(), hex::encode(y_of_g).as_str()), (&KNOWN[0].1[2..], y));
 }
 
 /// `q` and above have no encoding, nor have other lengths.
@@ -192,6 +220,7 @@ fn other_encodings_of_scalars_are_refused() {
     }
     check::<Toy>();
     check::<Secp256k1>();
+    check::<P256>();
 }
 
 /// SEC1 4.1.3: leftmost bits, reduced.
@@ -201,6 +230,7 @@ fn digests_become_scalars() {
     assert!(Scalar::<C256>::from_digest(&order).is_zero());
     assert_eq!(Scalar::<C256>::from_digest(&[&order, &[9, 9][..]].concat()), Scalar::zero());
     assert_eq!(Scalar::<C256>::from_digest(&[1, 2]), scalar(258));
+    assert!(Scalar::<P256>::from_digest(&P256::order().to_be_bytes()).is_zero());
     assert_eq!(Scalar::<Toy>::from_digest(&[0, 0, 0, 7, 255, 255]), scalar(7));
 }
 

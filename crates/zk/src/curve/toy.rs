@@ -182,10 +182,9 @@ impl Curve for Toy {
         bytes
     }
 
-    fn affine(point: &ToyPoint) -> Option<(Vec<u8>, bool)> {
-        point.0.map(|(x, y)| {
-            let x = u32::try_from(x).expect("invariant: below a 32-bit prime");
-            (x.to_be_bytes().to_vec(), y & 1 == 1)
-        })
+    fn coordinates(point: &ToyPoint) -> Option<(Vec<u8>, Vec<u8>)> {
+        let bytes =
+            |z: u64| u32::try_from(z).expect("invariant: below a 32-bit prime").to_be_bytes().to_vec();
+        point.0.map(|(x, y)| (bytes(x), bytes(y)))
     }
 }

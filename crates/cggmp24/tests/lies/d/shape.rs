@@ -1,5 +1,7 @@
 //! Missing, misplaced and foreign entries.
 
+use consign_cggmp24::derivation::Path;
+
 use super::*;
 
 mod a23_roles {
@@ -167,7 +169,8 @@ mod a4a_signers {
         // R: refused before anything is sent.
         let committee = Committee::<Toy>::dealt(Level::Tiny, 3, 5, 1);
         let refused = |signers: &[u16]| {
-            presign::Public::new(committee.key(), committee.aux_public(), subset(signers), 1).err().unwrap()
+            let (key, aux) = (committee.key(), committee.aux_public());
+            presign::Public::new(key, aux, subset(signers), &Path::root(), 1).err().unwrap()
         };
         assert_eq!(refused(&[1, 2]), PresignError::SignerCount { needed: 3, given: 2 });
         assert_eq!(refused(&[1, 2, 3, 4]), PresignError::SignerCount { needed: 3, given: 4 });
@@ -178,8 +181,8 @@ mod a4a_signers {
     fn does_not_frame() {
         let committee = Committee::<Toy>::dealt(Level::Tiny, 3, 5, 1);
         for signers in [[1, 2, 3], [1, 3, 5], [3, 4, 5]] {
-            let public = presign::Public::new(committee.key(), committee.aux_public(), subset(&signers), 1);
-            assert!(public.is_ok());
+            let (key, aux) = (committee.key(), committee.aux_public());
+            assert!(presign::Public::new(key, aux, subset(&signers), &Path::root(), 1).is_ok());
         }
     }
 }

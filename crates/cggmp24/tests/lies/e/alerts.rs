@@ -155,6 +155,44 @@ mod a53_no_alert {
         scene(3, 1).convicts("a proof more", fault, wrong_alert(more));
     }
 
+    /// More proofs than anybody may owe are not even read: an empty one is one byte here, and many in memory.
+    #[test]
+    fn convicts_who_sends_too_many_proofs() {
+        let scene = scene(3, 1);
+        let mut flood = liar::<Actor<Toy>>(2, ROUND_LAST, |_, said, _| {
+            let Broadcast::Alert(alert) = said else { panic!("an alert") };
+            alert.responses = vec![aff_g_star::Proof { repetitions: Vec::new() }; MAX_ALERT_SIGNERS + 1];
+        });
+        let outcome = scene.play(None, vec![(2, wrong_delta(0))], &mut flood);
+        assert_convicted("too many proofs", &outcome, 3, &[2], Charge::Malformed);
+    }
+
+    /// The liar says that echoes differ, instead of accounting for its share. It proves nothing by that, and is named.
+    #[test]
+    fn an_objection_instead_of_an_alert_is_named() {
+        let scene = scene(3, 1);
+        let session = scene.session();
+        let mut object = |keys: &TestKeys, letter: Letter| {
+            if !is_said(&letter, 2, ROUND_LAST) {
+                return vec![letter];
+            }
+            let (headers, signature) = (Vec::new(), consign_rounds::Signature([0; 64]));
+            let mut reveal =
+                consign_rounds::Reveal { session, from: party(2), completed: 0, headers, signature };
+            keys.reseal_reveal(&mut reveal);
+            vec![Letter { to: letter.to, message: Message::Reveal(reveal) }]
+        };
+        let outcome = scene.play(None, vec![(2, wrong_delta(0))], &mut object);
+        assert_nobody_accused("objection", &outcome);
+        for me in [1, 3] {
+            let failures = &outcome.failures[&party(me)][..];
+            let [consign_rounds::Failure::Unattributed { round, silent, objected }] = failures else {
+                panic!("{me} fails once");
+            };
+            assert_eq!((*round, &silent[..], &objected[..]), (ROUND_LAST, &[][..], &[party(2)][..]));
+        }
+    }
+
     /// Silence is named, and proves nothing.
     #[test]
     fn does_not_frame() {

@@ -10,7 +10,8 @@ use consign_cggmp24::Level;
 use consign_cggmp24::curve::{Curve, Point, Scalar, Secp256k1, Toy};
 use consign_cggmp24::presign::testing::{Committed, committed};
 use consign_cggmp24::presign::{
-    self, Alert, Broadcast, Direct, Failure, Fault, Nothing, Presign, ROUND_2, ROUND_3, ROUND_LAST, round2,
+    self, Alert, Broadcast, Direct, Failure, Fault, MAX_ALERT_SIGNERS, Nothing, Presign, ROUND_2, ROUND_3,
+    ROUND_LAST, round2,
 };
 use consign_cggmp24::ssid;
 use consign_cggmp24::testing::{Committee, NONCE, simulate};

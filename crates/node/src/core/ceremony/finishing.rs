@@ -77,7 +77,10 @@ impl Node {
             End::Signature(signature) => {
                 self.tasks.remove(&request);
                 let members = self.members(&proposal.participants);
-                if let Some(view) = signature_view(request, proposal, &signature, members) {
+                let public_key = self.signing_key(proposal);
+                let view =
+                    public_key.and_then(|k| signature_view(request, proposal, &k, &signature, members));
+                if let Some(view) = view {
                     let key = Some(view.key);
                     self.tell_result(request, key, api::Outcome::Signature(Box::new(view)));
                 }

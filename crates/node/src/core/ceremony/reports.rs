@@ -85,8 +85,7 @@ impl Node {
         let (r, s) = (Scalar::from_bytes(r)?, Scalar::from_bytes(s)?);
         let signature = Signature { r, s, recovery_id };
         let digest = Digest::raw::<C>(proposal.digest?).ok()?;
-        let key = self.keys.get(&proposal.key?)?;
-        signature.verify(&key.info().public_key, &digest).then_some(signature)
+        signature.verify(&self.signing_key(proposal)?, &digest).then_some(signature)
     }
 
     pub(super) fn tick_watching(&mut self, hash: Hash) {

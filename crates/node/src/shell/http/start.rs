@@ -25,7 +25,7 @@ pub(super) async fn create_key(State(shared): Asked, request: HttpRequest) -> An
 
 pub(super) async fn sign(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
     let key = id(path)?;
-    ceremony(&shared, request, |bytes| Ok(Request::Sign(Sign { key, target: body::parse(bytes)? }))).await
+    ceremony(&shared, request, |bytes| Ok(Request::Sign(Sign::new(key, body::parse(bytes)?)))).await
 }
 
 pub(super) async fn invite(State(shared): Asked, request: HttpRequest) -> Answered {

@@ -130,7 +130,10 @@ fn key_view() -> KeyView {
         epoch: 0,
         state: KeyState::Active,
         public_key: "02".to_owned(),
-        ethereum_address: "0x".to_owned(),
+        chain_code: None,
+        xpub: None,
+        ethereum_address: Some("0x".to_owned()),
+        bitcoin_address: None,
     }
 }
 

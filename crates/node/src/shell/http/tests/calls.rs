@@ -36,6 +36,7 @@ async fn every_call_asks_its_question() {
     let site = Site::start(answers).await;
     let client = site.client();
     let target = SignTarget::Message { bytes: b"text".to_vec(), hash: api::HashName::Sha256 };
+    let sign = Sign { key: key_id(), path: "m/0/5".parse().unwrap(), target };
     assert_eq!(client.health().unwrap(), HealthView::ok());
     assert!(client.node().unwrap().member);
     assert!(client.validators().unwrap().is_empty());
@@ -46,7 +47,7 @@ async fn every_call_asks_its_question() {
     assert_eq!(client.ceremonies().unwrap().len(), 2);
     let done = ceremony_in(CeremonyState::Done);
     assert_eq!(client.create_key(&create_key(), &Start::default()).unwrap(), done);
-    assert_eq!(client.sign(&key_id(), &target, &Start::default()).unwrap(), done);
+    assert_eq!(client.sign(&sign, &Start::default()).unwrap(), done);
     let page =
         |after: Option<&str>| PageQuery { after: after.map(str::to_owned), limit: api::limits::MAX_PAGE };
     let expected = [
@@ -60,7 +61,7 @@ async fn every_call_asks_its_question() {
         Request::ListCeremonies(page(None)),
         Request::ListCeremonies(page(Some("a/b&c"))),
         Request::CreateKey(create_key()),
-        Request::Sign(Sign { key: key_id(), target }),
+        Request::Sign(sign),
     ];
     assert_eq!(site.asked(), expected);
 }

@@ -127,9 +127,9 @@ async fn garbage_is_malformed() {
         ("POST /v1/keys", &format!("{good}{good}")),
         ("POST /v1/keys", &good.replacen('{', "{\"extra\":1,", 1)),
         ("POST /v1/keys?x=1", &good),
-        (&sign, "{\"message\":\"6\",\"hash\":\"sha256\"}"),
-        (&sign, "{\"digest\":\"00\"}"),
-        ("POST /v1/keys/none/signatures", "{\"message\":\"61\",\"hash\":\"sha256\"}"),
+        (&sign, "{\"path\":\"m\",\"message\":\"6\",\"hash\":\"sha256\"}"),
+        (&sign, "{\"path\":\"m\",\"digest\":\"00\"}"),
+        ("POST /v1/keys/none/signatures", "{\"path\":\"m\",\"message\":\"61\",\"hash\":\"sha256\"}"),
         ("POST /v1/invitations", "{\"valid_for\":0}"),
         ("POST /v1/invitations", "{}"),
     ] {

@@ -1,15 +1,8 @@
-//! Presigning and signing as their callers see them.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::type_complexity,
-    non_snake_case,
-    reason = "tests"
-)]
+//! Presignatures, batches, culprits, sessions.
 
 use consign_cggmp24::curve::{Curve, Secp256k1, Toy};
-use consign_cggmp24::ecdsa::{Digest, HashAlgorithm, HashedMessage, Signature};
+use consign_cggmp24::derivation::{Path, Shift};
+use consign_cggmp24::ecdsa::{Digest, Signature};
 use consign_cggmp24::sign::{CombineError, Partial, PartialFault, Presignature, Signing};
 use consign_cggmp24::testing::{Committee, NONCE, deal, deal_aux, party, results, subset};
 use consign_cggmp24::{Level, presign};
@@ -17,30 +10,7 @@ use consign_rounds::PerParty;
 use consign_rounds::sim::honest;
 use consign_zk::curve::{Point, Scalar};
 
-fn message<C: Curve>(text: &str) -> HashedMessage {
-    HashedMessage::new::<C>(HashAlgorithm::Sha256, text.as_bytes()).unwrap()
-}
-
-/// Takes slot `b` of everybody.
-fn slot<C: Curve>(presignatures: &mut PerParty<Vec<Presignature<C>>>) -> PerParty<Presignature<C>> {
-    presignatures.iter_mut().map(|(&me, list)| (me, list.pop().unwrap())).collect()
-}
-
-fn sign_all<C: Curve>(
-    presignatures: PerParty<Presignature<C>>,
-    message: HashedMessage,
-) -> (PerParty<Signing<C>>, PerParty<Partial<C>>) {
-    let signings: PerParty<_> = presignatures.into_iter().map(|(me, own)| (me, own.sign(message))).collect();
-    let partials = signings.iter().map(|(&me, signing)| (me, *signing.partial())).collect();
-    (signings, partials)
-}
-
-/// The one signature that everybody computes.
-fn combine_all<C: Curve>(signings: &PerParty<Signing<C>>, partials: &PerParty<Partial<C>>) -> Signature<C> {
-    let all: Vec<_> = signings.values().map(|signing| signing.combine(partials).unwrap()).collect();
-    assert!(all.iter().all(|signature| *signature == all[0]));
-    all[0]
-}
+use crate::{combine_all, message, sign_all, slot};
 
 fn presign_and_sign<C: Curve>(level: Level, threshold: u16, n: u16, signers: &[u16], seed: u64) {
     let committee = Committee::<C>::dealt(level, threshold, n, seed);
@@ -105,12 +75,14 @@ fn the_identifier_is_that_of_the_public_half_and_fixes_all_of_it() {
     let public = own.public().clone();
     assert_eq!(own.id(), public.id());
     let other = Point::mul_generator(&Scalar::from_u64(5));
+    let elsewhere: Shift<Toy> = committee.key().shift(&"m/1".parse().unwrap()).unwrap();
     let alterations: Vec<Box<dyn Fn(&mut consign_cggmp24::sign::PresignaturePublic<Toy>)>> = vec![
         Box::new(|p| p.slot_session[0] ^= 1),
         Box::new(|p| p.key_id[0] ^= 1),
         Box::new(|p| p.epoch += 1),
         Box::new(|p| p.signers = subset(&[1, 3])),
         Box::new(move |p| p.public_key = other),
+        Box::new(move |p| p.shift = elsewhere.clone()),
         Box::new(move |p| p.Gamma = other),
         Box::new(move |p| p.shares.get_mut(&party(1)).unwrap().Delta = other),
         Box::new(move |p| p.shares.get_mut(&party(2)).unwrap().S = other),
@@ -234,7 +206,7 @@ fn presigning_refuses_unfit_signers() {
     let committee = Committee::<Toy>::dealt(Level::Tiny, 3, 5, 12);
     let (key, aux) = (committee.key(), committee.aux_public());
     let refused = |signers: &[u16], batch| {
-        presign::Public::new(key, aux, subset(signers), batch).err().expect("refused")
+        presign::Public::new(key, aux, subset(signers), &Path::root(), batch).err().expect("refused")
     };
     assert_eq!(refused(&[1, 2], 1), PresignError::SignerCount { needed: 3, given: 2 });
     assert_eq!(refused(&[1, 2, 3, 4], 1), PresignError::SignerCount { needed: 3, given: 4 });
@@ -244,7 +216,8 @@ fn presigning_refuses_unfit_signers() {
     // An identity under somebody else's index.
     let swapped: Vec<_> = subset(&[1, 2, 3]).indices().zip(subset(&[1, 2, 4]).iter().map(|m| *m.1)).collect();
     let swapped = consign_cggmp24::parties::Parties::new(swapped).unwrap();
-    assert_eq!(presign::Public::new(key, aux, swapped, 1).err(), Some(PresignError::Outsider(party(3))));
+    let public = presign::Public::new(key, aux, swapped, &Path::root(), 1);
+    assert_eq!(public.err(), Some(PresignError::Outsider(party(3))));
     // Duplicates cannot even be listed.
     let member = subset(&[1, 2]).iter().map(|(index, identity)| (index, *identity)).next().unwrap();
     assert!(consign_cggmp24::parties::Parties::new(vec![member, member]).is_err());
@@ -257,7 +230,7 @@ fn presigning_refuses_unfit_auxiliary_information() {
     let key = committee.key();
     let mut partial = committee.aux_public().clone();
     partial.parties.pop();
-    let refused = |aux: &_| presign::Public::new(key, aux, subset(&[1, 3]), 1).err();
+    let refused = |aux: &_| presign::Public::new(key, aux, subset(&[1, 3]), &Path::root(), 1).err();
     assert_eq!(refused(&partial), Some(PresignError::NoAux(party(3))));
     let mut level = committee.aux_public().clone();
     level.level = Level::L128;
@@ -266,7 +239,7 @@ fn presigning_refuses_unfit_auxiliary_information() {
     inconsistent.public_key = Point::generator();
     let aux = committee.aux_public();
     assert!(matches!(
-        presign::Public::new(&inconsistent, aux, subset(&[1, 3]), 1).err(),
+        presign::Public::new(&inconsistent, aux, subset(&[1, 3]), &Path::root(), 1).err(),
         Some(PresignError::Key(_))
     ));
 }
@@ -327,7 +300,12 @@ fn libsecp256k1_accepts_the_signatures_and_recovers_the_key() {
     }
 }
 
-fn check_with_libsecp256k1(key: &Point<Secp256k1>, digest: &Digest, signature: &Signature<Secp256k1>) {
+/// libsecp256k1, which shares no code with this project, accepts the signature and recovers the key.
+pub(crate) fn check_with_libsecp256k1(
+    key: &Point<Secp256k1>,
+    digest: &Digest,
+    signature: &Signature<Secp256k1>,
+) {
     use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
     let key = secp256k1::PublicKey::from_slice(&key.to_bytes()).unwrap();
     let id = RecoveryId::try_from(i32::from(signature.recovery_id)).unwrap();

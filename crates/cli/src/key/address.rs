@@ -1,0 +1,66 @@
+//! `consign key address`.
+
+use clap::Args;
+use consign_cggmp24::derivation::{Network, Path, bitcoin_address, ethereum_address};
+use serde::Serialize;
+
+use super::find;
+use crate::children;
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::flags::Data;
+use crate::output::{Output, facts};
+
+/// Show the public key and addresses of a key or one of its children
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  consign key address --data ./a pay
+  consign key address --data ./a pay --path m/0/5
+
+They are computed here from the key's public key and chain code, not by the node.")]
+pub(super) struct Address {
+    /// The key's id, an unambiguous beginning of it, or its label
+    #[arg(value_name = "KEY")]
+    key: String,
+
+    /// Which child: unhardened steps from the key on; `m` is the key itself
+    #[arg(long, value_name = "PATH", default_value = "m")]
+    path: Path,
+
+    #[command(flatten)]
+    data: Data,
+}
+
+/// A child as this command prints it.
+#[derive(Serialize)]
+struct Child {
+    path: String,
+    public_key: String,
+    ethereum_address: Option<String>,
+    bitcoin_address: Option<String>,
+}
+
+impl Address {
+    /// Runs the command.
+    pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
+        let key = find::at(&Connection::open(&self.data.data)?, &self.key)?;
+        let wrong = |bad| Failure::Failed(format!("there is no address: {bad}"));
+        let public_key = children::child(&key, &self.path).map_err(wrong)?;
+        let child = Child {
+            path: self.path.to_string(),
+            public_key: hex::encode(public_key.to_bytes()),
+            ethereum_address: ethereum_address(&public_key),
+            bitcoin_address: bitcoin_address(&public_key, Network::Main),
+        };
+        out.show(&child, || {
+            facts(&[
+                ("key", format!("{} {}", key.label, key.id)),
+                ("path", child.path.clone()),
+                ("public key", child.public_key.clone()),
+                ("ethereum", child.ethereum_address.clone().unwrap_or_default()),
+                ("bitcoin", child.bitcoin_address.clone().unwrap_or_default()),
+            ])
+        })
+    }
+}
