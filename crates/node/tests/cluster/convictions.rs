@@ -78,9 +78,9 @@ fn all_convict(sim: &mut Sim, nodes: &[usize], kind: Kind) -> Vec<u8> {
     last
 }
 
-fn sign_request(key: &api::KeyView, message: &[u8]) -> api::Request {
+fn sign_request(key: &api::KeyView, path: &str, message: &[u8]) -> api::Request {
     let target = api::SignTarget::Message { bytes: message.to_vec(), hash: api::HashName::Sha256 };
-    api::Request::Sign(api::Sign { key: key.id, target })
+    api::Request::Sign(api::Sign { key: key.id, path: path.parse().unwrap(), target })
 }
 
 /// Signs by one request; the signature, and what the request's story says of evidence.
@@ -90,7 +90,18 @@ fn sign(
     key: &api::KeyView,
     message: &[u8],
 ) -> (api::SignatureView, Vec<api::EvidenceView>) {
-    let id = sim.start(which, sign_request(key, message)).unwrap();
+    sign_at(sim, which, key, "m", message)
+}
+
+/// The same with a child of the key.
+fn sign_at(
+    sim: &mut Sim,
+    which: usize,
+    key: &api::KeyView,
+    path: &str,
+    message: &[u8],
+) -> (api::SignatureView, Vec<api::EvidenceView>) {
+    let id = sim.start(which, sign_request(key, path, message)).unwrap();
     let outcome = sim.finish(which, id);
     let told = sim.view(which, id).unwrap().evidence;
     match outcome {
@@ -152,6 +163,31 @@ fn an_outsider_that_proposes_leaves_the_cheat_out_too() {
     all_convict(&mut sim, &[0, 2, 3], Kind::Sign);
 }
 
+/// A cheat in a signing with a child of the key: the path is in the proposal that it accepted and in the session id that
+/// it signed, so the judge derives the same child.
+#[test]
+fn a_cheat_with_a_child_key_is_convicted_too() {
+    let (mut sim, key) = with_key(49, 3, 2, &[0, 1, 2]);
+    cheats(&mut sim);
+    let (signature, told) = sign_at(&mut sim, 0, &key, "m/0/5", b"for a child");
+    verify(&key, &signature, b"for a child");
+    assert_eq!((signature.path.as_str(), signers(&signature), told.len()), ("m/0/5", vec![1, 3], 1));
+    let file = all_convict(&mut sim, &[0, 2], Kind::Sign);
+    let mut file = EvidenceFile::from_file(&file).unwrap();
+    let used = file.judge(&Known::default()).unwrap().key.unwrap();
+    assert_eq!(hex::encode(used.public_key), key.public_key, "the key whose child it is");
+    file.proposal.path = vec![0, 6];
+    assert!(matches!(file.judge(&Known::default()), Err(NotProven::Accepts(_))));
+    // Another chain code is another child.
+    file.proposal.path = vec![0, 5];
+    let inputs = file.inputs.as_mut().unwrap();
+    let mut info: KeyInfo<Secp256k1> = decode(&inputs.key, usize::MAX).unwrap();
+    info.chain_code.as_mut().unwrap()[0] ^= 1;
+    inputs.key = encode(&info);
+    inputs.certificate = None;
+    assert_eq!(file.judge(&Known::default()), Err(NotProven::Acquitted(sim.id(CHEAT))));
+}
+
 /// Only one signer sees the lie, and it is not the proposer, whose own session learns nothing: it ends when the evidence
 /// comes, long before its deadline.
 #[test]
@@ -191,7 +227,7 @@ fn convictions_use_up_no_tries() {
 fn too_few_honest_holders_are_told_with_the_proof() {
     let (mut sim, key) = with_key(45, 2, 2, &[0, 1]);
     cheats(&mut sim);
-    let id = sim.start(0, sign_request(&key, b"nobody else")).unwrap();
+    let id = sim.start(0, sign_request(&key, "m", b"nobody else")).unwrap();
     let problem = sim.finish(0, id).unwrap_err();
     let evidence = evidence_of(&mut sim, 0);
     assert_eq!(problem.kind, ProblemKind::PeerCheated, "{problem}");
