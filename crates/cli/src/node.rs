@@ -56,22 +56,22 @@ pub(crate) struct Node {
     demo: Option<PathBuf>,
 
     /// Cheat on purpose, to be seen being caught; only in a demo, where CONSIGN_DEMO is set
-    #[arg(long, hide = true, value_name = "HOW")]
+    #[arg(long, hide = true, value_name = "HOW", requires = "demo")]
     misbehave: Option<Misbehaviour>,
 }
 
 impl Node {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let folder = DataFolder::open(&self.data.data)?;
-        let config = Config::load(&folder, &self.node.to_flags(self.log.clone()))?;
-        log(&config, out)?;
         if self.misbehave.is_some() && std::env::var_os(DEMO_VARIABLE).is_none() {
             return Err(Failure::Usage(format!(
                 "--misbehave ruins the identity and the shares of the node: it is for demonstrations, where \
                  {DEMO_VARIABLE} is set"
             )));
         }
+        let folder = DataFolder::open(&self.data.data)?;
+        let config = Config::load(&folder, &self.node.to_flags(self.log.clone()))?;
+        log(&config, out)?;
         let unlock = passphrase::of_existing_store(&config)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let orphaned = Arc::new(AtomicBool::new(false));

@@ -40,10 +40,6 @@ impl Story<'_> {
         let signatures = [first, second];
         self.check(&key, &signatures)?;
         result(self.out, &self.demo.text, &key, &signatures, Some(&caught))?;
-        self.out.text(&format!(
-            "The evidence stays: {0}\nJudge it again:     consign verify-evidence {0}",
-            caught.evidence.display()
-        ))?;
         if self.demo.keep { self.keep(None) } else { self.goodbye() }
     }
 
@@ -66,13 +62,10 @@ impl Story<'_> {
             let made = signature(&over)?.clone();
             // Where all signers were honest nothing has happened yet.
             let Some(conviction) = self.conviction(&over)? else { continue };
-            let signers: Vec<_> = made.signers.iter().map(|m| format!("node {}", m.index)).collect();
             phase.done(&format!(
-                "node {} lied ({}); evidence {}; signed without it by {}",
+                "node {} showed a wrong δ share; it is found out and replaced: signed by {}",
                 conviction.index,
-                conviction.charge,
-                conviction.id.short(),
-                signers.join(" and ")
+                and(made.signers.iter().map(|member| member.index))
             ))?;
             return Ok((made, conviction));
         }
@@ -104,20 +97,26 @@ impl Story<'_> {
         }
         let asked = honest.iter().find_map(|node| node.evidence_file(conviction.id).ok());
         let bytes = asked.ok_or_else(|| Failure::Failed("no node shows the evidence".to_owned()))?;
-        let file = evidence_file(conviction)?;
-        evidence::save(&file, &bytes)?;
+        let file = save(conviction, &bytes)?;
         let public = hex::decode(&key.public_key).map_err(Failure::from_error)?;
         let known = Known { key: Some(KnownKey::Public(public)), ..Known::default() };
         let verdict = verify_evidence::judge(&std::fs::read(&file)?, &known)?;
         if *verdict.culprit.as_bytes() != conviction.culprit.0 {
             return Err(Failure::Failed("the evidence convicts somebody else".to_owned()));
         }
-        phase.done(&format!(
-            "all {} honest nodes convict node {}; so does this process, by the file alone",
-            honest.len(),
-            verdict.index
-        ))?;
-        Ok(Caught { culprit: verdict.index, cheater: CHEATER, evidence: file, evidence_verified: true })
+        let named = and((1..=self.demo.parties).filter(|number| *number != verdict.index));
+        let id = conviction.id.short();
+        phase
+            .done(&format!("{named} name node {} by evidence {id}; so does its file alone", verdict.index))?;
+        let (charge, id) = (verdict.charge, conviction.id);
+        Ok(Caught {
+            culprit: verdict.index,
+            cheater: CHEATER,
+            evidence: file,
+            evidence_verified: true,
+            id,
+            charge,
+        })
     }
 
     /// Both signatures hold, and the cheat has no part in them.
@@ -133,9 +132,21 @@ impl Story<'_> {
     }
 }
 
-/// Where the evidence goes: the current folder, since that of the demo is removed; under a name of its own.
-fn evidence_file(conviction: &EvidenceView) -> Result<PathBuf, Failure> {
+/// Saves the evidence where it outlives the demo, under a name of its own: in the current folder, or among the temporary
+/// files where nothing can be written there.
+fn save(conviction: &EvidenceView, bytes: &[u8]) -> Result<PathBuf, Failure> {
     let id: String = conviction.id.to_string().chars().take(ID_DIGITS).collect();
     let name = format!("consign-demo-{id}.evidence");
-    Ok(std::path::absolute(name)?)
+    let here = std::path::absolute(&name)?;
+    if evidence::save(&here, bytes).is_ok() {
+        return Ok(here);
+    }
+    let file = std::env::temp_dir().join(name);
+    evidence::save(&file, bytes)?;
+    Ok(file)
+}
+
+/// Nodes, as people list them.
+fn and(numbers: impl Iterator<Item = u16>) -> String {
+    numbers.map(|number| format!("node {number}")).collect::<Vec<_>>().join(" and ")
 }

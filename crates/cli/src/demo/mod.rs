@@ -54,7 +54,7 @@ pub(crate) struct Demo {
           value_parser = clap::value_parser!(u16).range(i64::from(MIN_THRESHOLD)..=i64::from(MAX_THRESHOLD)))]
     threshold: Option<u16>,
 
-    /// One node cheats: see the others catch it, prove it, and sign without it. The evidence stays in the current folder
+    /// One node cheats: the others catch it, prove it and sign without it; the evidence stays in the current folder
     #[arg(long)]
     cheat: bool,
 

@@ -1,9 +1,9 @@
 //! What the demo prints: phases with their times, then the result.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use consign_api::{HashName, KeyView, SignatureView};
+use consign_api::{EvidenceId, HashName, KeyView, SignatureView};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::json;
@@ -47,6 +47,12 @@ pub(super) struct Caught {
     pub(super) evidence: PathBuf,
     /// Whether this process has judged the file too.
     pub(super) evidence_verified: bool,
+    /// The evidence, for people.
+    #[serde(skip)]
+    pub(super) id: EvidenceId,
+    /// What it did, for people.
+    #[serde(skip)]
+    pub(super) charge: String,
 }
 
 /// A phase that goes on: its name, what it does, a bar for the impatient.
@@ -129,5 +135,22 @@ pub(super) fn result(
     out.text(&format!(
         "\n{} Both signatures hold under the same public key. No machine ever had its private key.",
         green("Verified by libsecp256k1.")
+    ))?;
+    caught.map_or(Ok(()), |caught| tell_caught(out, caught))
+}
+
+/// Tells who was caught, and where the proof lies.
+fn tell_caught(out: &Output, caught: &Caught) -> Result<(), Failure> {
+    let name = caught.evidence.file_name().map(Path::new);
+    let here = |name: &&Path| std::path::absolute(name).is_ok_and(|path| path == caught.evidence);
+    let file = name.filter(here).unwrap_or(&caught.evidence).display();
+    out.text(&format!(
+        "\n{}    node {}: {}\n{}   {}\n           in the file {file}, which stays. Judge it yourself, without any node:\n  \
+         consign verify-evidence {file}",
+        bold("culprit"),
+        caught.culprit,
+        caught.charge,
+        bold("evidence"),
+        caught.id,
     ))
 }

@@ -61,8 +61,9 @@ impl Story<'_> {
 
     /// What this is.
     pub(super) fn open(&self) -> Result<(), Failure> {
+        let cheat = if self.demo.cheat { format!("; node {CHEATER} will cheat") } else { String::new() };
         self.out.text(&format!(
-            "{}: {} nodes, any {} of them sign, level {}\n",
+            "{}: {} nodes, any {} of them sign, level {}{cheat}\n",
             bold("Consign demo"),
             self.demo.parties,
             self.threshold,
@@ -249,9 +250,11 @@ impl Story<'_> {
         self.nodes.keep()?;
         let data = |number| self.nodes.data(number).display().to_string();
         let (one, two, folder) = (data(1), data(2), self.nodes.folder().display());
+        let evidence =
+            if self.demo.cheat { format!("\n  consign evidence list --data {one}") } else { String::new() };
         self.out.text(&format!(
             "\n{}\n  consign key list --data {one}\n  consign key sign --data {two} demo \"another text\"\n  \
-             consign ceremony list --data {one}\n  consign validator list --data {two}\n\n\
+             consign ceremony list --data {one}\n  consign validator list --data {two}{evidence}\n\n\
              Stop the nodes:   kill $(cat {folder}/node*/lock)\n\
              Start one again:  consign node --data {one}\n\
              Remove all:       rm -r {folder}",

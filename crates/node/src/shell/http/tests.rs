@@ -2,6 +2,7 @@
 
 mod calls;
 mod ceremonies;
+mod evidence;
 mod refusals;
 
 use std::io::{Read, Write};
