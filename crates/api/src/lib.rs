@@ -5,9 +5,10 @@
 //! parsed strictly: unknown fields, odd capitals, wrong lengths are refused, so that two nodes
 //! never read one body in two ways.
 //!
-//! Read next: [`request`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
+//! Read next: [`request`] and [`change`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
 //! wrong), [`limits`], and [`hash`] (digests). The feature `client` adds a small blocking client.
 
+pub mod change;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod hash;
@@ -18,12 +19,13 @@ pub mod request;
 pub mod terms;
 pub mod view;
 
+pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
 pub use id::{CeremonyId, ClusterId, EvidenceId, KeyId, NodeId, ParseIdError};
 pub use problem::{Problem, ProblemKind};
 pub use request::{
     CreateKey, Invite, Label, PageQuery, PathText, Reply, Request, Sign, SignBody, SignTarget,
 };
-pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Phase, Scheme};
+pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
 pub use view::{
     CeremonyView, Event, EvidenceView, HealthView, InvitationView, KeyView, Member, NodeView, Outcome, Page,
     PhaseTime, Progress, SignatureView, ValidatorView,

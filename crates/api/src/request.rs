@@ -13,7 +13,9 @@ use crate::limits::{
 use crate::view::{
     CeremonyView, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
-use crate::{CeremonyId, Curve, EvidenceId, HashName, KeyId, Level, NodeId, Problem, Scheme};
+use crate::{
+    CeremonyId, Curve, EvidenceId, HashName, KeyId, Level, NodeId, Problem, Refresh, Reshare, Scheme,
+};
 
 /// One call, already authenticated and parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub enum Request {
     ShowKey(KeyId),
     /// `POST /v1/keys/{id}/signatures`: answered by [`Reply::Started`].
     Sign(Sign),
+    /// `POST /v1/keys/{id}/refresh`: answered by [`Reply::Started`].
+    Refresh(Refresh),
+    /// `POST /v1/keys/{id}/reshare`: answered by [`Reply::Started`].
+    Reshare(Reshare),
     /// `GET /v1/ceremonies`, newest first: answered by [`Reply::Ceremonies`].
     ListCeremonies(PageQuery),
     /// `GET /v1/ceremonies/{id}`: answered by [`Reply::Ceremony`].
@@ -161,24 +167,7 @@ impl TryFrom<RawCreateKey> for CreateKey {
 
     fn try_from(raw: RawCreateKey) -> Result<Self, String> {
         let RawCreateKey { label, scheme, curve, level, threshold, committee } = raw;
-        if committee.len() > MAX_COMMITTEE {
-            return Err(format!("a committee has at most {MAX_COMMITTEE} members"));
-        }
-        let mut sorted = committee.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        if sorted.len() != committee.len() {
-            return Err("the committee names a validator twice".to_owned());
-        }
-        if !(MIN_THRESHOLD..=MAX_THRESHOLD).contains(&threshold) {
-            return Err(format!("the threshold must be from {MIN_THRESHOLD} to {MAX_THRESHOLD}"));
-        }
-        if usize::from(threshold) > committee.len() {
-            return Err(format!(
-                "the threshold is {threshold}, but the committee has only {} members",
-                committee.len()
-            ));
-        }
+        check_committee(threshold, &committee)?;
         Ok(Self { label, scheme, curve, level, threshold, committee })
     }
 }
@@ -192,6 +181,29 @@ impl CreateKey {
         let Self { label, scheme, curve, level, threshold, committee } = self;
         RawCreateKey { label, scheme, curve, level, threshold, committee }.try_into()
     }
+}
+
+/// Whether the threshold fits the committee, and no member is named twice.
+pub(crate) fn check_committee(threshold: u16, committee: &[NodeId]) -> Result<(), String> {
+    if committee.len() > MAX_COMMITTEE {
+        return Err(format!("a committee has at most {MAX_COMMITTEE} members"));
+    }
+    let mut sorted = committee.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() != committee.len() {
+        return Err("the committee names a validator twice".to_owned());
+    }
+    if !(MIN_THRESHOLD..=MAX_THRESHOLD).contains(&threshold) {
+        return Err(format!("the threshold must be from {MIN_THRESHOLD} to {MAX_THRESHOLD}"));
+    }
+    if usize::from(threshold) > committee.len() {
+        return Err(format!(
+            "the threshold is {threshold}, but the committee has only {} members",
+            committee.len()
+        ));
+    }
+    Ok(())
 }
 
 /// A derivation path as text, for example `m/0/5`; `m` is the key itself. At most

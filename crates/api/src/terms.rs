@@ -107,6 +107,20 @@ words!(
     Presign = "presign",
     /// Make a signature.
     Sign = "sign",
+    /// Make new shares of a key for the same holders.
+    Refresh = "refresh",
+    /// Make new shares of a key for another committee; includes `aux` where that has none yet.
+    Reshare = "reshare",
+);
+
+words!(
+    /// What becomes of the moduli around a key when its shares are renewed.
+    Moduli, "choice of moduli";
+    /// New ones are made: what was read of the old ones is worthless too.
+    Renew = "renew",
+    /// They stay. Faster, but who has read the factors of all signers' moduli, also at different times, reads what they
+    /// sign with later.
+    Keep = "keep",
 );
 
 words!(
@@ -145,6 +159,10 @@ words!(
     Presign = "presign",
     /// Combining the signature.
     Sign = "sign",
+    /// Making new shares for the same holders.
+    Refresh = "refresh",
+    /// Making new shares for another committee.
+    Reshare = "reshare",
 );
 
 words!(

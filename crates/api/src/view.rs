@@ -49,8 +49,10 @@ pub struct KeyView {
     pub threshold: u16,
     /// The holders of its shares.
     pub committee: Vec<Member>,
-    /// How often its shares were renewed.
+    /// Numbers the states of the key between changes of its shares: from 0, upwards, with gaps.
     pub epoch: u64,
+    /// Whether the node that answers holds a share of this epoch.
+    pub share: bool,
     /// Whether it can be used.
     pub state: KeyState,
     /// Public key: compressed SEC1, 33 bytes, hexadecimal.

@@ -111,6 +111,8 @@ fn describe(phase: Phase) -> &'static str {
         Phase::Keygen => "making the key",
         Phase::Presign => "presigning",
         Phase::Sign => "signing",
+        Phase::Refresh => "renewing shares",
+        Phase::Reshare => "moving shares",
     }
 }
 

@@ -126,6 +126,7 @@ mod tests {
             threshold: 2,
             committee: (1..=3).map(member).collect(),
             epoch: 0,
+            share: true,
             state: KeyState::Active,
             public_key: hex::encode(public.serialize()),
             chain_code: Some("09".repeat(32)),

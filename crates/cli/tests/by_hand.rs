@@ -117,6 +117,83 @@ fn from_init_to_signatures_and_through_restarts() {
 }
 
 #[test]
+fn a_key_is_refreshed_and_moved_and_stays_the_same() {
+    let place = tempfile::tempdir().unwrap();
+    let mut nodes: Vec<_> = three(place.path()).into();
+    let key = create(&nodes[0], "pay");
+    let same = |now: &Value, epoch: u64| {
+        assert_eq!((&now["id"], &now["public_key"]), (&key["id"], &key["public_key"]));
+        assert_eq!(now["epoch"], epoch);
+    };
+    let names = |now: &Value| -> Vec<String> {
+        let committee = now["committee"].as_array().unwrap().iter();
+        committee.map(|m| m["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let in_epoch = |node: &TestNode, epoch: u64| {
+        until("the node to have the epoch", || {
+            let now = node.ask(&["key", "show", "pay"]).ok().json();
+            (now["epoch"] == epoch).then_some(now)
+        })
+    };
+    same(&nodes[0].ask(&["key", "refresh", "pay", "--keep-aux"]).ok().json(), 1);
+    nodes.iter().for_each(|node| drop(in_epoch(node, 1)));
+    // The new shares are on disk.
+    nodes[1].kill();
+    nodes[1].start();
+    for other in [&nodes[0], &nodes[2]] {
+        other.hears_from(&nodes[1]);
+    }
+    nodes[1].meets(3);
+    assert_eq!(sign(&nodes[1], &["pay", "refreshed"])["verified"], true);
+    same(&nodes[2].ask(&["key", "refresh", "pay", "--renew-aux"]).ok().json(), 2);
+
+    // Two more nodes, and the key is theirs too.
+    for name in ["d", "e"] {
+        let mut node = TestNode::join(place.path(), name, &nodes[0].invite());
+        node.start();
+        nodes.push(node);
+    }
+    nodes.iter().for_each(|node| node.meets(5));
+    nodes.iter().take(3).for_each(|node| drop(in_epoch(node, 2)));
+    let all = ["--member", "a", "--member", "b", "--member", "c", "--member", "d", "--member", "e"];
+    let wide = nodes[1].ask(&[&["key", "reshare", "pay", "--threshold", "3"], &all[..]].concat()).ok().json();
+    same(&wide, 3);
+    assert_eq!(
+        (&wide["threshold"], names(&wide)),
+        (&3.into(), ["a", "b", "c", "d", "e"].map(str::to_owned).into())
+    );
+    nodes.iter().for_each(|node| same(&in_epoch(node, 3), 3));
+    let signature = sign(&nodes[4], &["pay", "by three of five"]);
+    assert_eq!(signers(&signature).len(), 3);
+
+    // And back to three, one of them new; who is left out holds nothing.
+    let few = ["--member", "a", "--member", "b", "--member", "e"];
+    let narrow = nodes[4].ask(&[&["key", "reshare", "pay"], &few[..]].concat()).ok().json();
+    same(&narrow, 4);
+    assert_eq!(narrow["threshold"], 2);
+    for (node, holds) in nodes.iter().zip([true, true, false, false, true]) {
+        assert_eq!(in_epoch(node, 4)["share"], holds);
+        let signature = sign(node, &["pay", "by two of three"]);
+        assert!(signers(&signature).iter().all(|name| ["a", "b", "e"].contains(name)));
+    }
+
+    // What cannot work says why.
+    nodes[0].ask(&["key", "reshare", "pay"]).fails(2, "--member");
+    nodes[0].ask(&["key", "reshare", "pay", "--member", "zoe"]).fails(2, "validator list");
+    nodes[0]
+        .ask(&["key", "reshare", "pay", "--member", "a", "--member", "b", "--threshold", "3"])
+        .fails(2, "members");
+    nodes[0].ask(&["key", "refresh", "pay", "--keep-aux", "--renew-aux"]).fails(2, "--renew-aux");
+    nodes[0].ask(&["key", "refresh", "lost"]).fails(4, "consign key list");
+    nodes[1].stop();
+    until("the loss to be seen", || {
+        let roster = nodes[0].ask(&["validator", "list"]).ok().json();
+        roster.as_array().unwrap().iter().any(|v| v["name"] == "b" && v["connected"] == false).then_some(())
+    });
+    nodes[0].ask(&["key", "refresh", "pay"]).fails(5, "too-few-signers");
+}
+
+#[test]
 fn ceremonies_are_listed_and_followed() {
     let place = tempfile::tempdir().unwrap();
     let nodes = three(place.path());

@@ -115,9 +115,9 @@ fn a_cheat_is_caught() {
     assert_eq!((&verdict["convicts"], &verdict["index"]), (&true.into(), &2.into()));
     assert_eq!((&verdict["protocol"], &verdict["key"]["public_key"]), (&"sign".into(), &public.into()));
     assert_eq!(verdict["key"]["certified"], true);
-    verify(&["--key", &"0a".repeat(32)]).fails(6, "not about a signing with the key");
+    verify(&["--key", &"0a".repeat(32)]).fails(6, "not about the key");
     let other_sign = format!("{}{}", if &public[..2] == "02" { "03" } else { "02" }, &public[2..]);
-    verify(&["--key", &other_sign]).fails(6, "not about a signing with the key");
+    verify(&["--key", &other_sign]).fails(6, "not about the key");
     verify(&["--key", "02"]).fails(2, "is no key");
     verify(&["--cluster", &"0a".repeat(32)]).fails(6, "another cluster");
     spoil(folder.path(), &std::fs::read(&file).unwrap());

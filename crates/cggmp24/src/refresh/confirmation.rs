@@ -89,10 +89,11 @@ pub fn is_complete<C: Curve>(
     let place = Place { session: info.session, round: Refresh::<C>::ROUNDS, max_bytes: sizes::HASH };
     let expected = done(info, aux_id);
     let says = |_, said: super::Broadcast<C>| matches!(said, super::Broadcast::Round6(said) if said.done == expected);
+    // Signatures come before the curve: who is none of the holders makes nobody compute.
     info.continues(base)
         && (info.threshold, &info.parties) == (base.threshold, &base.parties)
-        && info.validate().is_ok()
         && are_of_all(place, base.parties.indices(), confirmations, identities, says)
+        && info.validate().is_ok()
 }
 
 /// What the broadcasts imply.

@@ -60,7 +60,7 @@ impl<C: Curve> Completion<C> {
     pub fn public(&self, base: &KeyInfo<C>) -> Result<Public<C>, ReshareError> {
         let info = &self.info;
         let (base, quorum) = (base.clone(), self.quorum.clone());
-        Public::assemble(base, quorum, info.parties.clone(), info.threshold, info.epoch, self.aux_id)
+        Public::without_moduli(base, quorum, info.parties.clone(), info.threshold, info.epoch, self.aux_id)
     }
 
     /// Whether it proves to somebody who knows only the old epoch `base` that the new one is complete. `identities` are
@@ -69,9 +69,10 @@ impl<C: Curve> Completion<C> {
         let Ok(public) = self.public(base) else { return false };
         self.info.continues(base)
             && self.info.session == public.session(&self.nonce)
-            && self.info.validate().is_ok()
-            && self.dealers_opened(&public, identities)
+            // Signatures come before the curve: whoever is none of the parties makes nobody compute.
             && self.holders_confirmed(&public, identities)
+            && self.dealers_opened(&public, identities)
+            && self.info.validate().is_ok()
     }
 
     /// `t` old holders signed openings that imply these public shares.

@@ -90,10 +90,12 @@ impl<C: Curve> Public<C> {
         if !fits {
             return Err(ReshareError::Aux);
         }
-        Self::assemble(base, quorum, holders, threshold, epoch, aux.aux_id)
+        Self::without_moduli(base, quorum, holders, threshold, epoch, aux.aux_id)
     }
 
-    pub(super) fn assemble(
+    /// As [`Public::new`], for whoever has none of the moduli: a dealer that leaves, a judge. The new holders look at
+    /// them, each for itself; a session in which they do not agree about `aux_id` is not the same session.
+    pub fn without_moduli(
         base: KeyInfo<C>,
         quorum: Parties,
         holders: Parties,

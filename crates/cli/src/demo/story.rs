@@ -179,6 +179,8 @@ impl Story<'_> {
             CeremonyPhase::Keygen => "the key exists, in shares only",
             CeremonyPhase::Presign => "a presignature is ready",
             CeremonyPhase::Sign => "a signature is made",
+            CeremonyPhase::Refresh => "all shares are new, the public key is the same",
+            CeremonyPhase::Reshare => "the key has other holders, and the same public key",
         };
         tell(self.out, time.phase.word(), Duration::from_millis(time.ms), what)
     }

@@ -67,7 +67,7 @@ pub(crate) fn majority(members: usize) -> u16 {
 }
 
 /// The members named, in the order given; all members of the cluster, if none is named.
-fn committee(roster: &[ValidatorView], named: &[String]) -> Result<Vec<NodeId>, Failure> {
+pub(super) fn committee(roster: &[ValidatorView], named: &[String]) -> Result<Vec<NodeId>, Failure> {
     let members: Vec<_> = roster.iter().filter(|validator| validator.member).collect();
     if named.is_empty() {
         if members.len() < usize::from(MIN_THRESHOLD) {

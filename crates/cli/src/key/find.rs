@@ -48,6 +48,7 @@ mod tests {
             threshold: 2,
             committee: Vec::new(),
             epoch: 0,
+            share: true,
             state: KeyState::Active,
             public_key: String::new(),
             chain_code: None,

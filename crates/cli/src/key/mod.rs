@@ -1,6 +1,7 @@
 //! `consign key`: keys that nobody holds alone.
 
 mod address;
+mod change;
 mod create;
 mod find;
 mod show;
@@ -16,12 +17,14 @@ use crate::output::Output;
 pub(crate) use create::majority;
 pub(crate) use sign::signature;
 
-/// Create, list and show keys; sign with them
+/// Create, list and show keys; sign with them; renew or move their shares
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   consign key create --data ./a --name pay
-  consign key sign --data ./b pay \"invoice 4711\"")]
+  consign key sign --data ./b pay \"invoice 4711\"
+  consign key refresh --data ./a pay --keep-aux
+  consign key reshare --data ./a pay --member a --member b --member d")]
 pub(crate) struct Key {
     #[command(subcommand)]
     command: Command,
@@ -30,7 +33,7 @@ pub(crate) struct Key {
 #[derive(Subcommand, Debug)]
 enum Command {
     Create(create::Create),
-    /// List the keys this node holds a share of
+    /// List the keys this node knows, with or without a share
     #[command(after_help = "\
 Example:
   consign key list --data ./a")]
@@ -52,6 +55,8 @@ Example:
     },
     Sign(sign::Sign),
     Address(address::Address),
+    Refresh(change::Refresh),
+    Reshare(change::Reshare),
 }
 
 impl Key {
@@ -63,6 +68,8 @@ impl Key {
             Command::Show { key, data } => show::one(&Connection::open(&data.data)?, key, out),
             Command::Sign(sign) => sign.run(out),
             Command::Address(address) => address.run(out),
+            Command::Refresh(refresh) => refresh.run(out),
+            Command::Reshare(reshare) => reshare.run(out),
         }
     }
 }

@@ -13,9 +13,13 @@ pub(super) fn list(node: &Connection, out: &Output) -> Result<(), Failure> {
     out.show(&keys, || {
         let row = |key: &KeyView| {
             let quorum = format!("{} of {}", key.threshold, key.committee.len());
-            [key.label.to_string(), key.id.to_string(), quorum, key.level.to_string(), key.state.to_string()]
+            let (level, epoch) = (key.level.to_string(), key.epoch.to_string());
+            [key.label.to_string(), key.id.to_string(), quorum, level, epoch, key.state.to_string()]
         };
-        table(["LABEL", "ID", "SIGNERS", "LEVEL", "STATE"], &keys.iter().map(row).collect::<Vec<_>>())
+        table(
+            ["LABEL", "ID", "SIGNERS", "LEVEL", "EPOCH", "STATE"],
+            &keys.iter().map(row).collect::<Vec<_>>(),
+        )
     })
 }
 
@@ -33,6 +37,7 @@ pub(super) fn describe(key: &KeyView) -> String {
         ("kind", format!("{} on {}, level {}", key.scheme, key.curve, key.level)),
         ("signers", format!("any {} of {}", key.threshold, members(&key.committee))),
         ("state", format!("{}, epoch {}", key.state, key.epoch)),
+        ("this node", if key.share { "holds a share" } else { "holds no share" }.to_owned()),
         ("public key", key.public_key.clone()),
         ("chain code", given(&key.chain_code)),
         ("xpub", given(&key.xpub)),

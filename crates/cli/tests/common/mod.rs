@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "tests; not every file uses all of it")]
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// The signal that nothing can catch.
+const SIGKILL: i32 = 9;
 
 /// A secret for stores of tests.
 pub(crate) const PASSPHRASE: &str = "correct horse battery";
@@ -160,6 +164,7 @@ impl TestNode {
         let log = std::fs::File::create(self.data.join("log")).unwrap();
         let mut command = consign(&["node", "--log", "info"]);
         command.arg("--data").arg(&self.data).env("CONSIGN_PASSPHRASE", PASSPHRASE);
+        command.env("CONSIGN_TEST_FAILPOINT", self.failpoint());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.process = Some(command.spawn().unwrap());
         until("the node to answer", || {
@@ -168,6 +173,33 @@ impl TestNode {
             }
             (self.ask(&["validator", "list"]).code == 0).then_some(())
         });
+    }
+
+    /// The file that says at which transaction the node dies.
+    fn failpoint(&self) -> PathBuf {
+        self.data.join("failpoint")
+    }
+
+    /// The node shall die before or after its transaction with this number from now on.
+    pub(crate) fn dies_at(&self, which: &str, number: u64) {
+        // Another name first: it must not be read before it is whole.
+        let whole = self.data.join("failpoint.new");
+        std::fs::write(&whole, format!("{which} {number}")).unwrap();
+        std::fs::rename(whole, self.failpoint()).unwrap();
+    }
+
+    /// It shall not die any more. Only good before a transaction saw the file, or after it died.
+    pub(crate) fn lives_on(&self) {
+        let _ = std::fs::remove_file(self.failpoint());
+    }
+
+    /// Whether its process has ended by itself.
+    pub(crate) fn has_died(&mut self) -> bool {
+        let process = self.process.as_mut().expect("runs");
+        let Some(status) = process.try_wait().unwrap() else { return false };
+        assert_eq!(status.signal(), Some(SIGKILL), "it ends only where it is told to: {}", self.log());
+        self.process = None;
+        true
     }
 
     /// What the node logged.

@@ -3,6 +3,7 @@
 //! proposer that takes no part hears).
 
 mod accepting;
+mod examining;
 mod finishing;
 mod inbox;
 mod priming;
@@ -15,9 +16,13 @@ use std::sync::Arc;
 
 use consign_api as api;
 use consign_cggmp24::ecdsa::Signature as Ecdsa;
+use consign_cggmp24::epoch::EpochId;
+use consign_cggmp24::key::KeyInfo;
+use consign_rounds::SessionId;
 use zeroize::Zeroizing;
 
 use self::inbox::Inbox;
+use super::chain::Step;
 use super::hash::Hash;
 use super::node::Node;
 use super::proposal::{Accept, Drawn, Kind, Proposal};
@@ -85,6 +90,7 @@ struct Running {
     /// Here, or in a job.
     live: Option<Box<Live>>,
     standing: Option<Standing>,
+    session: Option<SessionId>,
     /// What is still to be done for it; waits for the disk while `writing`.
     acts: VecDeque<Act>,
     writing: bool,
@@ -92,11 +98,19 @@ struct Running {
     deadline: u64,
     give_up: bool,
     passed_on: bool,
+    /// The epoch from which a change started.
+    base: Option<Base>,
+}
+
+/// An epoch of a key, and how the key came to it.
+struct Base {
+    info: KeyInfo<C>,
+    chain: Vec<Step>,
 }
 
 /// How a ceremony ended.
 pub(super) enum End {
-    /// The key with this id is active.
+    /// The key with this id is active, or has come to another epoch.
     Key(Hash),
     /// The moduli with this id are complete.
     Aux(Hash),
@@ -139,6 +153,19 @@ impl Ceremony {
     fn index_of(&self, id: NodeId) -> Option<u16> {
         self.proposal.index_of(id)
     }
+
+    /// The epoch from which it started, if it is a change under way.
+    fn base(&self) -> Option<&Base> {
+        let Part::Running(running) = &self.part else { return None };
+        running.base.as_ref()
+    }
+
+    /// The epoch that its session makes, if it is a change of a key and under way.
+    fn epoch_id(&self) -> Option<EpochId> {
+        let Part::Running(running) = &self.part else { return None };
+        let session = running.session.filter(|_| self.proposal.is_change())?;
+        Some(EpochId { epoch: self.proposal.epoch, session })
+    }
 }
 
 impl Node {
@@ -148,11 +175,11 @@ impl Node {
     }
 
     /// Whether a proposer has as many ceremonies under way here as it may have.
-    fn asks_too_much(&self, proposer: NodeId, kind: Kind) -> bool {
+    fn asks_too_much(&self, proposer: NodeId, proposal: &Proposal) -> bool {
         let theirs = || self.ceremonies.values().filter(|c| !c.is_over() && c.proposal.proposer == proposer);
         theirs().count() >= MAX_RUNNING_OF_ONE
-            || (kind == Kind::Aux
-                && theirs().filter(|c| c.proposal.kind == Kind::Aux).count() >= MAX_AUX_OF_ONE)
+            || (proposal.needs_primes()
+                && theirs().filter(|c| c.proposal.needs_primes()).count() >= MAX_AUX_OF_ONE)
     }
 
     pub(super) fn tick_ceremonies(&mut self) {
@@ -252,24 +279,42 @@ impl Node {
     pub(super) fn end(&mut self, hash: Hash, end: End) {
         let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
         ceremony.ended = Some(self.now.monotonic.saturating_add(LINGER_MS));
-        ceremony.gathering = None;
+        let gathered = ceremony.gathering.take().is_some();
         let request = ceremony.request;
         let proposal = Arc::clone(&ceremony.proposal);
+        let epoch = ceremony.epoch_id();
         if let Some(primes) = ceremony.primes.take() {
             self.return_primes(proposal.level, &primes);
         }
         if !matches!(self.ceremonies.get(&hash).map(|c| &c.part), Some(Part::Running(_))) {
             self.ceremonies.remove(&hash);
         }
+        let key = proposal.key.and_then(|key| self.keys.get_mut(&key));
+        if let Some((key, epoch)) = key.zip(epoch) {
+            key.session_ended(epoch);
+        }
+        if gathered {
+            // Nobody need hold anything ready for it: the next try may need the same key.
+            for peer in proposal.others(self.me) {
+                self.send(peer, &PeerMessage::Lost { ceremony: hash });
+            }
+        }
         self.ended(request, hash, &proposal, end);
+    }
+
+    /// Ends a ceremony whose session must not say another word: it is gone, and what it knew is wiped.
+    pub(super) fn break_off(&mut self, hash: Hash, end: End) {
+        self.end(hash, end);
+        self.ceremonies.remove(&hash);
     }
 }
 
 /// How long the rounds may take, in milliseconds: generous for a small machine at the highest level, since a slow
 /// participant must not look like a silent one.
-pub(super) fn deadline_ms(kind: Kind) -> u32 {
+pub(super) fn deadline_ms(kind: Kind, makes_moduli: bool) -> u32 {
     match kind {
-        Kind::Keygen => 120_000,
+        Kind::Refresh if makes_moduli => 600_000,
+        Kind::Keygen | Kind::Refresh | Kind::Reshare => 120_000,
         Kind::Aux => 600_000,
         Kind::Sign => 30_000,
     }

@@ -2,6 +2,7 @@
 //! convicts does nothing more with this node, also after a restart, and what is under way with it ends at once.
 
 use consign_api as api;
+use consign_rounds::SessionId;
 use serde::{Deserialize, Serialize};
 
 use super::Level;
@@ -10,7 +11,7 @@ use super::hash::Hash;
 use super::jobs::Work;
 use super::node::{For, Node, Then};
 use super::pages::page;
-use super::proposal::Proposal;
+use super::proposal::{Kind, Proposal};
 use super::records::encode;
 use super::requests::request_id;
 use super::stories::phase_of;
@@ -65,14 +66,19 @@ impl Node {
         self.convict(EvidenceRecord { file, since: self.now.unix, charge, round });
     }
 
-    /// What the session of a proposal was about, as this participant knows it.
+    /// The key that the session of a proposal was about, as this participant knows it.
     fn inputs_of(&self, proposal: &Proposal) -> Option<Inputs> {
         let key = self.keys.get(&proposal.key?)?;
-        let aux = self.aux.get(&proposal.aux?)?;
+        let info = match proposal.base {
+            Some(base) => key.info_of(SessionId(base.0)),
+            None => key.info_at(proposal.epoch),
+        }?;
+        let aux = proposal.aux.filter(|_| proposal.kind != Kind::Reshare);
+        let aux = aux.and_then(|aux| self.aux.get(&aux));
         Some(Inputs {
-            key: consign_rounds::encode(key.info()),
-            aux: consign_rounds::encode(aux.aux.public()),
-            certificate: key.certificate(),
+            key: consign_rounds::encode(info),
+            aux: aux.map(|record| consign_rounds::encode(record.aux.public())),
+            certificate: key.certificate().filter(|_| key.certifies(info)),
         })
     }
 

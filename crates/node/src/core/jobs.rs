@@ -13,12 +13,15 @@ use consign_cggmp24::hedge::session_rng;
 use consign_cggmp24::key::{KeyInfo, KeyShare};
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::misbehave::WrongDelta;
+use consign_cggmp24::refresh::{self, Refresh};
+use consign_cggmp24::reshare::{self, Reshare};
 use consign_cggmp24::ssid::{ProtocolKind, sid};
 use consign_rounds::{Message, PartyIndex, Seat, SessionId};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
+use super::changes::{refresh_input, reshare_input};
 use super::hash::Hash;
 use super::misbehave::Misbehaviour;
 use super::proposal::{Kind, Proposal};
@@ -87,6 +90,31 @@ pub(super) enum Materials {
     Aux(Zeroizing<Vec<u8>>),
     /// The share of the key, and the moduli.
     Sign { share: Arc<KeyShare<C>>, aux: Arc<Aux> },
+    /// The share of the key; the moduli that stay, or primes for new ones.
+    Refresh { share: Arc<KeyShare<C>>, aux: Option<Arc<Aux>>, primes: Option<Zeroizing<Vec<u8>>> },
+    /// The key; a dealer's share of it; a receiver's moduli.
+    Reshare { base: Box<KeyInfo<C>>, share: Option<Arc<KeyShare<C>>>, aux: Option<Arc<Aux>> },
+}
+
+impl Materials {
+    /// What is known of the key, and of the moduli that are used.
+    fn public(&self) -> (Option<&KeyInfo<C>>, Option<&AuxPublic>) {
+        match self {
+            Self::Keygen | Self::Aux(_) => (None, None),
+            Self::Sign { share, aux } => (Some(share.info()), Some(aux.public())),
+            Self::Refresh { share, aux, .. } => (Some(share.info()), aux.as_deref().map(Aux::public)),
+            Self::Reshare { base, aux, .. } => (Some(base), aux.as_deref().map(Aux::public)),
+        }
+    }
+
+    /// The share, if there is one.
+    fn share(&self) -> Option<&Arc<KeyShare<C>>> {
+        match self {
+            Self::Keygen | Self::Aux(_) => None,
+            Self::Sign { share, .. } | Self::Refresh { share, .. } => Some(share),
+            Self::Reshare { share, .. } => share.as_ref(),
+        }
+    }
 }
 
 impl Job {
@@ -149,6 +177,14 @@ pub(super) fn public_input(
                 interactive::Public::new(key, aux, parties, &path, digest).map_err(|e| e.to_string())?;
             PublicInput::Sign(Box::new(public))
         }
+        Kind::Refresh => {
+            let key = key.ok_or("the key is not here")?;
+            PublicInput::Refresh(Box::new(refresh_input(proposal, key, aux)?))
+        }
+        Kind::Reshare => {
+            let key = key.ok_or("the key is not here")?;
+            PublicInput::Reshare(Box::new(reshare_input(proposal, key, aux)?))
+        }
     })
 }
 
@@ -165,6 +201,8 @@ pub(super) fn session_id(
         PublicInput::Keygen(_) => sid(ProtocolKind::Keygen),
         PublicInput::Aux(_) => sid(ProtocolKind::AuxInfo),
         PublicInput::Sign(public) => public.session(&nonce.0),
+        PublicInput::Refresh(public) => public.session(&nonce.0),
+        PublicInput::Reshare(public) => public.session(&nonce.0),
     })
 }
 
@@ -172,16 +210,12 @@ impl Enter {
     fn run(self) -> std::result::Result<Stepped, String> {
         let Self { proposal, me, nonce, materials, identity, entropy, misbehaviour } = self;
         let me = PartyIndex::new(me).ok_or("index 0")?;
-        let (key, aux) = match &materials {
-            Materials::Sign { share, aux } => (Some(share.info()), Some(aux.public())),
-            Materials::Keygen | Materials::Aux(_) => (None, None),
-        };
+        let (key, aux) = materials.public();
         let input = public_input(&proposal, key, aux)?;
         let session = session_id(&proposal, &input, &nonce)?;
-        let secret = match &materials {
-            Materials::Sign { share, .. } => share.encode(),
-            Materials::Keygen | Materials::Aux(_) => Zeroizing::new(identity.expose_seed().to_vec()),
-        };
+        let secret = materials
+            .share()
+            .map_or_else(|| Zeroizing::new(identity.expose_seed().to_vec()), |share| share.encode());
         let mut rng = session_rng(*entropy, &secret, session);
         let signer = Arc::new(Seal { identity, cluster: proposal.cluster });
         let roll = Arc::new(Roll::of(&proposal));
@@ -216,6 +250,23 @@ impl Enter {
                         (Live::Misbehaving(run), acts)
                     }
                 }
+            }
+            (PublicInput::Refresh(public), Materials::Refresh { share, primes, .. }) => {
+                let level = public.base().level;
+                let primes = primes.map(|bytes| Primes::decode(level, &bytes)).transpose();
+                let primes = primes.map_err(|e| e.to_string())?;
+                let (state, speech) =
+                    refresh::start(&public, session, &share, primes, &mut rng).map_err(|e| e.to_string())?;
+                let seat = seat::<Refresh<C>>(session, me, *public, roll, signer);
+                let (run, acts) = Run::start(seat, state, speech, rng)?;
+                (Live::Refresh(run), acts)
+            }
+            (PublicInput::Reshare(public), Materials::Reshare { share, .. }) => {
+                let (state, speech) = reshare::start(&public, session, me, share.as_deref(), &mut rng)
+                    .map_err(|e| e.to_string())?;
+                let seat = seat::<Reshare<C>>(session, me, *public, roll, signer);
+                let (run, acts) = Run::start(seat, state, speech, rng)?;
+                (Live::Reshare(run), acts)
             }
             _ => return Err("the materials do not fit the proposal".to_owned()),
         };

@@ -1,14 +1,20 @@
-//! Keys as this node knows them: its own share, what was agreed when the key was made, and everybody's confirmations.
+//! Keys as this node knows them: how they were made, how they came to their epoch, the own share, and shares of epochs
+//! that may yet turn out to be complete. When which share counts is decided by the library's [`Ledger`]; this file
+//! does to the shares what it says. Read `chain.rs` first, `epochs.rs` next.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consign_api as api;
+use consign_cggmp24::activation::{Event, Ledger, Refusal, Write as Change};
 use consign_cggmp24::aux_info::Aux;
+use consign_cggmp24::epoch::{EpochId, Pending};
 use consign_cggmp24::key::{KeyInfo, KeyShare};
 use consign_cggmp24::keygen::confirmation::is_complete;
-use consign_rounds::{PerParty, PublicPart, decode as decode_parts, encode as encode_parts};
+use consign_rounds::{PerParty, PublicPart, SessionId, decode as decode_parts, encode as encode_parts};
 use zeroize::Zeroizing;
 
+use super::chain::{self, Step, record_key};
 use super::hash::Hash;
 use super::jobs::{public_input, session_id};
 use super::proposal::{Accept, Kind, Participant, Proposal, session_nonce};
@@ -16,89 +22,145 @@ use super::records::{BadRecord, decode, encode};
 use super::requests::{Free, RawRequest, Wanted, draft, level_of, request_id};
 use super::sessions::{C, Roll};
 use super::wire::{Certificate, MAX_MESSAGE_BYTES};
-use crate::identity::ClusterId;
+use crate::identity::{ClusterId, NodeId};
 use crate::store::{Table, Value, Write};
 
 /// A key: one of which this node holds a share, or one that was shown to it.
 pub(super) struct Key {
-    held: Held,
+    origin: Origin,
+    /// How it came from there to its epoch.
+    chain: Vec<Step>,
+    /// Epochs it went through that the chain does not name any more, the latest last: evidence may be about them.
+    past: Vec<KeyInfo<C>>,
+    /// This node's share of its epoch, if it is a holder.
+    share: Option<Arc<KeyShare<C>>>,
+    /// What this node has confirmed and dealt for.
+    ledger: Ledger,
+    pendings: BTreeMap<EpochId, Waiting>,
+    /// The holders of its epoch.
+    holders: Vec<Participant>,
+    /// The request that led to its epoch, as far as it is known here.
+    latest: Option<Hash>,
+}
+
+/// How a key was made.
+struct Origin {
     proposal: Arc<Proposal>,
     accepts: Vec<Accept>,
     /// The proposal's hash, and the request's: asked for often.
     ceremony: Hash,
     request: Hash,
     wanted: api::CreateKey,
-    /// The encoded set of confirmations; without it the share is pending, and is never erased.
+    /// The first epoch.
+    info: KeyInfo<C>,
+    /// The encoded set of its confirmations; without it the share is pending, and is never erased.
     set: Option<Vec<u8>>,
 }
 
-/// What this node has of a key.
-enum Held {
-    /// Its share, and the share's stored form.
-    Share(Arc<KeyShare<C>>, Zeroizing<Vec<u8>>),
-    /// What everybody may know.
-    Public(Box<KeyInfo<C>>),
+/// A share that was confirmed, until its epoch or a larger one is known to be complete.
+pub(super) struct Waiting {
+    pending: Pending<C>,
+    /// The request that asked for it.
+    request: Hash,
 }
 
-/// The stored form: share or public part, then what certifies it.
-type Stored = (bool, Vec<u8>, Proposal, Vec<Accept>, Option<Vec<u8>>);
+/// What it means for this node that a key has moved to another epoch.
+pub(super) struct Advance {
+    /// Everything that changes on disk, for one transaction.
+    pub(super) writes: Vec<Write>,
+    /// Moduli that were made with the share.
+    pub(super) made: Option<Arc<Aux>>,
+    /// Moduli of the epoch before.
+    pub(super) left: Hash,
+    /// The request that asked for it, if this node took part.
+    pub(super) request: Option<Hash>,
+}
+
+/// The stored form of a key: share or nothing, first epoch, proposal, accepts, confirmations, chain, earlier epochs,
+/// ledger, request.
+type Stored = (
+    Option<Vec<u8>>,
+    Vec<u8>,
+    Proposal,
+    Vec<Accept>,
+    Option<Vec<u8>>,
+    Vec<Step>,
+    Vec<KeyInfo<C>>,
+    Ledger,
+    Option<Hash>,
+);
+
+/// Most earlier epochs that are remembered beside the chain.
+const MAX_PAST: usize = 16;
+
+/// The stored form of a pending share: itself, and the request that asked for it.
+type StoredWaiting = (Vec<u8>, Hash);
 
 impl Key {
     /// A share that was just made and is not confirmed by everybody yet.
     pub(super) fn pending(
         share: Arc<KeyShare<C>>,
-        bytes: Zeroizing<Vec<u8>>,
         proposal: Arc<Proposal>,
         accepts: Vec<Accept>,
     ) -> Option<Self> {
-        Self::new(Held::Share(share, bytes), proposal, accepts)
+        let origin = Origin::new(share.info().clone(), proposal, accepts)?;
+        Some(Self::new(origin, Vec::new(), Some(share), Ledger::default()))
     }
 
-    fn new(held: Held, proposal: Arc<Proposal>, accepts: Vec<Accept>) -> Option<Self> {
-        let (_, wanted) = RawRequest::parse(&proposal.request)?;
-        let Wanted::Key(wanted) = wanted else { return None };
-        proposal.aux?;
-        let (ceremony, request) = (proposal.hash(), request_id(&proposal.cluster, &proposal.request));
-        Some(Self { held, proposal, accepts, ceremony, request, wanted, set: None })
+    fn new(origin: Origin, chain: Vec<Step>, share: Option<Arc<KeyShare<C>>>, ledger: Ledger) -> Self {
+        let holders = Vec::new();
+        let (pendings, past) = (BTreeMap::new(), Vec::new());
+        let key = Self { origin, chain, past, share, ledger, pendings, holders, latest: None };
+        Self { holders: holders_of(key.info()), ..key }
     }
 
-    /// Reads a record.
+    /// Reads a record, without the pending shares.
     pub(super) fn read(value: &Value) -> Result<Self, BadRecord> {
-        let (is_share, bytes, proposal, accepts, set): Stored = decode(value)?;
-        let bytes = Zeroizing::new(bytes);
-        let held = if is_share {
-            Held::Share(Arc::new(KeyShare::decode(&bytes).map_err(|_| BadRecord)?), bytes)
-        } else {
-            Held::Public(Box::new(decode_parts(&bytes, MAX_MESSAGE_BYTES).map_err(|_| BadRecord)?))
-        };
-        let key = Self::new(held, Arc::new(proposal), accepts).ok_or(BadRecord)?;
-        Ok(Self { set, ..key })
+        let (share, info, proposal, accepts, set, chain, past, ledger, latest): Stored = decode(value)?;
+        let share = share.map(Zeroizing::new).map(|bytes| KeyShare::decode(&bytes).map(Arc::new));
+        let share = share.transpose().map_err(|_| BadRecord)?;
+        let info = decode_parts(&info, MAX_MESSAGE_BYTES).map_err(|_| BadRecord)?;
+        let origin = Origin::new(info, Arc::new(proposal), accepts).ok_or(BadRecord)?;
+        let key = Self::new(Origin { set, ..origin }, chain, share, ledger);
+        let fits = key.share.as_ref().is_none_or(|share| share.info() == key.info());
+        if fits { Ok(Self { past, latest, ..key }) } else { Err(BadRecord) }
+    }
+
+    /// Reads the record of a pending share.
+    pub(super) fn read_pending(&mut self, value: &Value) -> Result<(), BadRecord> {
+        let (bytes, request): StoredWaiting = decode(value)?;
+        let pending = Pending::decode(&Zeroizing::new(bytes)).map_err(|_| BadRecord)?;
+        let info = pending.share().info();
+        if info.key_id != self.id().0 {
+            return Err(BadRecord);
+        }
+        self.pendings.insert(info.epoch_id(), Waiting { pending, request });
+        Ok(())
     }
 
     /// The write that makes it durable.
     pub(super) fn write(&self) -> Write {
-        let public;
-        let (is_share, bytes) = match &self.held {
-            Held::Share(_, bytes) => (true, bytes.as_slice()),
-            Held::Public(info) => {
-                public = encode_parts(info);
-                (false, public.as_slice())
-            }
-        };
-        let record = (is_share, bytes, &*self.proposal, &self.accepts, &self.set);
+        let Origin { proposal, accepts, info, set, .. } = &self.origin;
+        let share = self.share.as_ref().map(|share| share.encode());
+        let share = share.as_ref().map(|bytes| bytes.as_slice());
+        let info = encode_parts(info);
+        let record =
+            (share, info, &**proposal, accepts, set, &self.chain, &self.past, &self.ledger, self.latest);
         Write::put(Table::Keys, self.id().0, encode(&record))
     }
 
     /// What shows to others what this key is; nothing before everybody has confirmed it.
     pub(super) fn certificate(&self) -> Option<Certificate> {
-        let (proposal, accepts) = ((*self.proposal).clone(), self.accepts.clone());
-        Some(Certificate { proposal, accepts, info: encode_parts(self.info()), set: self.set.clone()? })
+        let (proposal, accepts) = ((*self.origin.proposal).clone(), self.origin.accepts.clone());
+        let (info, set) = (encode_parts(&self.origin.info), self.origin.set.clone()?);
+        let steps = self.chain.iter().map(Step::encode).collect();
+        Some(Certificate { proposal, accepts, info, set, steps })
     }
 
     /// A key that somebody shows, if everything about it holds together: the request that its proposal carries, the
-    /// session that the accepts make of it, and the confirmation of every holder.
+    /// session that the accepts make of it, the confirmation of every first holder, and every change since.
     pub(super) fn certified(certificate: Certificate, cluster: ClusterId) -> Option<Self> {
-        let Certificate { proposal, accepts, info, set } = certificate;
+        let Certificate { proposal, accepts, info, set, steps } = certificate;
         // Before anything that takes longer for longer lists.
         if !proposal.is_well_formed() {
             return None;
@@ -112,7 +174,6 @@ impl Key {
         let session = session_id(&proposal, &input, &nonce).ok()?;
         let holds = expected == proposal
             && proposal.kind == Kind::Keygen
-            && info.validate().is_ok()
             && info.session == session
             && Roll::of(&proposal).parties().is_ok_and(|parties| parties == info.parties)
             && (info.threshold, info.epoch) == (proposal.threshold, 0)
@@ -120,62 +181,118 @@ impl Key {
         if !holds {
             return None;
         }
-        let mut key = Self::new(Held::Public(Box::new(info)), Arc::new(proposal), accepts)?;
-        key.activate_from(&set).then_some(key)
+        let chain: Vec<_> = steps.iter().map(|step| Step::decode(step)).collect::<Option<_>>()?;
+        let origin = Origin::new(info, Arc::new(proposal), accepts)?;
+        let mut key = Self::new(origin, Vec::new(), None, Ledger::default());
+        // Signatures come before the curve, and the first epoch before what continues it.
+        let certain = key.activate_from(&set)
+            && key.origin.info.validate().is_ok()
+            && chain::holds(&key.origin.info, &chain, cluster);
+        if !certain {
+            return None;
+        }
+        key.advance(chain);
+        Some(key)
     }
 
     pub(super) fn id(&self) -> Hash {
-        Hash(self.info().key_id)
+        Hash(self.origin.info.key_id)
     }
 
+    /// The epoch in force.
     pub(super) fn info(&self) -> &KeyInfo<C> {
-        match &self.held {
-            Held::Share(share, _) => share.info(),
-            Held::Public(info) => info,
-        }
+        self.chain.last().map_or(&self.origin.info, Step::info)
+    }
+
+    /// The epoch that a session made, if the key went through it and this node still knows.
+    pub(super) fn info_of(&self, session: SessionId) -> Option<&KeyInfo<C>> {
+        self.epochs().find(|info| info.session == session)
+    }
+
+    /// The epoch with this number, in the same way.
+    pub(super) fn info_at(&self, epoch: u64) -> Option<&KeyInfo<C>> {
+        self.epochs().find(|info| info.epoch == epoch)
+    }
+
+    /// Whether the certificate shows this epoch: all who held it have confirmed it.
+    pub(super) fn certifies(&self, info: &KeyInfo<C>) -> bool {
+        self.is_active() && self.certified_epochs().any(|known| known == info)
+    }
+
+    fn certified_epochs(&self) -> impl Iterator<Item = &KeyInfo<C>> {
+        std::iter::once(&self.origin.info).chain(self.chain.iter().map(Step::info))
+    }
+
+    /// All epochs that are known here.
+    fn epochs(&self) -> impl Iterator<Item = &KeyInfo<C>> {
+        self.certified_epochs().chain(&self.past)
+    }
+
+    /// Whether whatever both know of the key is the same: public key, numbers, commitments, holders.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        self.epochs().all(|mine| other.info_of(mine.session).is_none_or(|theirs| mine == theirs))
+    }
+
+    /// How the key came to its epoch.
+    pub(super) fn chain(&self) -> &[Step] {
+        &self.chain
     }
 
     /// The own share, if this node is a holder.
     pub(super) fn share(&self) -> Option<&Arc<KeyShare<C>>> {
-        match &self.held {
-            Held::Share(share, _) => Some(share),
-            Held::Public(_) => None,
-        }
+        self.share.as_ref()
     }
 
     /// The ceremony that made it.
     pub(super) fn ceremony(&self) -> Hash {
-        self.ceremony
+        self.origin.ceremony
     }
 
-    /// The request that asked for it.
+    /// The request that asked for the key.
     pub(super) fn request(&self) -> Hash {
-        self.request
+        self.origin.request
     }
 
+    /// The request that led to the epoch in force.
+    pub(super) fn latest(&self) -> Hash {
+        self.latest.unwrap_or(self.origin.request)
+    }
+
+    /// Those who made it.
+    pub(super) fn makers(&self) -> &[Participant] {
+        &self.origin.proposal.participants
+    }
+
+    /// The moduli of its epoch.
     pub(super) fn aux(&self) -> Hash {
-        self.proposal.aux.expect("invariant: a key generation names the moduli")
+        let first = || self.origin.proposal.aux.expect("invariant: a key generation names the moduli");
+        self.chain.last().map_or_else(first, Step::aux)
+    }
+
+    /// Whether its epoch, or one that may yet come, uses these moduli.
+    pub(super) fn needs(&self, aux: &Hash) -> bool {
+        self.aux() == *aux || self.pendings.values().any(|w| w.pending.aux_id() == &aux.0)
     }
 
     pub(super) fn label(&self) -> &api::Label {
-        &self.wanted.label
+        &self.origin.wanted.label
     }
 
     pub(super) fn level(&self) -> api::Level {
-        self.wanted.level
+        self.origin.wanted.level
     }
 
     pub(super) fn curve(&self) -> api::Curve {
-        self.wanted.curve
+        self.origin.wanted.curve
     }
 
     pub(super) fn scheme(&self) -> api::Scheme {
-        self.wanted.scheme
+        self.origin.wanted.scheme
     }
 
     /// The holders of its shares.
     pub(super) fn holders(&self) -> &[Participant] {
-        &self.proposal.participants
+        &self.holders
     }
 
     /// The holder with this index.
@@ -183,21 +300,30 @@ impl Key {
         self.holders().iter().copied().find(|p| p.index == index)
     }
 
-    /// Whether everybody has confirmed.
+    /// Whether this node is one of the holders.
+    pub(super) fn is_held_by(&self, id: NodeId) -> bool {
+        self.holders().iter().any(|h| h.id == id)
+    }
+
+    /// Whether everybody has confirmed the first epoch.
     pub(super) fn is_active(&self) -> bool {
-        self.set.is_some()
+        self.origin.set.is_some()
     }
 
-    /// The confirmations, to be passed on.
+    /// The confirmations of the first epoch, to be passed on.
     pub(super) fn set(&self) -> Option<&Vec<u8>> {
-        self.set.as_ref()
+        self.origin.set.as_ref()
     }
 
-    /// Takes the confirmations of all holders. False: this is no complete set for this key.
+    /// Takes the confirmations of all first holders. False: this is no complete set for this key.
     pub(super) fn activate(&mut self, set: &PerParty<PublicPart>) -> bool {
-        let complete = is_complete(self.info(), set, &Roll::of(&self.proposal));
-        if complete {
-            self.set = Some(encode_parts(set));
+        let complete = is_complete(&self.origin.info, set, &Roll::of(&self.origin.proposal));
+        if complete && !self.is_active() {
+            self.origin.set = Some(encode_parts(set));
+            let id = self.origin.info.epoch_id();
+            self.ledger = Ledger::new(self.share.is_some().then_some(id));
+            // Without a share the ledger learns of the epoch as of any other.
+            self.ledger.apply(Event::Complete(id)).expect("invariant: a complete set is never refused");
         }
         complete
     }
@@ -206,27 +332,107 @@ impl Key {
     pub(super) fn activate_from(&mut self, bytes: &[u8]) -> bool {
         decode_parts(bytes, MAX_MESSAGE_BYTES).is_ok_and(|set| self.activate(&set))
     }
-}
 
-/// Moduli of which this node holds the own factors.
-pub(super) struct AuxRecord {
-    /// All of it.
-    pub(super) aux: Arc<Aux>,
-    /// Whether everybody has confirmed: then this node proposes keys that use it.
-    pub(super) confirmed: bool,
-}
-
-impl AuxRecord {
-    /// The write that makes it durable.
-    pub(super) fn write(&self) -> Write {
-        let bytes = self.aux.encode();
-        Write::put(Table::Aux, self.aux.public().aux_id, encode(&(bytes.as_slice(), self.confirmed)))
+    /// Whether a proposal may use this number for an epoch (5.7, rule 1).
+    pub(super) fn accepts(&self, epoch: u64) -> Result<(), Refusal> {
+        self.ledger.accepts(epoch)
     }
 
-    /// Reads a record.
-    pub(super) fn read(value: &Value) -> Result<Self, BadRecord> {
-        let (bytes, confirmed): (Vec<u8>, bool) = decode(value)?;
-        let bytes = Zeroizing::new(bytes);
-        Ok(Self { aux: Arc::new(Aux::decode(&bytes).map_err(|_| BadRecord)?), confirmed })
+    /// The largest number of an epoch that this node knows to be used.
+    pub(super) fn highest(&self) -> u64 {
+        self.ledger.highest().max(self.info().epoch)
     }
+
+    /// Confirmed epochs that may yet turn out to be complete.
+    pub(super) fn unfinished(&self) -> usize {
+        self.pendings.len()
+    }
+
+    /// Shares of another epoch are about to leave; the write must be durable first.
+    pub(super) fn deal(&mut self, id: EpochId, base: EpochId) -> Result<Vec<Write>, Refusal> {
+        self.ledger.apply(Event::Deal { id, base })?;
+        Ok(vec![self.write()])
+    }
+
+    /// A share of another epoch is about to be confirmed; the writes must be durable first.
+    pub(super) fn confirm(&mut self, pending: Pending<C>, request: Hash) -> Result<Vec<Write>, Refusal> {
+        let id = pending.share().info().epoch_id();
+        self.ledger.apply(Event::Confirm(id))?;
+        let bytes = pending.encode();
+        let record = Write::put(Table::Keys, record_key(self.id(), id), encode(&(bytes.as_slice(), request)));
+        self.pendings.insert(id, Waiting { pending, request });
+        Ok(vec![record, self.write()])
+    }
+
+    /// The session of an epoch is over.
+    pub(super) fn session_ended(&mut self, id: EpochId) {
+        self.ledger.apply(Event::Ended(id)).expect("invariant: an end is never refused");
+    }
+
+    /// Moves to the end of a chain that holds, if that is a larger epoch (5.7, rule 4): the share of it takes the place
+    /// of the old one, or nothing does, and whatever is smaller is erased.
+    pub(super) fn advance(&mut self, chain: Vec<Step>) -> Option<Advance> {
+        let info = chain.last()?.info();
+        let id = info.epoch_id();
+        // Whoever confirmed an epoch has signed what is in it; a share of anything else is not used.
+        let fits = self.pendings.get(&id).is_none_or(|waiting| waiting.pending.share().info() == info);
+        let holders = holders_of(info);
+        let changes = if fits { self.ledger.apply(Event::Complete(id)).ok()? } else { Vec::new() };
+        if changes.is_empty() {
+            return None;
+        }
+        let mut advance = Advance { writes: Vec::new(), made: None, left: self.aux(), request: None };
+        for change in changes {
+            match change {
+                Change::Activate(id) => {
+                    let waiting =
+                        self.pendings.remove(&id).expect("invariant: a share for every pending epoch");
+                    let (share, aux) = waiting.pending.into_parts();
+                    self.share = Some(Arc::new(share));
+                    (advance.made, advance.request) = (aux.map(Arc::new), Some(waiting.request));
+                    advance.writes.push(Write::delete(Table::Keys, record_key(self.id(), id)));
+                }
+                Change::Retire(_) => self.share = None,
+                // The base's share has no record of its own: it went when another or none took its place.
+                Change::Erase(id) => {
+                    if self.pendings.remove(&id).is_some() {
+                        advance.writes.push(Write::delete(Table::Keys, record_key(self.id(), id)));
+                    }
+                }
+                Change::Highest(_) | Change::Pending(_) => {}
+            }
+        }
+        let left = self.info().clone();
+        (self.chain, self.holders, self.latest) = (chain, holders, advance.request);
+        if self.info_of(left.session).is_none() {
+            self.past.push(left);
+            self.past.drain(..self.past.len().saturating_sub(MAX_PAST));
+        }
+        advance.writes.push(self.write());
+        Some(advance)
+    }
+
+    /// Remembers which request led to the epoch in force, where this node has no share of it.
+    pub(super) fn led_by(&mut self, request: Hash) -> Write {
+        self.latest = Some(request);
+        self.write()
+    }
+}
+
+impl Origin {
+    fn new(info: KeyInfo<C>, proposal: Arc<Proposal>, accepts: Vec<Accept>) -> Option<Self> {
+        let (_, wanted) = RawRequest::parse(&proposal.request)?;
+        let Wanted::Key(wanted) = wanted else { return None };
+        proposal.aux?;
+        let (ceremony, request) = (proposal.hash(), request_id(&proposal.cluster, &proposal.request));
+        Some(Self { proposal, accepts, ceremony, request, wanted, info, set: None })
+    }
+}
+
+/// The holders of an epoch, as participants. Who is no validator by its bytes could not have confirmed anything.
+fn holders_of(info: &KeyInfo<C>) -> Vec<Participant> {
+    let participant = |(index, id): (consign_rounds::PartyIndex, &[u8; 32])| {
+        Some(Participant { index: index.get(), id: NodeId::from_bytes(id).ok()? })
+    };
+    info.parties.iter().filter_map(participant).collect()
 }

@@ -9,6 +9,8 @@ use super::CallId;
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::{Node, Then};
+use super::proposal::Proposal;
+use super::requests::{RawRequest, Wanted};
 use super::wire::{Certificate, PeerMessage};
 use crate::identity::NodeId;
 
@@ -16,6 +18,12 @@ use crate::identity::NodeId;
 const LOOKUP_MS: u64 = 2_000;
 /// Most calls that wait for keys.
 const MAX_LOOKUPS: usize = 100;
+/// How long a proposal waits for members to show a key, in milliseconds: the proposer waits longer for an answer.
+const PARKED_MS: u64 = 5_000;
+/// Most proposals that wait for keys.
+const MAX_PARKED: usize = 16;
+/// Most of them that one proposer may have.
+const MAX_PARKED_OF_ONE: usize = 4;
 /// Most keys of others that are kept.
 const MAX_SHOWN_KEYS: usize = 10_000;
 
@@ -26,7 +34,15 @@ pub(super) struct Lookup {
     until: u64,
 }
 
-/// All of them.
+/// A resharing proposed to a node that does not know the key, or not in the epoch to start from.
+pub(super) struct Parked {
+    from: NodeId,
+    proposal: Proposal,
+    key: Hash,
+    until: u64,
+}
+
+/// All calls that wait.
 pub(super) type Lookups = BTreeMap<CallId, Lookup>;
 
 impl Node {
@@ -35,43 +51,102 @@ impl Node {
         if self.keys.contains_key(&key) || self.lookups.len() >= MAX_LOOKUPS {
             return false;
         }
-        let members = self.home.roster().map(|roster| roster.members()).unwrap_or_default();
-        let up: Vec<_> = members.into_iter().filter(|id| *id != self.me && self.is_up(*id)).collect();
-        if up.is_empty() {
+        if !self.ask_key(key) {
             return false;
-        }
-        for peer in up {
-            self.send(peer, &PeerMessage::AskKey(key));
         }
         let until = self.now.monotonic.saturating_add(LOOKUP_MS);
         self.lookups.insert(call, Lookup { key, request: request.clone(), until });
         true
     }
 
+    /// Asks all members what a key is. False: none is connected.
+    fn ask_key(&mut self, key: Hash) -> bool {
+        let members = self.home.roster().map(|roster| roster.members()).unwrap_or_default();
+        let up: Vec<_> = members.into_iter().filter(|id| *id != self.me && self.is_up(*id)).collect();
+        for peer in &up {
+            self.send(*peer, &PeerMessage::AskKey(key));
+        }
+        !up.is_empty()
+    }
+
+    /// Whether a proposal is about the resharing of a key that this node does not know, or not in its newest epoch.
+    pub(super) fn lacks_key(&self, proposal: &Proposal) -> bool {
+        let Some((_, Wanted::Reshare(wanted))) = RawRequest::parse(&proposal.request) else { return false };
+        let key = self.keys.get(&Hash(wanted.key.0)).filter(|key| key.is_active());
+        key.is_none_or(|key| key.info().epoch < wanted.terms.epoch)
+    }
+
+    /// A new holder believes nobody what the key is: the proposal waits for a certificate.
+    pub(super) fn park(&mut self, from: NodeId, proposal: Proposal) {
+        let hash = proposal.hash();
+        if self.parked.contains_key(&hash) {
+            return;
+        }
+        let theirs = self.parked.values().filter(|parked| parked.from == from).count();
+        let Some((_, Wanted::Reshare(wanted))) = RawRequest::parse(&proposal.request) else { return };
+        let key = Hash(wanted.key.0);
+        if self.parked.len() >= MAX_PARKED || theirs >= MAX_PARKED_OF_ONE || !self.is_member(from) {
+            return self.answer_no(from, &proposal, "this node has all the work it may take");
+        }
+        if !self.ask_key(key) {
+            return self.answer_no(
+                from,
+                &proposal,
+                "this node is not connected to anybody who knows the key",
+            );
+        }
+        let until = self.now.monotonic.saturating_add(PARKED_MS);
+        self.parked.insert(hash, Parked { from, proposal, key, until });
+    }
+
+    /// Proposals that waited for this key are heard again.
+    fn unpark(&mut self, key: Hash) {
+        let ready = |parked: &Parked| parked.key == key && !self.lacks_key(&parked.proposal);
+        let ready: Vec<_> = self.parked.iter().filter(|(_, p)| ready(p)).map(|(hash, _)| *hash).collect();
+        for hash in ready {
+            if let Some(Parked { from, proposal, .. }) = self.parked.remove(&hash) {
+                self.hear_proposal(from, proposal);
+            }
+        }
+    }
+
     /// A peer asks what a key is.
     pub(super) fn hear_ask_key(&mut self, from: NodeId, key: Hash) {
         // Holders answer for their keys: what was only shown here may be shown by those who showed it.
-        let key = self.keys.get(&key).filter(|key| key.share().is_some());
-        if let Some(certificate) = key.and_then(Key::certificate) {
-            self.send(from, &PeerMessage::Certificate(Box::new(certificate)));
+        if self.keys.get(&key).is_some_and(|key| key.share().is_some()) {
+            self.show_key(from, key);
         }
     }
 
     /// A peer shows a key.
     pub(super) fn hear_certificate(&mut self, from: NodeId, certificate: Certificate) {
-        let shown = self.keys.values().filter(|key| key.share().is_none()).count();
-        if self.lookups.is_empty() || shown >= MAX_SHOWN_KEYS {
+        let Some((id, epoch)) = certificate.claim() else {
+            return self.dropped(from, "a certificate that cannot be read");
+        };
+        // Before anything is verified: is it wanted, and does it tell anything new?
+        let news = match self.keys.get(&id) {
+            Some(known) => !known.is_active() || known.info().epoch_id() < epoch,
+            None => {
+                let shown = self.keys.values().filter(|key| key.share().is_none()).count();
+                let wanted =
+                    self.lookups.values().any(|l| l.key == id) || self.parked.values().any(|p| p.key == id);
+                wanted && shown < MAX_SHOWN_KEYS
+            }
+        };
+        if !news {
             return;
         }
-        let Some(key) = Key::certified(certificate, self.cluster()) else {
+        let Some(key) = Key::certified(certificate, self.cluster()).filter(|key| key.id() == id) else {
             return self.dropped(from, "a certificate that does not hold");
         };
-        let id = key.id();
-        if self.keys.contains_key(&id) || !self.lookups.values().any(|l| l.key == id) {
-            return;
+        if self.contradicts(&key) {
+            return self.dropped(from, "a certificate that is not about the key as it is known here");
         }
-        self.store(vec![key.write()], Then::Rest);
-        self.keys.insert(id, key);
+        let writes = self.learn(key, None);
+        if !writes.is_empty() {
+            self.store(writes, Then::Rest);
+        }
+        self.unpark(id);
         let answered: Vec<_> = self.lookups.iter().filter(|(_, l)| l.key == id).map(|(c, _)| *c).collect();
         for call in answered {
             if let Some(lookup) = self.lookups.remove(&call) {
@@ -82,6 +157,13 @@ impl Node {
 
     pub(super) fn tick_lookups(&mut self) {
         let now = self.now.monotonic;
+        let late: Vec<_> =
+            self.parked.iter().filter(|(_, p)| p.until <= now).map(|(hash, _)| *hash).collect();
+        for hash in late {
+            if let Some(Parked { from, proposal, .. }) = self.parked.remove(&hash) {
+                self.answer_no(from, &proposal, "no connected member shows this node the key in its epoch");
+            }
+        }
         let late: Vec<_> = self.lookups.iter().filter(|(_, l)| l.until <= now).map(|(c, _)| *c).collect();
         for call in late {
             self.lookups.remove(&call);

@@ -24,7 +24,7 @@ impl Node {
             Home::Asking(asking) => asking.invitation.founder == peer,
             Home::Settled(roster) => roster.knows(peer),
         };
-        known || self.keys.values().any(|key| key.holders().iter().any(|h| h.id == peer))
+        known || self.keys.values().any(|key| key.is_held_by(peer))
     }
 
     /// Whether the peer may be in new committees and propose.
@@ -164,13 +164,14 @@ impl Node {
         let pending: Vec<_> = self
             .keys
             .values()
-            .filter(|key| !key.is_active() && key.holders().iter().any(|h| h.id == peer))
+            .filter(|key| !key.is_active() && key.is_held_by(peer))
             .map(super::keys::Key::ceremony)
             .take(MAX_ASKED)
             .collect();
         if !pending.is_empty() {
             self.send(peer, &PeerMessage::AskConfirmed(pending));
         }
+        self.name_epochs(peer);
     }
 
     pub(super) fn peer_down(&mut self, peer: NodeId) {
@@ -203,7 +204,7 @@ impl Node {
     pub(super) fn hear_ask(&mut self, from: NodeId, ceremonies: &[Hash]) {
         for ceremony in ceremonies.iter().take(MAX_ASKED) {
             let key = self.keys.values().find(|key| key.ceremony() == *ceremony);
-            let key = key.filter(|key| key.holders().iter().any(|h| h.id == from));
+            let key = key.filter(|key| key.makers().iter().any(|h| h.id == from));
             if let Some(set) = key.and_then(|key| key.set()).cloned() {
                 self.send(from, &PeerMessage::Confirmed { ceremony: *ceremony, set });
             }

@@ -5,6 +5,9 @@
 //! `wire.rs` (what nodes say to each other).
 
 pub mod ceremony;
+mod chain;
+mod changes;
+mod epochs;
 pub mod evidence;
 pub mod hash;
 pub mod invitation;
@@ -14,6 +17,7 @@ mod keys;
 mod lookups;
 pub mod membership;
 pub mod misbehave;
+mod moduli;
 pub mod node;
 mod pages;
 pub mod proposal;

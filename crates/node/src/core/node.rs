@@ -13,8 +13,9 @@ use super::evidence::EvidenceRecord;
 use super::hash::Hash;
 use super::jobs::{Job, Result as Computed, Work};
 use super::joining::Home;
-use super::keys::{AuxRecord, Key};
-use super::lookups::Lookups;
+use super::keys::Key;
+use super::lookups::{Lookups, Parked};
+use super::moduli::AuxRecord;
 use super::records::{BadRecord, FORGOTTEN, REQUEST_RECORD_KEPT, RequestRecord, decode, encode};
 use super::stories::Story;
 use super::tasks::Task;
@@ -110,6 +111,8 @@ pub struct Node {
     pub(super) peers: BTreeMap<NodeId, Presence>,
     pub(super) keys: BTreeMap<Hash, Key>,
     pub(super) aux: BTreeMap<Hash, AuxRecord>,
+    /// Moduli whose factors somebody has lost: this node proposes nothing more with them.
+    pub(super) lacking: BTreeSet<Hash>,
     /// Record keys of ready-made primes, by the level's number.
     pub(super) pool: BTreeMap<u16, Vec<Vec<u8>>>,
     pub(super) requests: BTreeMap<Hash, RequestRecord>,
@@ -123,6 +126,8 @@ pub struct Node {
     pub(super) culprits: BTreeSet<NodeId>,
     pub(super) evidence: BTreeMap<Hash, EvidenceRecord>,
     pub(super) lookups: Lookups,
+    /// Proposals that wait for the key they are about to be shown.
+    pub(super) parked: BTreeMap<Hash, Parked>,
     pub(super) writes: BTreeMap<WriteId, Then>,
     pub(super) jobs: BTreeMap<JobId, For>,
     pub(super) next_repair: u64,
@@ -157,6 +162,7 @@ impl Node {
             peers: BTreeMap::new(),
             keys: BTreeMap::new(),
             aux: BTreeMap::new(),
+            lacking: BTreeSet::new(),
             pool: BTreeMap::new(),
             requests: BTreeMap::new(),
             forgotten: 0,
@@ -167,6 +173,7 @@ impl Node {
             culprits: BTreeSet::new(),
             evidence: BTreeMap::new(),
             lookups: Lookups::new(),
+            parked: BTreeMap::new(),
             writes: BTreeMap::new(),
             jobs: BTreeMap::new(),
             next_repair: 0,
@@ -188,9 +195,20 @@ impl Node {
     /// Everything but the cluster.
     fn read(&mut self, store: &dyn Store) -> Result<(), OpenError> {
         let bad = |what| move |source| OpenError::Record { what, source };
-        for (_, value) in store.list(Table::Keys)? {
-            let key = Key::read(&value).map_err(bad("a key share"))?;
-            self.keys.insert(key.id(), key);
+        // A key's own record comes before those of its pending shares, whose names begin with its id.
+        for (name, value) in store.list(Table::Keys)? {
+            match name.split_first_chunk::<32>() {
+                Some((_, [])) => {
+                    let key = Key::read(&value).map_err(bad("a key share"))?;
+                    self.keys.insert(key.id(), key);
+                }
+                Some((id, _)) => {
+                    let key =
+                        self.keys.get_mut(&Hash(*id)).ok_or_else(|| bad("a pending share")(BadRecord))?;
+                    key.read_pending(&value).map_err(bad("a pending share"))?;
+                }
+                None => return Err(bad("a key share")(BadRecord)),
+            }
         }
         for (_, value) in store.list(Table::Aux)? {
             let record = AuxRecord::read(&value).map_err(bad("auxiliary information"))?;
@@ -306,6 +324,9 @@ impl Node {
             PeerMessage::Report { ceremony, report } => self.hear_report(from, ceremony, report),
             PeerMessage::AskKey(key) => self.hear_ask_key(from, key),
             PeerMessage::Certificate(certificate) => self.hear_certificate(from, *certificate),
+            PeerMessage::Epochs(known) => self.hear_epochs(from, &known),
+            PeerMessage::Used { key, epoch } => self.hear_used(from, key, epoch),
+            PeerMessage::Lacks { aux } => self.hear_lacks(from, aux),
         }
     }
 

@@ -32,6 +32,10 @@ pub enum Kind {
     Aux,
     /// Makes one signature interactively, the digest being part of the session.
     Sign,
+    /// Makes new shares of a key for the same holders.
+    Refresh,
+    /// Makes new shares of a key for another committee.
+    Reshare,
 }
 
 impl Kind {
@@ -42,6 +46,8 @@ impl Kind {
             Self::Keygen => "keygen",
             Self::Aux => "aux",
             Self::Sign => "sign",
+            Self::Refresh => "refresh",
+            Self::Reshare => "reshare",
         }
     }
 }
@@ -49,7 +55,7 @@ impl Kind {
 /// One participant of a session: its index in the session and its identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Participant {
-    /// Index 1..=n; in a signing the index of the share.
+    /// Index 1..=n; in a signing or refresh the index of the share, in a resharing the place among all identities.
     pub index: u16,
     /// Who it is.
     pub id: NodeId,
@@ -68,17 +74,19 @@ pub struct Proposal {
     pub level: u16,
     /// Curve name as in the API.
     pub curve: String,
-    /// Number of signers needed.
+    /// Number of signers needed; in a resharing from then on.
     pub threshold: u16,
     /// Participants, ascending index.
     pub participants: Vec<Participant>,
     /// The key that is used; none in keygen and aux.
     pub key: Option<Hash>,
-    /// Target epoch.
+    /// The session that made the epoch to start from; only in refresh and reshare.
+    pub base: Option<Hash>,
+    /// The key's epoch, or the one to make.
     pub epoch: u64,
-    /// The aux info that is used; none in aux.
+    /// The aux info that is used; none in aux, and in a refresh that makes its own.
     pub aux: Option<Hash>,
-    /// Signer set, ascending share indices; empty in keygen and aux.
+    /// Signer set, or the quorum that deals in a resharing: ascending share indices; else empty.
     pub signers: Vec<u16>,
     /// Derivation path; empty: the key itself.
     pub path: Vec<u32>,
@@ -113,6 +121,7 @@ impl Proposal {
         }
         items = items
             .maybe("key", self.key.as_ref().map(|k| &k.0[..]))
+            .maybe("base", self.base.as_ref().map(|b| &b.0[..]))
             .number("epoch", self.epoch)
             .maybe("aux", self.aux.as_ref().map(|a| &a.0[..]))
             .count("signers", self.signers.len());
@@ -131,6 +140,18 @@ impl Proposal {
             .bytes("proposer", self.proposer.as_bytes())
             .bytes("salt", &self.salt)
             .hash()
+    }
+
+    /// Whether it makes another epoch of a key.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        matches!(self.kind, Kind::Refresh | Kind::Reshare)
+    }
+
+    /// Whether every participant needs primes before it can accept.
+    #[must_use]
+    pub fn needs_primes(&self) -> bool {
+        self.kind == Kind::Aux || (self.kind == Kind::Refresh && self.aux.is_none())
     }
 
     /// This node's index in the session, if it takes part.

@@ -9,9 +9,10 @@ use consign_cggmp24::Level;
 use consign_cggmp24::derivation::{DerivationError, Path, PathError};
 use serde::{Deserialize, Serialize};
 
+use super::changes::{draft_refresh, draft_reshare};
 use super::hash::{Hash, Items};
 use super::keys::Key;
-use super::proposal::{Kind, MAX_REQUEST_BYTES, PROTOCOL_VERSION, Participant, Proposal};
+use super::proposal::{Kind, MAX_PARTIES, MAX_REQUEST_BYTES, PROTOCOL_VERSION, Participant, Proposal};
 use crate::identity::{ClusterId, NodeId};
 
 /// How far a request's time may lie ahead of this node's clock, in seconds: clocks differ.
@@ -51,20 +52,44 @@ pub enum Wanted {
     Key(api::CreateKey),
     /// A signature.
     Signature(api::Sign),
+    /// New shares for the same holders.
+    Refresh(api::Refresh),
+    /// New shares for another committee.
+    Reshare(api::Reshare),
+}
+
+impl Wanted {
+    /// The key that it is about, if that exists already.
+    #[must_use]
+    pub fn key(&self) -> Option<api::KeyId> {
+        match self {
+            Self::Key(_) => None,
+            Self::Signature(sign) => Some(sign.key),
+            Self::Refresh(refresh) => Some(refresh.key),
+            Self::Reshare(reshare) => Some(reshare.key),
+        }
+    }
 }
 
 const KEYS_PATH: &str = "/v1/keys";
-const SIGNATURES: &str = "/signatures";
+const SIGNATURES: &str = "signatures";
+const REFRESH: &str = "refresh";
+const RESHARE: &str = "reshare";
 
 impl RawRequest {
     /// Wraps what the API layer has parsed.
     #[must_use]
     pub fn new(wanted: &Wanted, created: u64, nonce: [u8; 16]) -> Self {
         let json = |v: serde_json::Result<Vec<u8>>| v.expect("invariant: bodies are plain data");
+        let about = |key, what| format!("{KEYS_PATH}/{key}/{what}");
         let (path, body) = match wanted {
             Wanted::Key(key) => (KEYS_PATH.to_owned(), json(serde_json::to_vec(key))),
-            Wanted::Signature(sign) => {
-                (format!("{KEYS_PATH}/{}{SIGNATURES}", sign.key), json(serde_json::to_vec(&sign.body())))
+            Wanted::Signature(sign) => (about(&sign.key, SIGNATURES), json(serde_json::to_vec(&sign.body()))),
+            Wanted::Refresh(api::Refresh { key, terms }) => {
+                (about(key, REFRESH), json(serde_json::to_vec(terms)))
+            }
+            Wanted::Reshare(api::Reshare { key, terms }) => {
+                (about(key, RESHARE), json(serde_json::to_vec(terms)))
             }
         };
         Self { path, body, created, nonce }
@@ -89,9 +114,18 @@ impl RawRequest {
         let wanted = if raw.path == KEYS_PATH {
             Wanted::Key(serde_json::from_slice(&raw.body).ok()?)
         } else {
-            let id = raw.path.strip_prefix(KEYS_PATH)?.strip_prefix('/')?.strip_suffix(SIGNATURES)?;
-            let body = serde_json::from_slice(&raw.body).ok()?;
-            Wanted::Signature(api::Sign::new(id.parse().ok()?, body))
+            let (id, what) = raw.path.strip_prefix(KEYS_PATH)?.strip_prefix('/')?.split_once('/')?;
+            let key = id.parse().ok()?;
+            match what {
+                SIGNATURES => Wanted::Signature(api::Sign::new(key, serde_json::from_slice(&raw.body).ok()?)),
+                REFRESH => {
+                    Wanted::Refresh(api::Refresh { key, terms: serde_json::from_slice(&raw.body).ok()? })
+                }
+                RESHARE => {
+                    Wanted::Reshare(api::Reshare { key, terms: serde_json::from_slice(&raw.body).ok()? })
+                }
+                _ => return None,
+            }
         };
         Some((raw, wanted))
     }
@@ -113,12 +147,14 @@ pub fn request_id(cluster: &ClusterId, raw: &[u8]) -> Hash {
 /// Everything the proposer may choose.
 #[derive(Debug, Clone)]
 pub struct Free {
-    /// Aux or keygen, where a key is wanted; sign, where a signature is.
+    /// Aux or keygen, where a key is wanted; sign, where a signature is; aux or reshare, where another committee is.
     pub kind: Kind,
-    /// The moduli, in keygen: any that covers the committee at the level.
+    /// The moduli, in keygen and resharing: any that covers the committee at the level.
     pub aux: Option<Hash>,
-    /// The signer set, in signing: any `t` holders.
+    /// The signer set, in signing, or the dealers, in resharing: any `t` holders.
     pub signers: Vec<u16>,
+    /// The number of the epoch to make: any that no participant has used.
+    pub epoch: u64,
     /// How long the rounds may take.
     pub deadline_ms: u32,
     /// Who proposes.
@@ -135,6 +171,7 @@ impl Free {
             kind: proposal.kind,
             aux: proposal.aux,
             signers: proposal.signers.clone(),
+            epoch: proposal.epoch,
             deadline_ms: proposal.deadline_ms,
             proposer: proposal.proposer,
             salt: proposal.salt,
@@ -157,6 +194,12 @@ pub enum Unfit {
     /// The request is about another key than the record.
     #[error("the request is about another key")]
     Key,
+    /// The request starts from another epoch.
+    #[error("the request is about another epoch of the key, which is in epoch {0} here")]
+    Epoch(u64),
+    /// Old and new holders are more than a session may have.
+    #[error("dealers and new holders together are more than {MAX_PARTIES}")]
+    TooMany,
     /// The path cannot be read.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -176,7 +219,7 @@ pub(super) fn draft(
     key: Option<&Key>,
     free: Free,
 ) -> Result<Proposal, Unfit> {
-    let Free { kind, aux, signers, deadline_ms, proposer, salt } = free;
+    let (kind, aux) = (free.kind, free.aux);
     let blank = Proposal {
         cluster,
         kind,
@@ -186,6 +229,7 @@ pub(super) fn draft(
         threshold: 0,
         participants: Vec::new(),
         key: None,
+        base: None,
         epoch: 0,
         aux: None,
         signers: Vec::new(),
@@ -193,47 +237,50 @@ pub(super) fn draft(
         digest: None,
         batch: 0,
         request: raw.to_vec(),
-        deadline_ms,
-        proposer,
-        salt,
+        deadline_ms: free.deadline_ms,
+        proposer: free.proposer,
+        salt: free.salt,
     };
     match wanted {
-        Wanted::Key(_) if kind == Kind::Sign => Err(Unfit::Kind),
+        Wanted::Key(_) if !matches!(kind, Kind::Keygen | Kind::Aux) => Err(Unfit::Kind),
         Wanted::Key(create) => Ok(Proposal {
             level: level_number(create.level),
             curve: create.curve.word().to_owned(),
             threshold: create.threshold,
-            participants: committee(create)?,
+            participants: committee(&create.committee)?,
             aux: if kind == Kind::Keygen { aux } else { None },
             ..blank
         }),
         Wanted::Signature(_) if kind != Kind::Sign => Err(Unfit::Kind),
         Wanted::Signature(sign) => {
             let key = key.filter(|key| key.id().0 == sign.key.0).ok_or(Unfit::Key)?;
-            let participants = signers.iter().filter_map(|i| key.holder(*i)).collect::<Vec<_>>();
-            let ascending = signers.windows(2).all(|w| matches!(w, [a, b] if a < b));
-            let complete =
-                participants.len() == signers.len() && signers.len() == usize::from(key.info().threshold);
-            if !ascending || !complete {
-                return Err(Unfit::Signers);
-            }
             let path = child_path(key, sign)?;
             Ok(Proposal {
                 level: level_number(key.level()),
                 curve: key.curve().word().to_owned(),
                 threshold: key.info().threshold,
-                participants,
+                participants: quorum(key, &free.signers)?,
                 key: Some(key.id()),
                 epoch: key.info().epoch,
                 aux: Some(key.aux()),
-                signers,
+                signers: free.signers,
                 path: path.into(),
                 digest: Some(sign.target.digest()),
                 batch: 1,
                 ..blank
             })
         }
+        Wanted::Refresh(refresh) => draft_refresh(refresh, key, &free, blank),
+        Wanted::Reshare(reshare) => draft_reshare(reshare, key, free, blank),
     }
+}
+
+/// The holders with these indices, if they are exactly as many as the key needs, in ascending order.
+pub(super) fn quorum(key: &Key, indices: &[u16]) -> Result<Vec<Participant>, Unfit> {
+    let participants = indices.iter().filter_map(|i| key.holder(*i)).collect::<Vec<_>>();
+    let ascending = indices.windows(2).all(|w| matches!(w, [a, b] if a < b));
+    let complete = participants.len() == indices.len() && indices.len() == usize::from(key.info().threshold);
+    if ascending && complete { Ok(participants) } else { Err(Unfit::Signers) }
 }
 
 /// The path that the client names, if there is a child at its end.
@@ -244,8 +291,8 @@ pub(super) fn child_path(key: &Key, sign: &api::Sign) -> Result<Path, Unfit> {
 }
 
 /// The committee with its indices: from 1, in the order of the request.
-pub(super) fn committee(create: &api::CreateKey) -> Result<Vec<Participant>, Unfit> {
-    let members = create.committee.iter().zip(1..);
+pub(super) fn committee(members: &[api::NodeId]) -> Result<Vec<Participant>, Unfit> {
+    let members = members.iter().zip(1..);
     members
         .map(|(id, index)| {
             let id = NodeId::from_bytes(&id.0).map_err(|_| Unfit::Identity)?;
@@ -299,13 +346,26 @@ mod tests {
 
     fn free(kind: Kind) -> Free {
         let proposer = Identity::from_seed(&[1; 32]).node_id();
-        Free { kind, aux: Some(Hash([7; 32])), signers: vec![1], deadline_ms: 5, proposer, salt: [1; 16] }
+        Free {
+            kind,
+            aux: Some(Hash([7; 32])),
+            signers: vec![1],
+            epoch: 1,
+            deadline_ms: 5,
+            proposer,
+            salt: [1; 16],
+        }
     }
 
     #[test]
     fn a_request_has_one_reading_and_one_writing() {
-        let sign = sign();
-        for wanted in [create("pay"), Wanted::Signature(sign)] {
+        let (key, sign) = (api::KeyId([5; 32]), sign());
+        let refresh = api::Refresh { key, terms: api::RefreshTerms { epoch: 3, moduli: api::Moduli::Renew } };
+        let committee = vec![api::NodeId([1; 32]), api::NodeId([2; 32])];
+        let reshare = api::Reshare { key, terms: api::ReshareTerms { epoch: 3, threshold: 2, committee } };
+        for wanted in
+            [create("pay"), Wanted::Signature(sign), Wanted::Refresh(refresh), Wanted::Reshare(reshare)]
+        {
             let raw = RawRequest::new(&wanted, 100, [2; 16]);
             let bytes = raw.encode();
             assert_eq!(RawRequest::parse(&bytes), Some((raw.clone(), wanted)));
@@ -343,7 +403,9 @@ mod tests {
         assert!(keygen.signers.is_empty() && keygen.is_well_formed());
         let aux = draft(cluster, &raw, &wanted, None, free(Kind::Aux)).unwrap();
         assert_eq!(aux.aux, None);
-        assert_eq!(draft(cluster, &raw, &wanted, None, free(Kind::Sign)), Err(Unfit::Kind));
+        for kind in [Kind::Sign, Kind::Refresh, Kind::Reshare] {
+            assert_eq!(draft(cluster, &raw, &wanted, None, free(kind)), Err(Unfit::Kind));
+        }
         let sign = sign();
         let sign = Wanted::Signature(sign);
         assert_eq!(draft(cluster, &raw, &sign, None, free(Kind::Sign)), Err(Unfit::Key));

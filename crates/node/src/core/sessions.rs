@@ -6,14 +6,17 @@ use std::sync::Arc;
 use consign_cggmp24::aux_info::{self, Aux, AuxInfo};
 use consign_cggmp24::curve::Secp256k1;
 use consign_cggmp24::ecdsa::Signature as Ecdsa;
-use consign_cggmp24::key::KeyShare;
+use consign_cggmp24::epoch::{Pending, Record};
+use consign_cggmp24::key::{KeyInfo, KeyShare};
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::misbehave::WrongDelta;
 use consign_cggmp24::parties::{Parties, PartiesError};
+use consign_cggmp24::refresh::{self, Refresh};
+use consign_cggmp24::reshare::{self, Reshare, Reshared};
 use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_rounds::{
     Effect, Evidence, Failure, Finished, Identities, Message, PartyIndex, PerParty, Protocol, PublicPart,
-    Seat, Session, Signature, Signer, Speech,
+    Seat, Session, SessionId, Signature, Signer, Speech,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -43,6 +46,12 @@ impl Roll {
     pub(super) fn new(cluster: ClusterId, list: impl Iterator<Item = (u16, NodeId)>) -> Self {
         let (indices, ids) = list.filter_map(|(i, id)| Some((PartyIndex::new(i)?, id))).unzip();
         Self { cluster, indices, ids }
+    }
+
+    /// The parties of a session as the protocols have them.
+    pub(super) fn of_parties(cluster: ClusterId, parties: &Parties) -> Self {
+        let id = |id: &[u8; 32]| NodeId::from_bytes(id).ok();
+        Self::new(cluster, parties.iter().filter_map(|(index, identity)| Some((index.get(), id(identity)?))))
     }
 
     /// The same list as the protocols want it.
@@ -97,9 +106,13 @@ pub(super) enum Act {
 /// Results that must be durable before they are confirmed.
 pub(super) enum Kept {
     /// A key share.
-    Share { share: Arc<KeyShare<C>>, bytes: Zeroizing<Vec<u8>> },
+    Share { share: Arc<KeyShare<C>> },
     /// Auxiliary information.
     Aux { aux: Arc<Aux> },
+    /// Shares of the epoch that the proposal names are about to be dealt.
+    Dealing,
+    /// A share of another epoch of a key.
+    Pending(Box<Pending<C>>),
 }
 
 /// What a session has made.
@@ -110,6 +123,10 @@ pub(super) enum Product {
     Aux { aux: [u8; 32] },
     /// A signature.
     Signature(Ecdsa<C>),
+    /// Another epoch for the same holders, with its moduli and everybody's confirmations.
+    Refreshed { info: Box<KeyInfo<C>>, aux: [u8; 32], confirmations: PerParty<PublicPart> },
+    /// Another epoch for another committee, with what was said in each round.
+    Reshared { result: Box<Reshared<C>>, rounds: Vec<PerParty<PublicPart>> },
 }
 
 /// Why a session ended without a result.
@@ -132,6 +149,8 @@ pub(super) struct Standing {
     pub(super) waiting_for: Vec<u16>,
     /// Nothing more will come of it.
     pub(super) over: bool,
+    /// The session.
+    pub(super) session: SessionId,
 }
 
 /// A running session of any protocol.
@@ -139,6 +158,8 @@ pub(super) enum Live {
     Keygen(Run<Keygen<C>>),
     Aux(Run<AuxInfo<C>>),
     Sign(Run<Interactive<C>>),
+    Refresh(Run<Refresh<C>>),
+    Reshare(Run<Reshare<C>>),
     /// On purpose (`misbehave.rs`).
     Misbehaving(Run<WrongDelta<C>>),
 }
@@ -169,7 +190,7 @@ pub(super) trait Runs: Protocol {
 impl Runs for Keygen<C> {
     fn kept(bytes: Zeroizing<Vec<u8>>) -> Kept {
         let share = KeyShare::decode(&bytes).expect("invariant: a new share can be read back");
-        Kept::Share { share: Arc::new(share), bytes }
+        Kept::Share { share: Arc::new(share) }
     }
 
     fn product(finished: Finished<Self>) -> Product {
@@ -208,6 +229,37 @@ impl Runs for WrongDelta<C> {
     }
 }
 
+impl Runs for Refresh<C> {
+    fn kept(record: Record) -> Kept {
+        kept(record)
+    }
+
+    fn product(finished: Finished<Self>) -> Product {
+        let (info, aux) = (finished.output.share().info().clone(), *finished.output.aux_id());
+        Product::Refreshed { info: Box::new(info), aux, confirmations: finished.last }
+    }
+}
+
+impl Runs for Reshare<C> {
+    fn kept(record: Record) -> Kept {
+        kept(record)
+    }
+
+    fn product(finished: Finished<Self>) -> Product {
+        Product::Reshared { result: Box::new(finished.output), rounds: finished.rounds }
+    }
+}
+
+fn kept(record: Record) -> Kept {
+    match record {
+        Record::Dealing(_) => Kept::Dealing,
+        Record::Pending(bytes) => {
+            let pending = Pending::decode(&bytes).expect("invariant: a new pending share can be read back");
+            Kept::Pending(Box::new(pending))
+        }
+    }
+}
+
 impl<P: Runs> Run<P> {
     /// Enters the session and returns the first acts.
     pub(super) fn start(
@@ -239,6 +291,7 @@ impl<P: Runs> Run<P> {
             rounds: P::ROUNDS,
             waiting_for: waiting.into_iter().map(PartyIndex::get).collect(),
             over: self.session.is_over(),
+            session: self.session.id(),
         }
     }
 }
@@ -250,6 +303,8 @@ impl Live {
             Self::Keygen(run) => run.step(messages, give_up),
             Self::Aux(run) => run.step(messages, give_up),
             Self::Sign(run) => run.step(messages, give_up),
+            Self::Refresh(run) => run.step(messages, give_up),
+            Self::Reshare(run) => run.step(messages, give_up),
             Self::Misbehaving(run) => run.step(messages, give_up),
         }
     }
@@ -260,6 +315,8 @@ impl Live {
             Self::Keygen(run) => run.standing(),
             Self::Aux(run) => run.standing(),
             Self::Sign(run) => run.standing(),
+            Self::Refresh(run) => run.standing(),
+            Self::Reshare(run) => run.standing(),
             Self::Misbehaving(run) => run.standing(),
         }
     }
@@ -299,6 +356,8 @@ pub(super) enum PublicInput {
     Keygen(keygen::Public),
     Aux(aux_info::Public),
     Sign(Box<interactive::Public<C>>),
+    Refresh(Box<refresh::Public<C>>),
+    Reshare(Box<reshare::Public<C>>),
 }
 
 impl PublicInput {
@@ -306,12 +365,12 @@ impl PublicInput {
     pub(super) fn judge(
         &self,
         evidence: &Evidence,
-        session: consign_rounds::SessionId,
+        session: SessionId,
         roll: &Roll,
     ) -> Option<(u16, String)> {
         fn sentence<P: Protocol>(
             public: &P::Public,
-            (evidence, session, roll): (&Evidence, consign_rounds::SessionId, &Roll),
+            (evidence, session, roll): (&Evidence, SessionId, &Roll),
         ) -> Option<(u16, String)> {
             let (culprit, charge) = evidence.judge::<P>(public, session, roll)?;
             Some((culprit.get(), charge.to_string()))
@@ -321,6 +380,8 @@ impl PublicInput {
             Self::Keygen(public) => sentence::<Keygen<C>>(public, case),
             Self::Aux(public) => sentence::<AuxInfo<C>>(public, case),
             Self::Sign(public) => sentence::<Interactive<C>>(public, case),
+            Self::Refresh(public) => sentence::<Refresh<C>>(public, case),
+            Self::Reshare(public) => sentence::<Reshare<C>>(public, case),
         }
     }
 }

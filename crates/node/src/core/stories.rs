@@ -87,9 +87,12 @@ impl Node {
         let members = self.members(&proposal.participants);
         let (kind, key, label) = match wanted {
             Wanted::Key(create) => (api::CeremonyKind::Keygen, None, Some(create.label.clone())),
-            Wanted::Signature(sign) => {
-                let label = self.keys.get(&Hash(sign.key.0)).map(|key| key.label().clone());
-                (api::CeremonyKind::Sign, Some(sign.key), label)
+            Wanted::Signature(sign) => (api::CeremonyKind::Sign, Some(sign.key), self.label_of(sign.key)),
+            Wanted::Refresh(refresh) => {
+                (api::CeremonyKind::Refresh, Some(refresh.key), self.label_of(refresh.key))
+            }
+            Wanted::Reshare(reshare) => {
+                (api::CeremonyKind::Reshare, Some(reshare.key), self.label_of(reshare.key))
             }
         };
         let (now, unix) = (self.now.monotonic, self.now.unix);
@@ -128,6 +131,10 @@ impl Node {
         }
         self.changed.insert(request);
         self.forget_oldest();
+    }
+
+    fn label_of(&self, key: api::KeyId) -> Option<api::Label> {
+        self.keys.get(&Hash(key.0)).map(|key| key.label().clone())
     }
 
     /// The record of a story as it is now.
@@ -219,7 +226,7 @@ impl Node {
             let made = self
                 .keys
                 .values()
-                .find(|k| k.request() == request && k.is_active())
+                .find(|k| k.is_active() && (k.request() == request || k.latest() == request))
                 .map(super::keys::Key::id);
             if let Some(key) = made {
                 self.key_is_active(request, key);
@@ -292,6 +299,8 @@ pub(super) fn phase_of(kind: Kind) -> api::Phase {
         Kind::Keygen => api::Phase::Keygen,
         Kind::Aux => api::Phase::Aux,
         Kind::Sign => api::Phase::Sign,
+        Kind::Refresh => api::Phase::Refresh,
+        Kind::Reshare => api::Phase::Reshare,
     }
 }
 

@@ -2,15 +2,16 @@
 //! committee has none), a signature in up to three tries with different signers.
 
 use consign_api as api;
+use consign_cggmp24::activation::MAX_EPOCH_STEP;
 use consign_cggmp24::ecdsa::Digest;
+use rand_core::Rng;
 
 use super::ceremony::{MAX_RUNNING, deadline_ms};
 use super::hash::Hash;
+use super::keys::Key;
 use super::node::Node;
 use super::proposal::{Kind, Proposal};
-use super::requests::{
-    self, Free, RawRequest, Wanted, child_path, committee, level_number, level_of, request_id,
-};
+use super::requests::{self, Free, RawRequest, Unfit, Wanted, child_path, request_id};
 use super::sessions::C;
 use super::views::{api_id, short};
 use super::{CallId, Output};
@@ -25,12 +26,17 @@ pub const PAUSES_MS: [u64; 2] = [500, 2_000];
 /// more about the moment than about the way.
 const SAME_MS: u64 = 50;
 
+/// Longest random part of such a pause, in milliseconds.
+const SPREAD_MS: u64 = 500;
+
 /// A client's request that this node brings to its end.
 pub(super) struct Task {
     raw: Vec<u8>,
     wanted: Wanted,
     /// Moduli that others made for it, where this node takes no part.
     aux: Option<Hash>,
+    /// The largest number of the key's epochs that a participant says is used.
+    floor: u64,
     tries: u8,
     /// Who failed a try: asked last.
     demoted: Vec<NodeId>,
@@ -38,8 +44,21 @@ pub(super) struct Task {
     due: Option<u64>,
 }
 
+impl Task {
+    /// Whether it makes another epoch of this key.
+    pub(super) fn is_change_of(&self, key: Hash) -> bool {
+        matches!(self.wanted, Wanted::Refresh(_) | Wanted::Reshare(_))
+            && self.wanted.key().is_some_and(|id| id.0 == key.0)
+    }
+
+    /// Somebody has lost the factors of these moduli.
+    pub(super) fn forget_moduli(&mut self, aux: Hash) {
+        self.aux = self.aux.filter(|own| *own != aux);
+    }
+}
+
 impl Node {
-    /// A client wants a key or a signature.
+    /// A client wants a key, a signature, or a change of a key.
     pub(super) fn begin(&mut self, call: CallId, wanted: Wanted) {
         let problem = self.obstacle(&wanted).err().or_else(|| {
             let busy = self.busy() || self.tasks.len() >= MAX_RUNNING;
@@ -51,7 +70,7 @@ impl Node {
         }
         let raw = RawRequest::new(&wanted, self.now.unix, self.random()).encode();
         let request = request_id(&self.cluster(), &raw);
-        let task = Task { raw, wanted, aux: None, tries: 0, demoted: Vec::new(), due: None };
+        let task = Task { raw, wanted, aux: None, floor: 0, tries: 0, demoted: Vec::new(), due: None };
         self.tasks.insert(request, task);
         match self.next_step(request) {
             Ok(proposal) => {
@@ -72,89 +91,147 @@ impl Node {
         if !self.is_member(self.me) {
             return Err(self.not_joined());
         }
-        match wanted {
-            Wanted::Key(create) => {
-                let create = create.clone().checked();
-                let create = create.map_err(|text| api::Problem::new(api::ProblemKind::Malformed, text))?;
-                let unknown: Vec<_> = create
-                    .committee
-                    .iter()
-                    .filter(|id| !NodeId::from_bytes(&id.0).is_ok_and(|id| self.is_member(id)))
-                    .copied()
-                    .collect();
-                if !unknown.is_empty() {
-                    let text = "The committee names validators that are not members of the cluster.";
-                    return Err(api::Problem::new(api::ProblemKind::UnknownValidator, text).naming(unknown));
-                }
-                let members = committee(&create).unwrap_or_default();
-                let away: Vec<_> = members.iter().map(|p| p.id).filter(|id| !self.is_up(*id)).collect();
-                if !away.is_empty() {
-                    let text = "A key is made by its whole committee, and not all of it is connected; \
-                                start the missing nodes, or leave them out.";
-                    let problem = api::Problem::new(api::ProblemKind::TooFewSigners, text);
-                    return Err(problem.naming(away.into_iter().map(api_id)).retry_after(2));
-                }
+        let malformed = |text| api::Problem::new(api::ProblemKind::Malformed, text);
+        let key = match wanted.key() {
+            Some(id) => Some(self.usable(id)?),
+            None => None,
+        };
+        match (wanted, key) {
+            (Wanted::Key(create), _) => {
+                let create = create.clone().checked().map_err(malformed)?;
+                self.committee_is_here(&create.committee)?;
             }
-            Wanted::Signature(sign) => {
-                let Some(key) = self.keys.get(&Hash(sign.key.0)) else {
-                    let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
-                    return Err(api::Problem::new(api::ProblemKind::UnknownKey, text));
-                };
-                if !key.is_active() {
-                    let text = "Not all holders have confirmed the key yet; it is usable once they have.";
-                    return Err(api::Problem::new(api::ProblemKind::KeyBusy, text).retry_after(2));
-                }
+            (Wanted::Refresh(refresh), key) => {
+                self.may_change(key, refresh.terms.epoch)?;
+                let holders = key.map(Key::holders).unwrap_or_default();
+                self.all_are_up(holders.iter().map(|h| h.id))?;
+            }
+            (Wanted::Reshare(reshare), key) => {
+                let terms = reshare.terms.clone().checked().map_err(malformed)?;
+                self.may_change(key, terms.epoch)?;
+                self.committee_is_here(&terms.committee)?;
+            }
+            (Wanted::Signature(sign), _) => {
                 if Digest::raw::<C>(sign.target.digest()).is_err() {
                     let text = "The digest is zero modulo the group order and cannot be signed.";
                     return Err(api::Problem::new(api::ProblemKind::Malformed, text));
                 }
-                child_path(key, sign)
+                key.map_or(Ok(()), |key| child_path(key, sign).map(drop))
                     .map_err(|unfit| api::Problem::new(api::ProblemKind::Malformed, format!("{unfit}.")))?;
             }
         }
         Ok(())
     }
 
+    /// A key that exists and can be used.
+    fn usable(&self, id: api::KeyId) -> Result<&Key, api::Problem> {
+        let Some(key) = self.keys.get(&Hash(id.0)) else {
+            let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
+            return Err(api::Problem::new(api::ProblemKind::UnknownKey, text));
+        };
+        if !key.is_active() {
+            let text = "Not all holders have confirmed the key yet; it is usable once they have.";
+            return Err(api::Problem::new(api::ProblemKind::KeyBusy, text).retry_after(2));
+        }
+        Ok(key)
+    }
+
+    /// A change starts from the epoch that the client has seen, and one runs at a time.
+    fn may_change(&self, key: Option<&Key>, epoch: u64) -> Result<(), api::Problem> {
+        let Some(key) = key else { return Ok(()) };
+        let problem = |text| api::Problem::new(api::ProblemKind::KeyBusy, text);
+        if key.info().epoch != epoch {
+            let now = key.info().epoch;
+            let text = format!("The key is in epoch {now}, not {epoch}: look at it, then ask again.");
+            return Err(problem(text));
+        }
+        if let Some(other) = self.change_under_way(key.id()) {
+            let text = "The shares of the key are being changed already; wait for the end of that.";
+            return Err(problem(text.to_owned()).about(api::CeremonyId(other.0)).retry_after(5));
+        }
+        Ok(())
+    }
+
+    /// Whoever is to get a share is a member and connected.
+    fn committee_is_here(&self, committee: &[api::NodeId]) -> Result<(), api::Problem> {
+        let member = |id: &&api::NodeId| NodeId::from_bytes(&id.0).is_ok_and(|id| self.is_member(id));
+        let unknown: Vec<_> = committee.iter().filter(|id| !member(id)).copied().collect();
+        if !unknown.is_empty() {
+            let text = "The committee names validators that are not members of the cluster.";
+            return Err(api::Problem::new(api::ProblemKind::UnknownValidator, text).naming(unknown));
+        }
+        self.all_are_up(committee.iter().filter_map(|id| NodeId::from_bytes(&id.0).ok()))
+    }
+
+    fn all_are_up(&self, ids: impl Iterator<Item = NodeId>) -> Result<(), api::Problem> {
+        let away: Vec<_> = ids.filter(|id| !self.is_up(*id)).collect();
+        if away.is_empty() {
+            return Ok(());
+        }
+        let text = "Shares are made by all who get one, and not all of them are connected; \
+                    start the missing nodes, or leave them out.";
+        let problem = api::Problem::new(api::ProblemKind::TooFewSigners, text);
+        Err(problem.naming(away.into_iter().map(api_id)).retry_after(2))
+    }
+
     /// The next proposal of a task.
     fn next_step(&mut self, request: Hash) -> Result<Proposal, api::Problem> {
         let salt = self.random();
         let task = self.tasks.get(&request).expect("invariant: the caller looked it up");
-        let (kind, aux, signers) = match &task.wanted {
-            Wanted::Key(create) => match task.aux.or_else(|| self.moduli_for(create)) {
-                Some(aux) => (Kind::Keygen, Some(aux), Vec::new()),
-                None => (Kind::Aux, None, Vec::new()),
-            },
-            Wanted::Signature(sign) => {
-                let key = Hash(sign.key.0);
-                let signers = self.choose_signers(&key, &task.demoted)?;
-                (Kind::Sign, self.keys.get(&key).map(super::keys::Key::aux), signers)
+        let key = task.wanted.key().map(|id| self.usable(id)).transpose()?;
+        let (kind, aux, signers) = match (&task.wanted, key) {
+            (Wanted::Key(create), _) => {
+                match task.aux.or_else(|| self.moduli_for(create.level, &create.committee)) {
+                    Some(aux) => (Kind::Keygen, Some(aux), Vec::new()),
+                    None => (Kind::Aux, None, Vec::new()),
+                }
+            }
+            (Wanted::Signature(_), key) => {
+                let signers = key.map(|key| self.choose_signers(key, &task.demoted)).transpose()?;
+                (Kind::Sign, key.map(Key::aux), signers.unwrap_or_default())
+            }
+            (Wanted::Refresh(_), _) => (Kind::Refresh, None, Vec::new()),
+            (Wanted::Reshare(reshare), key) => {
+                let known = || self.moduli_for(key?.level(), &reshare.terms.committee);
+                match task.aux.or_else(known) {
+                    Some(aux) => {
+                        let dealers = key.map(|key| self.choose_signers(key, &task.demoted)).transpose()?;
+                        (Kind::Reshare, Some(aux), dealers.unwrap_or_default())
+                    }
+                    None => (Kind::Aux, None, Vec::new()),
+                }
             }
         };
-        let key = match &task.wanted {
-            Wanted::Key(_) => None,
-            Wanted::Signature(sign) => self.keys.get(&Hash(sign.key.0)),
-        };
-        let deadline_ms = deadline_ms(kind);
-        let free = Free { kind, aux, signers, deadline_ms, proposer: self.me, salt };
-        let proposal = requests::draft(self.cluster(), &task.raw, &task.wanted, key, free);
-        proposal.map_err(|unfit| api::Problem::new(api::ProblemKind::Malformed, unfit.to_string()))
+        let makes_moduli =
+            matches!(&task.wanted, Wanted::Refresh(refresh) if refresh.terms.moduli == api::Moduli::Renew);
+        let epoch = key.map_or(0, Key::highest).max(task.floor).saturating_add(1);
+        let deadline_ms = deadline_ms(kind, makes_moduli);
+        let free = Free { kind, aux, signers, epoch, deadline_ms, proposer: self.me, salt };
+        requests::draft(self.cluster(), &task.raw, &task.wanted, key, free).map_err(|unfit| {
+            let kind = match unfit {
+                Unfit::Epoch(_) => api::ProblemKind::KeyBusy,
+                Unfit::Kind
+                | Unfit::Identity
+                | Unfit::Signers
+                | Unfit::Key
+                | Unfit::TooMany
+                | Unfit::Path(_)
+                | Unfit::Derivation(_) => api::ProblemKind::Malformed,
+            };
+            api::Problem::new(kind, unfit.to_string())
+        })
     }
 
-    /// Complete moduli that serve this committee at its level.
-    fn moduli_for(&self, create: &api::CreateKey) -> Option<Hash> {
-        let level = level_of(level_number(create.level));
-        let fits = |record: &super::keys::AuxRecord| {
-            let public = record.aux.public();
-            record.confirmed
-                && Some(public.level) == level
-                && public.covers(create.committee.iter().map(|id| &id.0))
-        };
-        self.aux.iter().find(|(_, record)| fits(record)).map(|(id, _)| *id)
+    /// The next try of a change takes a larger number than this.
+    pub(super) fn raise_floor(&mut self, key: Hash, epoch: u64) {
+        let limit = self.keys.get(&key).map_or(0, Key::highest).saturating_add(MAX_EPOCH_STEP - 1);
+        for task in self.tasks.values_mut().filter(|task| task.is_change_of(key)) {
+            task.floor = task.floor.max(epoch.min(limit));
+        }
     }
 
     /// `t` reachable holders: this node first, then who did not fail a try, then the nearest.
-    fn choose_signers(&self, key: &Hash, demoted: &[NodeId]) -> Result<Vec<u16>, api::Problem> {
-        let key = self.keys.get(key).expect("invariant: looked up when the task began");
+    fn choose_signers(&self, key: &Key, demoted: &[NodeId]) -> Result<Vec<u16>, api::Problem> {
         let threshold = usize::from(key.info().threshold);
         type Holders = Vec<super::proposal::Participant>;
         let (culprits, honest): (Holders, Holders) =
@@ -230,9 +307,17 @@ impl Node {
         }
         let pause = PAUSES_MS.get(usize::from(task.tries)).copied();
         task.tries = task.tries.saturating_add(1);
-        let again = matches!(task.wanted, Wanted::Signature(_)) && task.tries < SIGN_TRIES;
+        let again = task.tries < SIGN_TRIES
+            && match task.wanted {
+                Wanted::Signature(_) => true,
+                // A number that was used, or another change that was a moment earlier: neither is a result.
+                Wanted::Refresh(_) | Wanted::Reshare(_) => problem.kind == api::ProblemKind::Refused,
+                Wanted::Key(_) => false,
+            };
+        // Two changes of one key that got into each other's way shall not do so again.
+        let spread = u64::from(self.rng.next_u32()) % SPREAD_MS;
         match pause.filter(|_| again) {
-            Some(pause) => task.due = Some(now.saturating_add(pause)),
+            Some(pause) => task.due = Some(now.saturating_add(pause).saturating_add(spread)),
             None => {
                 self.tasks.remove(&request);
                 self.tell_failure(request, problem);

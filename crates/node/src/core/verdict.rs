@@ -7,8 +7,8 @@
 //! it. So the accused is judged only by what it has itself put its name to. The session id stands in the header of
 //! each of its messages, under its signature, and is a hash of everything that the rules of a protocol look at
 //! (`docs/spec/params.md`, 1.6): version, level, curve, participants, the nonce (a hash of the proposal and of
-//! everybody's accept, the accused's own random bytes among them), and in signing the epoch with all public shares,
-//! the auxiliary info with all moduli, the signers and the digest. The judge computes the session id from what the file
+//! everybody's accept, the accused's own random bytes among them), and where a key is used its epoch with all public
+//! shares, the auxiliary info with all moduli, the signers and the digest, or the epoch to be made. The judge computes the session id from what the file
 //! shows. If anything is not what the accused computed with, the ids differ, and no signature of the accused
 //! is one of this session. Besides, key and auxiliary info must be those that the accepted proposal names.
 
@@ -23,7 +23,7 @@ use super::keys::Key;
 use super::proposal::{Kind, NoEntry, PROTOCOL_VERSION, Proposal, session_nonce};
 use super::requests::request_id;
 use super::sessions::{C, Roll};
-use super::wire::{Certificate, EvidenceFile, Inputs, MAX_MESSAGE_BYTES};
+use super::wire::{EvidenceFile, Inputs, MAX_MESSAGE_BYTES};
 use crate::identity::{ClusterId, NodeId};
 
 /// Longest evidence file, in bytes.
@@ -67,7 +67,7 @@ pub struct UsedKey {
     pub public_key: Vec<u8>,
     /// Its epoch.
     pub epoch: u64,
-    /// Whether the file also shows that all holders of its first epoch confirmed it.
+    /// Whether the file also shows that all who made the key, and all who held it since, confirmed this epoch.
     pub certified: bool,
 }
 
@@ -119,7 +119,7 @@ pub enum NotProven {
     #[error("the evidence is about another cluster: {0}")]
     OtherCluster(ClusterId),
     /// About another key than the judge asks about.
-    #[error("the evidence is not about a signing with the key you named")]
+    #[error("the evidence is not about the key you named")]
     OtherKey,
     /// The messages prove nothing.
     #[error("the messages in the file do not prove that {0} broke the protocol")]
@@ -182,7 +182,8 @@ impl EvidenceFile {
         let index = proposal.index_of(*accused).ok_or(NotProven::Proposal)?;
         let nonce = session_nonce(proposal, accepts).map_err(NotProven::Accepts)?;
         let read = inputs.as_ref().map(|inputs| inputs.read(proposal)).transpose()?;
-        let (key, aux) = read.as_ref().map(|read| (&read.key, &read.aux)).unzip();
+        let key = read.as_ref().map(|read| &read.key);
+        let aux = read.as_ref().and_then(|read| read.aux.as_ref());
         if known.key.as_ref().is_some_and(|known| !key.is_some_and(|key| known.is(key))) {
             return Err(NotProven::OtherKey);
         }
@@ -213,7 +214,7 @@ impl EvidenceFile {
 /// [`Inputs`], parsed.
 struct Read {
     key: KeyInfo<C>,
-    aux: AuxPublic,
+    aux: Option<AuxPublic>,
     certified: bool,
 }
 
@@ -232,36 +233,30 @@ impl Inputs {
     /// Parses, and compares with what the participants accepted.
     fn read(&self, proposal: &Proposal) -> Result<Read, NotProven> {
         let bad = |what: &str| NotProven::Inputs(what.to_owned());
-        if proposal.kind != Kind::Sign {
-            return Err(bad("this protocol uses none"));
-        }
         let key: KeyInfo<C> = decode_parts(&self.key, MAX_MESSAGE_BYTES).map_err(|_| bad("not a key"))?;
-        let aux: AuxPublic = decode_parts(&self.aux, MAX_MESSAGE_BYTES).map_err(|_| bad("no moduli"))?;
-        if (proposal.key, proposal.epoch) != (Some(Hash(key.key_id)), key.epoch) {
+        let (epoch, moduli) = match proposal.kind {
+            Kind::Keygen | Kind::Aux => return Err(bad("this protocol uses none")),
+            Kind::Sign => (proposal.base.is_none() && proposal.epoch == key.epoch, proposal.aux),
+            Kind::Refresh => (proposal.base == Some(Hash(key.session.0)), proposal.aux),
+            // Only who will hold a share looks at the moduli; the session names them.
+            Kind::Reshare => (proposal.base == Some(Hash(key.session.0)), None),
+        };
+        if proposal.key != Some(Hash(key.key_id)) || !epoch {
             return Err(bad("another key or epoch"));
         }
-        if proposal.aux != Some(Hash(aux.aux_id)) || !aux.is_genuine() {
+        let aux = self.aux.as_deref().map(|bytes| decode_parts::<AuxPublic>(bytes, MAX_MESSAGE_BYTES));
+        let aux = aux.transpose().map_err(|_| bad("no moduli"))?;
+        if aux.as_ref().map(|aux| Hash(aux.aux_id)) != moduli || !aux.iter().all(AuxPublic::is_genuine) {
             return Err(bad("other moduli"));
         }
         if let Some(certificate) = &self.certificate {
-            check_certificate(certificate, proposal.cluster, &key)?;
+            let certified = Key::certified(certificate.clone(), proposal.cluster);
+            if !certified.is_some_and(|certified| certified.certifies(&key)) {
+                return Err(NotProven::Certificate);
+            }
         }
         Ok(Read { key, aux, certified: self.certificate.is_some() })
     }
-}
-
-/// The confirmations of the first epoch's holders: they are of this key, and of this very epoch if it is the first.
-fn check_certificate(
-    certificate: &Certificate,
-    cluster: ClusterId,
-    info: &KeyInfo<C>,
-) -> Result<(), NotProven> {
-    let key = Key::certified(certificate.clone(), cluster).ok_or(NotProven::Certificate)?;
-    let first = key.info();
-    let same = (first.key_id, first.public_key, first.chain_code)
-        == (info.key_id, info.public_key, info.chain_code)
-        && (first.epoch != info.epoch || first == info);
-    if same { Ok(()) } else { Err(NotProven::Certificate) }
 }
 
 impl KnownKey {

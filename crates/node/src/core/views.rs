@@ -77,6 +77,8 @@ impl Node {
     pub(super) fn asked(&mut self, call: CallId, request: api::Request) {
         let named = match &request {
             api::Request::Sign(sign) => Some(sign.key),
+            api::Request::Refresh(refresh) => Some(refresh.key),
+            api::Request::Reshare(reshare) => Some(reshare.key),
             api::Request::ShowKey(key) => Some(*key),
             api::Request::CreateKey(_)
             | api::Request::ListKeys(_)
@@ -95,6 +97,8 @@ impl Node {
         let reply = match request {
             api::Request::CreateKey(create) => return self.begin(call, Wanted::Key(create)),
             api::Request::Sign(sign) => return self.begin(call, Wanted::Signature(sign)),
+            api::Request::Refresh(refresh) => return self.begin(call, Wanted::Refresh(refresh)),
+            api::Request::Reshare(reshare) => return self.begin(call, Wanted::Reshare(reshare)),
             api::Request::Invite(invite) => return self.invite(call, invite.valid_for),
             api::Request::ListKeys(query) => self.list_keys(&query),
             api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
@@ -151,6 +155,7 @@ impl Node {
             threshold: info.threshold,
             committee: self.members(key.holders()),
             epoch: info.epoch,
+            share: key.share().is_some(),
             state: if key.is_active() { api::KeyState::Active } else { api::KeyState::Confirming },
             public_key: hex::encode(sec1),
             chain_code: info.chain_code.map(hex::encode),

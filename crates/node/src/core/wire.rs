@@ -1,11 +1,15 @@
 //! What nodes say to each other, and how large each kind of message may be. The length is checked by the first byte,
 //! before anything is parsed. Read `ceremony.rs` for what is said when.
 
+use consign_cggmp24::epoch::EpochId;
+use consign_cggmp24::key::KeyInfo;
 use serde::{Deserialize, Serialize};
 
+use super::chain::Step;
 use super::hash::Hash;
 use super::proposal::{Accept, Proposal, Refusal};
 use super::roster::{Charter, Signed};
+use super::sessions::C;
 use crate::identity::{ClusterId, NodeId};
 
 /// Largest message of any kind, in bytes; what the transport must let through.
@@ -102,6 +106,32 @@ pub enum PeerMessage {
     AskKey(Hash),
     /// Everything that shows what a key is.
     Certificate(Box<Certificate>),
+    /// The sender knows these keys in these epochs (number, and the session that made it): whoever knows a larger one
+    /// shows it. Said on connect and from time to time.
+    Epochs(Vec<KnownEpoch>),
+    /// The sender has used numbers of this key's epochs up to this one; said beside a refusal.
+    Used {
+        /// The key.
+        key: Hash,
+        /// The largest number.
+        epoch: u64,
+    },
+    /// The sender has lost the factors of its moduli among these; said beside a refusal.
+    Lacks {
+        /// The moduli.
+        aux: Hash,
+    },
+}
+
+/// A key and an epoch of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownEpoch {
+    /// The key.
+    pub key: Hash,
+    /// The epoch's number.
+    pub epoch: u64,
+    /// The session that made it.
+    pub session: Hash,
 }
 
 /// The end of a ceremony, for a proposer that takes no part.
@@ -128,17 +158,31 @@ pub enum Report {
 }
 
 /// A key with what certifies it (exact rules, 11.3): the proposal with the client's request, everybody's accept,
-/// everybody's confirmation.
+/// everybody's confirmation; and the changes of its shares since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// The proposal of the key generation.
     pub proposal: Proposal,
     /// The accepts that fix its session.
     pub accepts: Vec<Accept>,
-    /// The encoded public part of the key.
+    /// The encoded public part of the key's first epoch.
     pub info: Vec<u8>,
-    /// The encoded set of confirmations.
+    /// The encoded set of its confirmations.
     pub set: Vec<u8>,
+    /// The encoded changes since, each with what proves it.
+    pub steps: Vec<Vec<u8>>,
+}
+
+impl Certificate {
+    /// Which key it is about, and in which epoch; nothing of it is verified.
+    pub(super) fn claim(&self) -> Option<(Hash, EpochId)> {
+        let first: KeyInfo<C> = consign_rounds::decode(&self.info, MAX_MESSAGE_BYTES).ok()?;
+        let last = match self.steps.last() {
+            Some(step) => Step::decode(step)?.info().epoch_id(),
+            None => first.epoch_id(),
+        };
+        Some((Hash(first.key_id), last))
+    }
 }
 
 /// Evidence with its context: all that anybody needs to judge it ([`EvidenceFile::judge`]).
@@ -152,18 +196,19 @@ pub struct EvidenceFile {
     pub accused: NodeId,
     /// The encoded evidence of the protocol engine.
     pub evidence: Vec<u8>,
-    /// What the session was about; only signing uses a key and moduli.
+    /// The key that the session was about, unless it made one or made moduli.
     pub inputs: Option<Inputs>,
 }
 
-/// The public input of a signing.
+/// The public input of a session that uses a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
-    /// The encoded public part of the key, at the epoch of the session.
+    /// The encoded public part of the key, in the epoch that was used, or from which a change started.
     pub key: Vec<u8>,
-    /// The encoded public part of the auxiliary info.
-    pub aux: Vec<u8>,
-    /// How the key was made, confirmed by all its first holders.
+    /// The encoded public part of the auxiliary info, where the rules of the session look at it: in signing, and in a
+    /// refresh that keeps it.
+    pub aux: Option<Vec<u8>>,
+    /// How the key was made and came to that epoch, confirmed by all who hold it.
     pub certificate: Option<Certificate>,
 }
 
@@ -205,12 +250,12 @@ impl PeerMessage {
 /// Largest length by the first byte, which is the number of the variant; 0 for an unknown one.
 fn limit_of(kind: u8) -> usize {
     match kind {
-        0 | 2..=3 | 5..=7 | 13 | 15 => SMALL,
+        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=19 => SMALL,
         1 => ROSTER,
         4 => PROPOSAL,
         8 => ACCEPTS,
         9 | 11 | 14 | 16 => LONG,
-        10 => ACCEPTS,
+        10 | 17 => ACCEPTS,
         12 => EVIDENCE,
         _ => 0,
     }
@@ -234,6 +279,9 @@ mod tests {
             (PeerMessage::Lost { ceremony: hash }, SMALL),
             (PeerMessage::Report { ceremony: hash, report: Report::Aux(hash) }, LONG),
             (PeerMessage::AskKey(hash), SMALL),
+            (PeerMessage::Epochs(vec![KnownEpoch { key: hash, epoch: 1, session: hash }]), ACCEPTS),
+            (PeerMessage::Used { key: hash, epoch: 1 }, SMALL),
+            (PeerMessage::Lacks { aux: hash }, SMALL),
         ];
         for (message, limit) in cases {
             let mut bytes = message.encode();
@@ -246,7 +294,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bytes in [&[][..], &[0], &[17; 40], &[0xff; 40], &[4; 40]] {
+        for bytes in [&[][..], &[0], &[20; 40], &[0xff; 40], &[4; 40]] {
             assert_eq!(PeerMessage::decode(bytes, false), Err(NotAMessage::Malformed));
         }
         let mut trailing = PeerMessage::RosterDigest(Hash([1; 32])).encode();

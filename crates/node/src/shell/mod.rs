@@ -9,6 +9,7 @@ mod compute;
 mod engine;
 pub mod entropy;
 mod events;
+mod failpoint;
 mod fatal;
 mod http;
 mod inbox;

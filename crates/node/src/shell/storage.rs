@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 
 use super::RunError;
+use super::failpoint::Failpoint;
 use super::fatal::Fatal;
 use super::inbox::{Inbox, InboxSender};
 use crate::core::{Input, WriteId};
@@ -57,7 +58,9 @@ impl Storage {
 }
 
 fn work(mut store: impl Store, queue: &mpsc::Receiver<Order>, inbox: &InboxSender) -> Result<(), StoreError> {
+    let mut failpoint = Failpoint::from_environment();
     while let Ok(order) = queue.recv() {
+        failpoint.before();
         let input = match order {
             Order::Store(id, writes) => {
                 store.apply(&writes)?;
@@ -65,6 +68,7 @@ fn work(mut store: impl Store, queue: &mpsc::Receiver<Order>, inbox: &InboxSende
             }
             Order::Take(id, table, key) => Input::Taken(id, store.take(table, &key)?),
         };
+        failpoint.after();
         // Without a core nobody waits for it; what was ordered is still done.
         let _ = inbox.send(Inbox::Input(input));
     }

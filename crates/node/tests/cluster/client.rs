@@ -165,6 +165,11 @@ impl Sim {
         }
     }
 
+    /// The names of all records of a table.
+    pub(crate) fn names(&self, which: usize, table: Table) -> Vec<Vec<u8>> {
+        self.machines[which].store.list(table).unwrap().into_iter().map(|(name, _)| name).collect()
+    }
+
     pub(crate) fn records(&self, which: usize, table: Table) -> usize {
         self.machines[which].store.list(table).unwrap().len()
     }

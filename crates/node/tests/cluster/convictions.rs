@@ -458,8 +458,8 @@ fn other_shares(file: &EvidenceFile) -> consign_node::core::wire::Inputs {
 /// The moduli of two parties swapped.
 fn other_moduli(file: &mut EvidenceFile) {
     let inputs = file.inputs.as_mut().unwrap();
-    let mut aux: AuxPublic = decode(&inputs.aux, usize::MAX).unwrap();
+    let mut aux: AuxPublic = decode(inputs.aux.as_ref().unwrap(), usize::MAX).unwrap();
     let n = aux.parties[0].n.clone();
     aux.parties[0].n = std::mem::replace(&mut aux.parties[1].n, n);
-    inputs.aux = encode(&aux);
+    inputs.aux = Some(encode(&aux));
 }

@@ -183,6 +183,7 @@ fn equivocation(
             .map(|(index, who)| Participant { index: *index, id: who.node_id() })
             .collect(),
         key: None,
+        base: None,
         epoch: 0,
         aux: None,
         signers: Vec::new(),

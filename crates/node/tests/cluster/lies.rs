@@ -348,6 +348,7 @@ fn a_proposal(sim: &Sim, own: &Identity) -> (Proposal, Accept) {
             .map(|(index, id)| Participant { index, id })
             .collect(),
         key: None,
+        base: None,
         epoch: 0,
         aux: None,
         signers: vec![1, 2],

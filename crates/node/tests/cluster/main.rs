@@ -12,6 +12,7 @@
 mod client;
 mod convictions;
 mod crashes;
+mod epochs;
 mod forge;
 mod hostile;
 mod lies;

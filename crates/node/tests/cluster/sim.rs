@@ -168,7 +168,12 @@ impl Sim {
         let which = self.machines.len();
         let ready = consign_zk::testing::primes(consign_cggmp24::Level::Fast, which % 5);
         let primes = Primes::from_parts(ready.paillier, ready.ring_pedersen);
-        first.push(setup::primes(api::Level::Test, &primes, [which as u8; 16]));
+        // The same ones again for further moduli of the same node: enough for a test, and found at once.
+        for again in 0..4 {
+            let mut name = [which as u8; 16];
+            name[15] = again;
+            first.push(setup::primes(api::Level::Test, &primes, name));
+        }
         let mut store = Memory::new();
         store.apply(&first).unwrap();
         self.machines.push(Machine {

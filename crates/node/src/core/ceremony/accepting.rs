@@ -1,24 +1,25 @@
-//! Round 0 at a participant: examine, accept, enter (`docs/spec/params.md`, section 1.6). It believes nothing the
-//! proposer says: it makes the proposal again from the client's request and its own records, and compares.
+//! Round 0 at a participant: accept, enter (`docs/spec/params.md`, section 1.6). What it accepts is decided in
+//! `examining.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consign_api as api;
+use consign_cggmp24::key::KeyShare;
 use zeroize::Zeroizing;
 
 use super::super::Level;
 use super::super::hash::Hash;
 use super::super::jobs::{Enter, Materials, Work};
-use super::super::keys::Key;
 use super::super::node::{For, Node, Then};
-use super::super::proposal::{Accept, Drawn, Kind, PROTOCOL_VERSION, Proposal, Refusal};
+use super::super::proposal::{Accept, Drawn, Kind, Proposal, Refusal};
 use super::super::records::{RequestRecord, encode};
-use super::super::requests::{self, Free, MAX_REQUESTS, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
+use super::super::requests::{RawRequest, request_id};
+use super::super::sessions::C;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
 use super::priming::PREPARING_MS;
-use super::{Ceremony, End, MAX_DEADLINE_MS, Part, Running};
+use super::{Base, Ceremony, End, Part, Running};
 use crate::identity::NodeId;
 use crate::store::{Table, Write};
 
@@ -29,11 +30,8 @@ const REDRAW_MS: u64 = 3_000;
 const MAX_DRAWS: usize = 2;
 
 /// How long a participant waits for a start, in milliseconds: others may have to find primes first.
-fn wait_ms(kind: Kind) -> u64 {
-    match kind {
-        Kind::Aux => 15 * 60 * 1000,
-        Kind::Keygen | Kind::Sign => 30_000,
-    }
+fn wait_ms(proposal: &Proposal) -> u64 {
+    if proposal.needs_primes() { 15 * 60 * 1000 } else { 30_000 }
 }
 
 impl Node {
@@ -49,10 +47,13 @@ impl Node {
         if self.ceremonies.contains_key(&hash) {
             return self.asked_again(hash);
         }
+        if self.lacks_key(&proposal) {
+            return self.park(from, proposal);
+        }
         let wanted = match self.examine(&proposal) {
-            Ok(wanted) if !self.busy() && !self.asks_too_much(from, proposal.kind) => wanted,
-            Ok(_) => return self.answer_no(from, &proposal, me, "this node has all the work it may take"),
-            Err(reason) => return self.answer_no(from, &proposal, me, &reason),
+            Ok(wanted) if !self.busy() && !self.asks_too_much(from, &proposal) => wanted,
+            Ok(_) => return self.answer_no(from, &proposal, "this node has all the work it may take"),
+            Err(reason) => return self.answer_no(from, &proposal, &reason),
         };
         let request = request_id(&proposal.cluster, &proposal.request);
         let proposal = Arc::new(proposal);
@@ -71,104 +72,20 @@ impl Node {
         self.take_part(hash);
     }
 
-    fn answer_no(&mut self, to: NodeId, proposal: &Proposal, me: u16, reason: &str) {
+    pub(in super::super) fn answer_no(&mut self, to: NodeId, proposal: &Proposal, reason: &str) {
+        let Some(me) = proposal.index_of(self.me) else { return };
+        self.tell_used(to, proposal);
+        self.show_newer(to, proposal);
+        self.tell_lacks(to, proposal);
         self.log(Level::Info, &format!("refused a proposal of {to}: {reason}"));
         let refusal = Refusal::sign(&self.identity, proposal, me, reason);
         self.send(to, &PeerMessage::Refuse(refusal));
     }
 
-    /// Whether this node takes part; if not, a sentence that says why.
-    pub(super) fn examine(&self, proposal: &Proposal) -> Result<Wanted, String> {
-        if proposal.cluster != self.cluster() {
-            return Err("the proposal is for another cluster".to_owned());
-        }
-        if proposal.version != PROTOCOL_VERSION {
-            let theirs = proposal.version;
-            return Err(format!(
-                "protocol version {theirs} is proposed, this node speaks {PROTOCOL_VERSION}"
-            ));
-        }
-        if !self.is_member(proposal.proposer) || !self.is_member(self.me) {
-            return Err("the proposer or this node is not a member of the cluster".to_owned());
-        }
-        if let Some(p) = proposal.participants.iter().find(|p| self.culprits.contains(&p.id)) {
-            return Err(format!("{} broke the protocol before, and this node has proof of it", p.id));
-        }
-        if proposal.deadline_ms > MAX_DEADLINE_MS || level_of(proposal.level).is_none() {
-            return Err("the deadline or the level is out of range".to_owned());
-        }
-        let (raw, wanted) = RawRequest::parse(&proposal.request).ok_or("the request cannot be read")?;
-        let request = request_id(&proposal.cluster, &proposal.request);
-        match self.requests.get(&request) {
-            None if !raw.is_fresh(self.now.unix) || raw.created <= self.forgotten => {
-                return Err("the request is not fresh: compare the clocks, then ask again".to_owned());
-            }
-            None if self.requests.len() >= MAX_REQUESTS => {
-                return Err("this node remembers as many requests as it may".to_owned());
-            }
-            Some(record) if record.finished => return Err("the request is already done".to_owned()),
-            Some(record) if record.tries_of(proposal.proposer) >= MAX_TRIES => {
-                return Err("the request was tried too often; make a new one".to_owned());
-            }
-            None | Some(_) => {}
-        }
-        let key = match &wanted {
-            Wanted::Key(_) => None,
-            Wanted::Signature(sign) => {
-                let key = self.keys.get(&Hash(sign.key.0));
-                let key = key.filter(|key| key.is_active() && key.share().is_some());
-                Some(key.ok_or("this node holds no active share of the key")?)
-            }
-        };
-        let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
-            .map_err(|e| e.to_string())?;
-        if expected != *proposal {
-            return Err("the proposal does not follow from the request".to_owned());
-        }
-        if let Wanted::Key(_) = wanted {
-            self.examine_committee(proposal, request)?;
-        } else if proposal.aux.is_none_or(|aux| !self.aux.contains_key(&aux)) {
-            return Err("this node lacks the auxiliary information of the key".to_owned());
-        }
-        Ok(wanted)
-    }
-
-    fn examine_committee(&self, proposal: &Proposal, request: Hash) -> Result<(), String> {
-        if let Some(p) = proposal.participants.iter().find(|p| !self.is_member(p.id)) {
-            return Err(format!("{} is not a member of the cluster here", p.id));
-        }
-        if self.keys.values().any(|key| key.request() == request) {
-            return Err("this node has already confirmed a key for the request".to_owned());
-        }
-        if proposal.kind == Kind::Keygen {
-            let hash = proposal.hash();
-            let other = |(id, c): (&Hash, &Ceremony)| {
-                *id != hash && c.request == request && c.proposal.kind == Kind::Keygen && !c.is_over()
-            };
-            if self.ceremonies.iter().any(other) {
-                return Err("this node already makes a key for the request".to_owned());
-            }
-            let covered = proposal.aux.is_some_and(|aux| self.aux_fits(&aux, proposal));
-            if !covered {
-                return Err("this node has no such auxiliary information for the committee".to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether these moduli are here and serve the committee at its level.
-    fn aux_fits(&self, aux: &Hash, proposal: &Proposal) -> bool {
-        self.aux.get(aux).is_some_and(|record| {
-            let public = record.aux.public();
-            Some(public.level) == level_of(proposal.level)
-                && public.covers(proposal.participants.iter().map(|p| p.id.as_bytes()))
-        })
-    }
-
     /// Examined and found good: what is needed before the accept?
     pub(super) fn take_part(&mut self, hash: Hash) {
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
-        if ceremony.proposal.kind != Kind::Aux {
+        if !ceremony.proposal.needs_primes() {
             return self.record(hash);
         }
         ceremony.part = Part::Priming { told: 0 };
@@ -201,7 +118,7 @@ impl Node {
     pub(in super::super) fn recorded(&mut self, hash: Hash) {
         let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
         let me = ceremony.me.expect("invariant: only participants record");
-        let until = self.now.monotonic.saturating_add(wait_ms(ceremony.proposal.kind));
+        let until = self.now.monotonic.saturating_add(wait_ms(&ceremony.proposal));
         let proposal = Arc::clone(&ceremony.proposal);
         let (drawn, accept) = Drawn::accept(&self.identity, &proposal, me, self.now.monotonic, &mut self.rng);
         let since = self.now.monotonic;
@@ -282,27 +199,51 @@ impl Node {
 
     fn enter(&mut self, hash: Hash, nonce: Hash, accepts: Vec<Accept>) {
         let entropy = Zeroizing::new(self.random());
+        let materials = self.materials(hash);
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         let proposal = Arc::clone(&ceremony.proposal);
-        let materials = match proposal.kind {
-            Kind::Keygen => Some(Materials::Keygen),
-            Kind::Aux => ceremony.primes.take().map(Materials::Aux),
-            Kind::Sign => {
-                let key = proposal.key.and_then(|key| self.keys.get(&key));
-                let aux = proposal.aux.and_then(|aux| self.aux.get(&aux));
-                key.and_then(Key::share).zip(aux).map(|(share, aux)| Materials::Sign {
-                    share: Arc::clone(share),
-                    aux: Arc::clone(&aux.aux),
-                })
-            }
+        let Some((materials, base)) = materials else {
+            let text = "The key has changed since this node accepted; ask again.";
+            return self.end(hash, End::failed(api::ProblemKind::KeyBusy, text, []));
         };
-        let materials = materials.expect("invariant: what a session needs was here when this node accepted");
         ceremony.gathering = None;
-        ceremony.part = Part::Running(Box::new(Running::new(&proposal, accepts, self.now.monotonic)));
+        let running = Running::new(&proposal, accepts, base, self.now.monotonic);
+        ceremony.part = Part::Running(Box::new(running));
         let me = ceremony.me.expect("invariant: only participants enter");
         let (identity, misbehaviour) = (Arc::clone(&self.identity), self.misbehaviour);
         let enter = Enter { proposal, me, nonce, materials, identity, entropy, misbehaviour };
         self.compute(Work::Enter(Box::new(enter)), For::Session(hash));
         self.tell_standing(hash);
+    }
+
+    /// What this node brings to a session, and the epoch that is changed. Nothing: a key is in another epoch now than
+    /// when this node accepted.
+    fn materials(&mut self, hash: Hash) -> Option<(Materials, Option<Base>)> {
+        let ceremony = self.ceremonies.get_mut(&hash)?;
+        let proposal = Arc::clone(&ceremony.proposal);
+        let key = proposal.key.and_then(|key| self.keys.get(&key));
+        let aux = proposal.aux.and_then(|aux| self.aux.get(&aux)).map(|record| Arc::clone(&record.aux));
+        let base = key.map(|key| Base { info: key.info().clone(), chain: key.chain().to_vec() });
+        let base = base.filter(|base| proposal.base == Some(Hash(base.info.session.0)));
+        match proposal.kind {
+            Kind::Keygen => Some((Materials::Keygen, None)),
+            Kind::Aux => Some((Materials::Aux(ceremony.primes.take()?), None)),
+            Kind::Sign => {
+                let share = Arc::clone(key.filter(|key| key.info().epoch == proposal.epoch)?.share()?);
+                Some((Materials::Sign { share, aux: aux? }, None))
+            }
+            Kind::Refresh => {
+                let (share, base) = (Arc::clone(key?.share()?), base?);
+                let primes = if proposal.aux.is_none() { Some(ceremony.primes.take()?) } else { None };
+                Some((Materials::Refresh { share, aux, primes }, Some(base)))
+            }
+            Kind::Reshare => {
+                let base = base?;
+                let deals = |share: &&Arc<KeyShare<C>>| proposal.signers.contains(&share.index().get());
+                let share = key?.share().filter(deals).cloned();
+                let info = Box::new(base.info.clone());
+                Some((Materials::Reshare { base: info, share, aux }, Some(base)))
+            }
+        }
     }
 }

@@ -3,20 +3,26 @@
 use std::sync::Arc;
 
 use consign_api as api;
+use consign_cggmp24::reshare::{Completion, Reshared};
+use consign_rounds::{PerParty, PublicPart};
 
+use super::super::chain::{Step, extended};
+use super::super::changes::reshare_input;
 use super::super::hash::Hash;
 use super::super::node::{Node, Then};
+use super::super::proposal::session_nonce;
 use super::super::records::encode;
-use super::super::sessions::Product;
+use super::super::sessions::{C, Product};
 use super::super::views::signature_view;
 use super::End;
+use crate::identity::NodeId;
 use crate::store::{Table, Write};
 
 impl Node {
     /// The session has its result.
     pub(super) fn finish(&mut self, hash: Hash, product: Product) {
         let Some(ceremony) = self.ceremonies.get(&hash).filter(|c| !c.is_over()) else { return };
-        let request = ceremony.request;
+        let (request, proposal) = (ceremony.request, Arc::clone(&ceremony.proposal));
         let mut writes = Vec::new();
         let end = match product {
             Product::Key { key, confirmations } => {
@@ -34,12 +40,54 @@ impl Node {
                 writes.push(record.write());
                 End::Aux(Hash(aux))
             }
+            Product::Refreshed { info, aux, confirmations } => {
+                let step = Step::Refresh { info, aux, set: confirmations };
+                writes.extend(self.moved(hash, step));
+                writes.extend(self.finish_request(request));
+                End::Key(proposal.key.expect("invariant: a change names the key"))
+            }
+            Product::Reshared { result, rounds } => {
+                let step = Step::Reshare(Box::new(self.completion(hash, &result, &rounds)));
+                writes.extend(self.moved(hash, step));
+                writes.extend(self.finish_request(request));
+                End::Key(proposal.key.expect("invariant: a change names the key"))
+            }
             Product::Signature(signature) => {
                 writes.extend(self.finish_request(request));
                 End::Signature(Box::new(signature))
             }
         };
         self.store(writes, Then::End(hash, Box::new(end)));
+    }
+
+    /// The proof of a resharing that this node has seen to its end.
+    fn completion(&self, hash: Hash, result: &Reshared<C>, rounds: &[PerParty<PublicPart>]) -> Completion<C> {
+        let ceremony = self.ceremonies.get(&hash).expect("invariant: the caller looked it up");
+        let (proposal, accepts) = (&ceremony.proposal, ceremony.session_accepts());
+        let base = &ceremony.base().expect("invariant: a change has a base").info;
+        let public = reshare_input(proposal, base, None).expect("invariant: the session began with it");
+        let nonce = session_nonce(proposal, accepts).expect("invariant: the session began with it");
+        Completion::new(&public, nonce.0, result, rounds)
+    }
+
+    /// A change is complete, and this node took part: what that means on disk. Old holders that took none are told.
+    fn moved(&mut self, hash: Hash, step: Step) -> Vec<Write> {
+        let ceremony = self.ceremonies.get(&hash).expect("invariant: the caller looked it up");
+        let (proposal, request) = (Arc::clone(&ceremony.proposal), ceremony.request);
+        let base = ceremony.base().expect("invariant: a change has a base");
+        let chain = extended(&base.chain, step);
+        let key = proposal.key.expect("invariant: a change names the key");
+        let outside: Vec<_> = self.keys.get(&key).map_or_else(Vec::new, |key| {
+            let told = |id: &NodeId| proposal.index_of(*id).is_none();
+            key.holders().iter().map(|h| h.id).filter(told).collect()
+        });
+        let writes = self.move_on(key, chain, Some(request));
+        if !writes.is_empty() {
+            for peer in outside {
+                self.show_key(peer, key);
+            }
+        }
+        writes
     }
 
     /// Remembers that a request has led to its result.

@@ -59,11 +59,16 @@ impl Node {
             }
             Report::Key(certificate) => {
                 let key = Key::certified(*certificate, self.cluster());
-                match key.filter(|key| key.ceremony() == hash) {
+                // A change may have been overtaken by the next one before it was reported.
+                let fits = |key: &Key| match proposal.key {
+                    Some(id) => key.id() == id && key.info().epoch >= proposal.epoch,
+                    None => key.ceremony() == hash,
+                };
+                match key.filter(fits).filter(|key| !self.contradicts(key)) {
                     Some(key) => {
-                        let (id, write) = (key.id(), key.write());
-                        self.keys.insert(id, key);
-                        let writes = std::iter::once(write).chain(self.finish_request(request)).collect();
+                        let id = key.id();
+                        let writes = self.learn(key, Some(request));
+                        let writes = writes.into_iter().chain(self.finish_request(request)).collect();
                         self.store(writes, Then::End(hash, Box::new(End::Key(id))));
                     }
                     None => self.dropped(from, "a report of a key that is not certified"),

@@ -66,7 +66,7 @@ impl Node {
             return self.send(from, &PeerMessage::Lost { ceremony: hash });
         };
         // Only where primes are needed may a participant take its time.
-        if ceremony.proposal.kind == Kind::Aux
+        if ceremony.proposal.needs_primes()
             && let Some(heard) = ceremony.gathering.as_mut().and_then(|g| g.heard.get_mut(&from))
         {
             *heard = now;

@@ -5,16 +5,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use consign_api as api;
+use consign_cggmp24::activation::Refusal;
 use consign_rounds::Message;
 
 use super::super::hash::Hash;
 use super::super::jobs::{Stepped, Work};
-use super::super::keys::{AuxRecord, Key};
+use super::super::keys::Key;
+use super::super::moduli::AuxRecord;
 use super::super::node::{For, Node, Then};
 use super::super::proposal::{Accept, Proposal};
 use super::super::sessions::{Act, Ending, Kept};
 use super::super::wire::{MAX_MESSAGE_BYTES, PeerMessage};
-use super::{End, Part, REVEAL_MS, Running};
+use super::{Base, End, Part, REVEAL_MS, Running};
 use crate::identity::NodeId;
 use crate::store::Write;
 
@@ -28,11 +30,13 @@ const MAX_EARLY_BYTES: usize = 1 << 20;
 const FIRST: u8 = 1;
 
 impl Running {
-    pub(super) fn new(proposal: &Proposal, accepts: Vec<Accept>, now: u64) -> Self {
+    pub(super) fn new(proposal: &Proposal, accepts: Vec<Accept>, base: Option<Base>, now: u64) -> Self {
         Self {
             accepts,
+            base,
             live: None,
             standing: None,
+            session: None,
             acts: VecDeque::new(),
             writing: false,
             entered: now,
@@ -103,6 +107,7 @@ impl Node {
         match result {
             Ok(Stepped { live, acts, standing }) => {
                 running.live = Some(live);
+                running.session = Some(standing.session);
                 running.standing = Some(standing);
                 running.acts.extend(acts);
                 self.tell_standing(hash);
@@ -132,8 +137,13 @@ impl Node {
             match act {
                 Act::Keep(kept) => {
                     running.writing = true;
-                    let write = self.keep(hash, kept);
-                    self.store(vec![write], Then::Resume(hash));
+                    match self.keep(hash, kept) {
+                        Ok(writes) => self.store(writes, Then::Resume(hash)),
+                        Err(refusal) => {
+                            let text = format!("The key has changed meanwhile: {refusal}.");
+                            return self.break_off(hash, End::failed(api::ProblemKind::KeyBusy, text, []));
+                        }
+                    }
                 }
                 Act::Send { to, message } => self.say(hash, to, message),
                 Act::Accuse { culprit, charge, round, evidence } => {
@@ -153,24 +163,36 @@ impl Node {
         }
     }
 
-    /// A result that is not confirmed by everybody yet.
-    fn keep(&mut self, hash: Hash, kept: Kept) -> Write {
-        let accepts = self.running(hash).map(|r| r.accepts.clone()).unwrap_or_default();
+    /// What must be durable before the session goes on: a result that is not confirmed by everybody yet, or that
+    /// shares are about to be dealt.
+    fn keep(&mut self, hash: Hash, kept: Kept) -> Result<Vec<Write>, Refusal> {
         let ceremony = self.ceremonies.get(&hash).expect("invariant: the caller looked it up");
+        let (proposal, request) = (Arc::clone(&ceremony.proposal), ceremony.request);
+        let epoch = ceremony.epoch_id();
+        let accepts = ceremony.session_accepts().to_vec();
         match kept {
-            Kept::Share { share, bytes } => {
-                let key = Key::pending(share, bytes, Arc::clone(&ceremony.proposal), accepts)
+            Kept::Share { share } => {
+                let key = Key::pending(share, proposal, accepts)
                     .expect("invariant: the proposal was examined before");
                 let write = key.write();
                 self.keys.insert(key.id(), key);
-                write
+                Ok(vec![write])
             }
             Kept::Aux { aux } => {
                 let id = Hash(aux.public().aux_id);
                 let record = AuxRecord { aux, confirmed: false };
                 let write = record.write();
                 self.aux.insert(id, record);
-                write
+                Ok(vec![write])
+            }
+            Kept::Dealing => {
+                let base = self.running(hash).and_then(|r| r.base.as_ref()).map(|base| base.info.epoch_id());
+                let key = proposal.key.and_then(|key| self.keys.get_mut(&key)).ok_or(Refusal::NotActive)?;
+                key.deal(epoch.ok_or(Refusal::NotActive)?, base.ok_or(Refusal::NotActive)?)
+            }
+            Kept::Pending(pending) => {
+                let key = proposal.key.and_then(|key| self.keys.get_mut(&key)).ok_or(Refusal::NotActive)?;
+                key.confirm(*pending, request)
             }
         }
     }
@@ -193,7 +215,9 @@ impl Node {
                 running.give_up |= index.is_some_and(|i| waited.is_some_and(|w| w.contains(&i)));
                 self.pump(hash);
             }
-            Part::Accepted { .. } if ceremony.proposal.proposer == from => {
+            Part::Priming { .. } | Part::Recording | Part::Accepted { .. }
+                if ceremony.proposal.proposer == from =>
+            {
                 let text = "The proposer gave it up or restarted before the start; ask again.";
                 self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, [from]));
             }

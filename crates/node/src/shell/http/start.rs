@@ -8,7 +8,9 @@ use axum::extract::{Request as HttpRequest, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use consign_api as api;
-use consign_api::{CeremonyState, CeremonyView, Outcome, Problem, ProblemKind, Reply, Request, Sign};
+use consign_api::{
+    CeremonyState, CeremonyView, Outcome, Problem, ProblemKind, Refresh, Reply, Request, Reshare, Sign,
+};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -26,6 +28,18 @@ pub(super) async fn create_key(State(shared): Asked, request: HttpRequest) -> An
 pub(super) async fn sign(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
     let key = id(path)?;
     ceremony(&shared, request, |bytes| Ok(Request::Sign(Sign::new(key, body::parse(bytes)?)))).await
+}
+
+pub(super) async fn refresh(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
+    let key = id(path)?;
+    ceremony(&shared, request, |bytes| Ok(Request::Refresh(Refresh { key, terms: body::parse(bytes)? })))
+        .await
+}
+
+pub(super) async fn reshare(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
+    let key = id(path)?;
+    ceremony(&shared, request, |bytes| Ok(Request::Reshare(Reshare { key, terms: body::parse(bytes)? })))
+        .await
 }
 
 pub(super) async fn invite(State(shared): Asked, request: HttpRequest) -> Answered {

@@ -129,6 +129,7 @@ fn key_view() -> KeyView {
         threshold: 2,
         committee: Vec::new(),
         epoch: 0,
+        share: true,
         state: KeyState::Active,
         public_key: "02".to_owned(),
         chain_code: None,

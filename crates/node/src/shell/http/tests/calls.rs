@@ -7,7 +7,9 @@ use super::*;
 
 fn answers(request: &Request) -> Reply {
     match request {
-        Request::CreateKey(_) | Request::Sign(_) => Reply::Started(ceremony_in(CeremonyState::Done)),
+        Request::CreateKey(_) | Request::Sign(_) | Request::Refresh(_) | Request::Reshare(_) => {
+            Reply::Started(ceremony_in(CeremonyState::Done))
+        }
         Request::ListKeys(_) => Reply::Keys(Page { items: vec![key_view()], next: None }),
         Request::ShowKey(_) => Reply::Key(key_view()),
         Request::ListCeremonies(query) => Reply::Ceremonies(Page {

@@ -1,0 +1,172 @@
+//! What a participant takes part in. It believes nothing the proposer says: it makes the proposal again from the
+//! client's request and its own records, and compares.
+
+use super::super::changes::receivers;
+use super::super::hash::Hash;
+use super::super::keys::Key;
+use super::super::node::Node;
+use super::super::proposal::{Kind, PROTOCOL_VERSION, Participant, Proposal};
+use super::super::requests::{self, Free, MAX_REQUESTS, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
+use super::{Ceremony, MAX_DEADLINE_MS};
+
+/// Most refreshes that this node confirmed without ever hearing that they are complete, until it takes part in no
+/// other: a holder withholds its confirmations. The cure is a resharing without it.
+const MAX_UNFINISHED_REFRESHES: usize = 16;
+/// The same for resharings, which a new committee withholds; far more, since they are the cure.
+const MAX_UNFINISHED: usize = 64;
+
+impl Node {
+    /// Whether this node takes part; if not, a sentence that says why.
+    pub(super) fn examine(&self, proposal: &Proposal) -> Result<Wanted, String> {
+        self.examine_frame(proposal)?;
+        let (raw, wanted) = RawRequest::parse(&proposal.request).ok_or("the request cannot be read")?;
+        let request = request_id(&proposal.cluster, &proposal.request);
+        match self.requests.get(&request) {
+            None if !raw.is_fresh(self.now.unix) || raw.created <= self.forgotten => {
+                return Err("the request is not fresh: compare the clocks, then ask again".to_owned());
+            }
+            None if self.requests.len() >= MAX_REQUESTS => {
+                return Err("this node remembers as many requests as it may".to_owned());
+            }
+            Some(record) if record.finished => return Err("the request is already done".to_owned()),
+            Some(record) if record.tries_of(proposal.proposer) >= MAX_TRIES => {
+                return Err("the request was tried too often; make a new one".to_owned());
+            }
+            None | Some(_) => {}
+        }
+        let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0))).filter(|key| key.is_active());
+        if let Some(key) = key.filter(|key| proposal.kind == Kind::Sign && key.info().epoch != proposal.epoch)
+        {
+            return Err(format!("the key is in epoch {} here, not {}", key.info().epoch, proposal.epoch));
+        }
+        let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
+            .map_err(|e| e.to_string())?;
+        if expected != *proposal {
+            return Err("the proposal does not follow from the request".to_owned());
+        }
+        match (&wanted, key) {
+            (Wanted::Key(_), _) => {
+                self.examine_members(proposal, &proposal.participants)?;
+                self.examine_keygen(proposal, request)?;
+            }
+            (Wanted::Signature(_), key) => {
+                key.and_then(Key::share).ok_or("this node holds no active share of the key")?;
+                if proposal.aux.is_none_or(|aux| !self.aux.contains_key(&aux)) {
+                    return Err("this node lacks the auxiliary information of the key".to_owned());
+                }
+            }
+            (Wanted::Refresh(_) | Wanted::Reshare(_), Some(key)) => self.examine_change(proposal, key)?,
+            (Wanted::Refresh(_) | Wanted::Reshare(_), None) => {
+                return Err("this node does not know the key".to_owned());
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// What does not depend on the request.
+    fn examine_frame(&self, proposal: &Proposal) -> Result<(), String> {
+        if proposal.cluster != self.cluster() {
+            return Err("the proposal is for another cluster".to_owned());
+        }
+        if proposal.version != PROTOCOL_VERSION {
+            let theirs = proposal.version;
+            return Err(format!(
+                "protocol version {theirs} is proposed, this node speaks {PROTOCOL_VERSION}"
+            ));
+        }
+        if !self.is_member(proposal.proposer) || !self.is_member(self.me) {
+            return Err("the proposer or this node is not a member of the cluster".to_owned());
+        }
+        if let Some(p) = proposal.participants.iter().find(|p| self.culprits.contains(&p.id)) {
+            return Err(format!("{} broke the protocol before, and this node has proof of it", p.id));
+        }
+        if proposal.deadline_ms > MAX_DEADLINE_MS || level_of(proposal.level).is_none() {
+            return Err("the deadline or the level is out of range".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whoever gets a share is in this node's own roster.
+    fn examine_members(&self, proposal: &Proposal, members: &[Participant]) -> Result<(), String> {
+        if let Some(p) = members.iter().find(|p| !self.is_member(p.id)) {
+            return Err(format!("{} is not a member of the cluster here", p.id));
+        }
+        let mine = members.iter().any(|p| p.id == self.me);
+        let makes_shares = matches!(proposal.kind, Kind::Keygen | Kind::Reshare);
+        let covered = proposal.aux.is_some_and(|aux| self.aux_fits(&aux, proposal, members));
+        if makes_shares && mine && !covered {
+            return Err("this node has no such auxiliary information for the committee".to_owned());
+        }
+        Ok(())
+    }
+
+    fn examine_keygen(&self, proposal: &Proposal, request: Hash) -> Result<(), String> {
+        if self.keys.values().any(|key| key.request() == request) {
+            return Err("this node has already confirmed a key for the request".to_owned());
+        }
+        let other = |c: &Ceremony| c.request == request && c.proposal.kind == Kind::Keygen;
+        if proposal.kind == Kind::Keygen && self.others_run(proposal, other) {
+            return Err("this node already makes a key for the request".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A change starts from the epoch in force here, under a number that was never used here, one at a time.
+    fn examine_change(&self, proposal: &Proposal, key: &Key) -> Result<(), String> {
+        let members = match proposal.kind {
+            Kind::Refresh => proposal.participants.clone(),
+            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Reshare => receivers(proposal).unwrap_or_default(),
+        };
+        // A refresh gives nobody a share who has none: its holders may have left the roster.
+        if proposal.kind != Kind::Refresh {
+            self.examine_members(proposal, &members)?;
+        }
+        if !proposal.is_change() {
+            return Ok(());
+        }
+        let deals = match proposal.kind {
+            Kind::Refresh => true,
+            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Reshare => {
+                key.holders().iter().any(|h| h.id == self.me && proposal.signers.contains(&h.index))
+            }
+        };
+        if deals && key.share().is_none() {
+            return Err("this node holds no active share of the key".to_owned());
+        }
+        if proposal.kind == Kind::Refresh && proposal.aux.is_some_and(|aux| !self.aux.contains_key(&aux)) {
+            return Err("this node lacks the auxiliary information of the key".to_owned());
+        }
+        let receives = members.iter().any(|p| p.id == self.me);
+        if deals || receives {
+            key.accepts(proposal.epoch).map_err(|e| e.to_string())?;
+        }
+        let most = if proposal.kind == Kind::Refresh { MAX_UNFINISHED_REFRESHES } else { MAX_UNFINISHED };
+        if key.unfinished() >= most {
+            return Err(
+                "too many changes of the key were never completed: reshare it without those who are \
+                        silent"
+                    .to_owned(),
+            );
+        }
+        let other = |c: &Ceremony| c.proposal.is_change() && c.proposal.key == proposal.key;
+        if self.others_run(proposal, other) {
+            return Err("this node takes part in another change of the key; try again".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether another ceremony of this sort is under way.
+    fn others_run(&self, proposal: &Proposal, sort: impl Fn(&Ceremony) -> bool) -> bool {
+        let hash = proposal.hash();
+        self.ceremonies.iter().any(|(id, c)| *id != hash && !c.is_over() && sort(c))
+    }
+
+    /// Whether these moduli are here and serve these members at the level.
+    fn aux_fits(&self, aux: &Hash, proposal: &Proposal, members: &[Participant]) -> bool {
+        self.aux.get(aux).is_some_and(|record| {
+            let public = record.aux.public();
+            Some(public.level) == level_of(proposal.level)
+                && public.covers(members.iter().map(|p| p.id.as_bytes()))
+        })
+    }
+}
