@@ -31,11 +31,20 @@ fn objects(out: &str) -> Vec<Value> {
     out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
 }
 
-/// Checks the last object: its exact shape, and that the signatures are right by libsecp256k1.
-fn check_result(result: &Value, message: &str, threshold: usize) {
+fn fields(value: &Value) -> String {
+    value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
+}
+
+fn phases(objects: &[Value]) -> Vec<&str> {
+    objects.iter().map(|o| o["phase"].as_str().unwrap()).collect()
+}
+
+/// Checks the last object, its exact shape, and that all three signatures are right by libsecp256k1: the two in it, and
+/// the one that was made with new shares.
+fn check_result(objects: &[Value], message: &str, threshold: usize) {
     use secp256k1::ecdsa::Signature;
     use sha2::{Digest as _, Sha256};
-    let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    let (result, timed) = objects.split_last().unwrap();
     assert_eq!(fields(result), "phase public_key signatures verified");
     assert_eq!((&result["phase"], &result["verified"]), (&"result".into(), &true.into()));
     let public = hex::decode(result["public_key"].as_str().unwrap()).unwrap();
@@ -43,7 +52,9 @@ fn check_result(result: &Value, message: &str, threshold: usize) {
     let digest = secp256k1::Message::from_digest(Sha256::digest(message).into());
     let signatures = result["signatures"].as_array().unwrap();
     assert_eq!(signatures.len(), 2);
-    for signature in signatures {
+    let changed = timed.iter().find(|o| o["phase"] == "sign-changed").unwrap();
+    assert_eq!(fields(changed), "phase seconds signature");
+    for signature in signatures.iter().chain([&changed["signature"]]) {
         assert_eq!(fields(signature), "hash message r recovery_id s signers");
         assert_eq!((&signature["message"], &signature["hash"]), (&message.into(), &"sha256".into()));
         let text = |name: &str| signature[name].as_str().unwrap().to_owned();
@@ -59,23 +70,39 @@ fn two_of_three_sign_and_nothing_stays() {
     let place = tempfile::tempdir().unwrap();
     let said = finish(demo(place.path(), &["pay invoice 4711", "--json"])).ok();
     let objects = objects(&said.out);
-    let phases: Vec<_> = objects.iter().map(|o| o["phase"].as_str().unwrap()).collect();
-    assert_eq!(
-        phases,
-        ["start", "join", "primes", "aux", "keygen", "sign", "kill", "sign-again", "verify", "result"]
-    );
-    let (result, timed) = objects.split_last().unwrap();
+    let expected = "start join primes aux keygen sign kill sign-again restart refresh reshare reshare-back \
+                    sign-changed verify result";
+    assert_eq!(phases(&objects).join(" "), expected);
+    let (_, timed) = objects.split_last().unwrap();
     assert!(timed.iter().all(|o| o["seconds"].as_f64().is_some_and(|s| s >= 0.0)), "{timed:?}");
-    check_result(result, "pay invoice 4711", 2);
+    check_result(&objects, "pay invoice 4711", 2);
     assert!(nothing_left(place.path()));
     assert_eq!(said.err, "");
+}
+
+#[test]
+fn a_key_moves_to_five_and_back() {
+    let place = tempfile::tempdir().unwrap();
+    let objects = objects(&finish(demo(place.path(), &["--full", "--json"])).ok().out);
+    let expected = "start join primes aux keygen sign kill sign-again restart refresh join-more primes aux reshare \
+                    reshare-back sign-changed verify result";
+    assert_eq!(phases(&objects).join(" "), expected);
+    check_result(&objects, "hello from a key that is nowhere", 2);
+    assert!(nothing_left(place.path()));
 }
 
 #[test]
 fn three_of_five_sign_for_people() {
     let place = tempfile::tempdir().unwrap();
     let said = finish(demo(place.path(), &["--parties", "5", "--threshold", "3"])).ok();
-    for text in ["5 nodes, any 3 of them", "is killed", "Verified by libsecp256k1", "Try next"] {
+    for text in [
+        "5 nodes, any 3 of them",
+        "is killed",
+        "any 4 of 5 sign",
+        "any 3 of 5 sign",
+        "Verified by libsecp256k1",
+        "Try next",
+    ] {
         assert!(said.out.contains(text), "`{text}` is not in {}", said.out);
     }
     assert!(!said.out.contains('\u{1b}'), "colours in a pipe: {:?}", said.out);
@@ -289,7 +316,7 @@ fn kept_nodes_go_on_signing() {
     let place = tempfile::tempdir().unwrap();
     let kept = Kept(place.path().to_owned());
     let said = finish(demo(place.path(), &["--keep", "--json"])).ok();
-    check_result(objects(&said.out).last().unwrap(), "hello from a key that is nowhere", 2);
+    check_result(&objects(&said.out), "hello from a key that is nowhere", 2);
     let folder = std::fs::read_dir(place.path()).unwrap().next().unwrap().unwrap().path();
     assert_eq!(processes(place.path().to_str().unwrap()).len(), 3);
     for number in 1..=3 {

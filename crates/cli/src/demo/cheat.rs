@@ -39,8 +39,8 @@ impl Story<'_> {
         let second = self.sign(other, &key, "sign-again", "another honest node knows too; signed by")?;
         let signatures = [first, second];
         self.check(&key, &signatures)?;
-        result(self.out, &self.demo.text, &key, &signatures, Some(&caught))?;
-        if self.demo.keep { self.keep(None) } else { self.goodbye() }
+        result(self.out, &self.demo.text, &key, &signatures, None, Some(&caught))?;
+        if self.demo.keep { self.keep() } else { self.goodbye() }
     }
 
     /// All nodes but the cheat.

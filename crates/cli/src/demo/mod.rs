@@ -1,7 +1,9 @@
 //! `consign demo`: everything Consign does, on one machine in a minute.
 //!
-//! Read `story.rs` for what happens, `cheat.rs` for how a cheating node is caught, `nodes.rs` for the processes, `report.rs` for what is printed.
+//! Read `story.rs` and `changes.rs` for what happens, `cheat.rs` for how a cheating node is caught, `nodes.rs` for the
+//! processes, `report.rs` for what is printed.
 
+mod changes;
 mod cheat;
 mod nodes;
 mod report;
@@ -24,14 +26,19 @@ const MIN_NODES: i64 = 3;
 /// Most nodes of a demo. They share one machine, and the work grows with the square of their number.
 const MAX_NODES: i64 = 20;
 
-/// See it all at once: three nodes make a key, two of them sign, one is killed, the others sign again
+/// See it all at once: three nodes make a key, two sign, one is killed, the others sign, all shares are renewed
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   consign demo \"pay invoice 4711\"
   consign demo --parties 5 --threshold 3 --level 112
   consign demo --cheat
+  consign demo --full
   consign demo --keep
+
+Three signatures under one public key: by all shares as they were made; with a node killed; and with new
+shares, after a refresh, a resharing that raises the threshold by one, and one back. With --full the key moves
+to two more nodes meanwhile; all of them make new moduli for that, so it takes about three times as long.
 
 Starts real node processes on loopback with folders of their own and free ports, and leaves none of
 them behind (but with --keep). With --json it prints one object per phase; the last is the result.")]
@@ -55,8 +62,12 @@ pub(crate) struct Demo {
     threshold: Option<u16>,
 
     /// One node cheats: the others catch it, prove it and sign without it; the evidence stays in the current folder
-    #[arg(long)]
+    #[arg(long, conflicts_with = "full")]
     cheat: bool,
+
+    /// Let two more nodes join, and move the key to all of them and back
+    #[arg(long)]
+    full: bool,
 
     /// Leave the nodes running and their folder in place
     #[arg(long)]

@@ -79,16 +79,46 @@ impl<'a> Phase<'a> {
         self.bar.finish_and_clear();
         tell(self.out, self.name, self.begun.elapsed(), what)
     }
+
+    /// Ends now with a signature, which a program gets with the phase.
+    pub(super) fn signed(self, message: &str, signature: &SignatureView, what: &str) -> Result<(), Failure> {
+        if !self.out.is_json() {
+            return self.done(what);
+        }
+        self.bar.finish_and_clear();
+        let seconds = rounded(self.begun.elapsed());
+        let signature = signed(message, signature);
+        self.out.object(&json!({ "phase": self.name, "seconds": seconds, "signature": signature }))
+    }
 }
 
 /// Tells a phase and its time.
 pub(super) fn tell(out: &Output, phase: &str, time: Duration, what: &str) -> Result<(), Failure> {
     if out.is_json() {
-        // Milliseconds are as exact as anybody can use.
-        let seconds = (time.as_secs_f64() * 1000.0).round() / 1000.0;
-        return out.object(&json!({ "phase": phase, "seconds": seconds }));
+        return out.object(&json!({ "phase": phase, "seconds": rounded(time) }));
     }
     out.text(&format!("  {} {phase:12} {:>7}  {what}", green("✓"), seconds(time)))
+}
+
+/// Milliseconds are as exact as anybody can use.
+fn rounded(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// A signature as programs get it.
+fn signed<'a>(message: &'a str, signature: &'a SignatureView) -> Signed<'a> {
+    Signed {
+        message,
+        hash: HASH,
+        r: &signature.r,
+        s: &signature.s,
+        recovery_id: signature.recovery_id,
+        signers: signers(signature),
+    }
+}
+
+fn signers(signature: &SignatureView) -> Vec<u16> {
+    signature.signers.iter().map(|member| member.index).collect()
 }
 
 /// Tells the result of it all; every signature has been verified.
@@ -96,23 +126,13 @@ pub(super) fn result(
     out: &Output,
     message: &str,
     key: &KeyView,
-    signatures: &[SignatureView],
+    signatures: &[SignatureView; 2],
+    third: Option<&SignatureView>,
     caught: Option<&Caught>,
 ) -> Result<(), Failure> {
-    let signed = |signature: &'_ SignatureView| -> Vec<u16> {
-        signature.signers.iter().map(|member| member.index).collect()
-    };
     if out.is_json() {
-        let signatures = signatures.iter().map(|signature| Signed {
-            message,
-            hash: HASH,
-            r: &signature.r,
-            s: &signature.s,
-            recovery_id: signature.recovery_id,
-            signers: signed(signature),
-        });
         let public_key = &key.public_key;
-        let signatures = signatures.collect();
+        let signatures = signatures.iter().map(|signature| signed(message, signature)).collect();
         return out.object(&Result_ { phase: "result", verified: true, signatures, public_key, caught });
     }
     out.text(&format!(
@@ -122,18 +142,18 @@ pub(super) fn result(
         bold("ethereum"),
         key.ethereum_address.as_deref().unwrap_or("none")
     ))?;
-    for signature in signatures {
+    for signature in signatures.iter().chain(third) {
         out.text(&format!(
             "{}  r {}\n           s {}  recovery id {}, by parties {:?}",
             bold("signature"),
             signature.r,
             signature.s,
             signature.recovery_id,
-            signed(signature)
+            signers(signature)
         ))?;
     }
     out.text(&format!(
-        "\n{} Both signatures hold under the same public key. No machine ever had its private key.",
+        "\n{} All signatures hold under the same public key. No machine ever had its private key.",
         green("Verified by libsecp256k1.")
     ))?;
     caught.map_or(Ok(()), |caught| tell_caught(out, caught))

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use consign_api::{
-    CreateKey, Curve, Invite, KeyView, Outcome, PathText, Phase as CeremonyPhase, PhaseTime, Scheme, Sign,
-    SignTarget, SignatureView,
+    CreateKey, Curve, Invite, KeyView, NodeId, Outcome, PathText, Phase as CeremonyPhase, PhaseTime, Scheme,
+    Sign, SignTarget, SignatureView,
 };
 use consign_cggmp24::derivation::Path;
 use consign_node::config::Config;
@@ -44,7 +44,7 @@ pub(super) struct Story<'a> {
 }
 
 impl Story<'_> {
-    /// Everything, from nothing to two verified signatures.
+    /// Everything, from nothing to three verified signatures.
     pub(super) fn play(&self) -> Result<(), Failure> {
         self.open()?;
         let founder = self.start()?;
@@ -53,10 +53,12 @@ impl Story<'_> {
         let first = self.sign(&founder, &key, "sign", "signed by")?;
         let killed = self.kill(&founder, &key, &first)?;
         let second = self.sign(&founder, &key, "sign-again", "signed again by")?;
-        let signatures = [first, second];
-        self.verify(&key, &signatures, killed)?;
-        result(self.out, &self.demo.text, &key, &signatures, None)?;
-        if self.demo.keep { self.keep(Some(killed)) } else { self.goodbye() }
+        let last_key = self.change(&founder, &key, killed)?;
+        let third = self.sign(&founder, &last_key, "sign-changed", "with new shares, signed by")?;
+        self.verify(&key, [&first, &second], killed)?;
+        self.verify_changed(&last_key, [&first, &second], &third)?;
+        result(self.out, &self.demo.text, &last_key, &[first, second], Some(&third), None)?;
+        if self.demo.keep { self.keep() } else { self.goodbye() }
     }
 
     /// What this is.
@@ -87,16 +89,31 @@ impl Story<'_> {
         let phase = Phase::begin(self.out, "join");
         let count = usize::from(self.demo.parties);
         for number in 2..=count {
-            phase.waits(format!("node {number}"));
-            let view = founder.invite(&Invite { valid_for: INVITATION_S })?;
-            let invitation = view.invitation.parse().map_err(Failure::from_error)?;
-            self.make(number, Some(&invitation))?;
-            if self.demo.cheat && number == CHEATER {
-                self.nodes.start_cheating(number, Misbehaviour::WrongDelta)?;
-            } else {
-                self.nodes.start(number)?;
-            }
+            self.let_in(founder, &phase, number)?;
         }
+        self.all_meet(&phase, count)?;
+        phase.done(&format!("{} more nodes have joined by invitation, all are connected", count - 1))
+    }
+
+    /// Invites a node and starts it.
+    pub(super) fn let_in(
+        &self,
+        founder: &Connection,
+        phase: &Phase<'_>,
+        number: usize,
+    ) -> Result<(), Failure> {
+        phase.waits(format!("node {number}"));
+        let view = founder.invite(&Invite { valid_for: INVITATION_S })?;
+        let invitation = view.invitation.parse().map_err(Failure::from_error)?;
+        self.make(number, Some(&invitation))?;
+        if self.demo.cheat && number == CHEATER {
+            return self.nodes.start_cheating(number, Misbehaviour::WrongDelta);
+        }
+        self.nodes.start(number)
+    }
+
+    /// Waits until each of the first `count` nodes is connected with all others.
+    pub(super) fn all_meet(&self, phase: &Phase<'_>, count: usize) -> Result<(), Failure> {
         for number in 1..=count {
             phase.waits(format!("node {number} meets the others"));
             let node = self.reach(number)?;
@@ -106,7 +123,7 @@ impl Story<'_> {
                 Ok((met == count && node.node()?.member).then_some(()))
             })?;
         }
-        phase.done(&format!("{} more nodes have joined by invitation, all are connected", count - 1))
+        Ok(())
     }
 
     /// Makes the data folder of a node.
@@ -145,13 +162,7 @@ impl Story<'_> {
 
     /// The nodes make a key together; its phases are told one by one.
     pub(super) fn create(&self, node: &Connection) -> Result<KeyView, Failure> {
-        let roster = node.validators()?;
-        let mut committee = Vec::new();
-        for number in 1..=usize::from(self.demo.parties) {
-            let name = format!("node{number}");
-            let member = roster.iter().find(|v| v.name.as_ref().is_some_and(|n| n.as_str() == name));
-            committee.push(member.ok_or_else(|| Failure::Failed(format!("{name} has no name yet")))?.id);
-        }
+        let committee = self.validators(node, self.demo.parties.into())?;
         let request = CreateKey {
             label: "demo".parse().map_err(Failure::Failed)?,
             scheme: Scheme::Cggmp24,
@@ -169,8 +180,19 @@ impl Story<'_> {
         }
     }
 
+    /// The first `count` nodes, in order.
+    pub(super) fn validators(&self, node: &Connection, count: usize) -> Result<Vec<NodeId>, Failure> {
+        let roster = node.validators()?;
+        let member = |number| {
+            let name = format!("node{number}");
+            let member = roster.iter().find(|v| v.name.as_ref().is_some_and(|n| n.as_str() == name));
+            member.map(|v| v.id).ok_or_else(|| Failure::Failed(format!("{name} has no name yet")))
+        };
+        (1..=count).map(member).collect()
+    }
+
     /// Tells a phase of the key's making.
-    fn tell_ceremony(&self, time: &PhaseTime) -> Result<(), Failure> {
+    pub(super) fn tell_ceremony(&self, time: &PhaseTime) -> Result<(), Failure> {
         let what = match time.phase {
             // A few milliseconds, nobody's concern.
             CeremonyPhase::Accept => return Ok(()),
@@ -201,11 +223,11 @@ impl Story<'_> {
         })?;
         let signature = signature(&follow::done(over)?)?.clone();
         let signers: Vec<_> = signature.signers.iter().map(|m| format!("node {}", m.index)).collect();
-        phase.done(&format!("{what} {}", signers.join(" and ")))?;
+        phase.signed(&self.demo.text, &signature, &format!("{what} {}", signers.join(" and ")))?;
         Ok(signature)
     }
 
-    /// What is signed, twice.
+    /// What is signed, each time.
     pub(super) fn target(&self) -> SignTarget {
         SignTarget::Message { bytes: self.demo.text.as_bytes().to_vec(), hash: HASH }
     }
@@ -226,28 +248,35 @@ impl Story<'_> {
         Ok(number)
     }
 
-    /// Both signatures, by a library that has nothing to do with this one.
-    fn verify(&self, key: &KeyView, signatures: &[SignatureView; 2], killed: usize) -> Result<(), Failure> {
-        let phase = Phase::begin(self.out, "verify");
+    /// The signatures of the first epoch, by a library that has nothing to do with this one.
+    fn verify(&self, key: &KeyView, signatures: [&SignatureView; 2], killed: usize) -> Result<(), Failure> {
         for signature in signatures {
             verify::check(key, &Path::root(), &self.target().digest(), signature)?;
         }
-        let [first, second] = signatures;
+        let [_, second] = signatures;
         if second.signers.iter().any(|member| usize::from(member.index) == killed) {
             return Err(Failure::Failed(format!("node {killed} has signed although it was dead")));
         }
-        if first.r == second.r {
-            return Err(Failure::Failed("both signatures have one nonce: the key is lost".to_owned()));
-        }
-        phase.done("libsecp256k1 accepts both, and recovers public key and Ethereum address")
+        Ok(())
     }
 
-    /// Leaves everything as it is, with the killed node back, if one was killed.
-    pub(super) fn keep(&self, killed: Option<usize>) -> Result<(), Failure> {
-        if let Some(killed) = killed {
-            self.nodes.start(killed)?;
-            self.reach(killed)?;
+    /// The signature with new shares, in the same way; all of them have nonces of their own.
+    fn verify_changed(
+        &self,
+        key: &KeyView,
+        [first, second]: [&SignatureView; 2],
+        third: &SignatureView,
+    ) -> Result<(), Failure> {
+        let phase = Phase::begin(self.out, "verify");
+        verify::check(key, &Path::root(), &self.target().digest(), third)?;
+        if first.r == second.r || first.r == third.r || second.r == third.r {
+            return Err(Failure::Failed("two signatures have one nonce: the key is lost".to_owned()));
         }
+        phase.done("libsecp256k1 accepts all three, and recovers public key and Ethereum address")
+    }
+
+    /// Leaves everything as it is.
+    pub(super) fn keep(&self) -> Result<(), Failure> {
         self.settle_ports()?;
         self.nodes.keep()?;
         let data = |number| self.nodes.data(number).display().to_string();
@@ -270,7 +299,7 @@ impl Story<'_> {
     /// restart of all.
     fn settle_ports(&self) -> Result<(), Failure> {
         use consign_node::config::{DataFolder, Flags};
-        for number in 1..=usize::from(self.demo.parties) {
+        for number in 1..=self.all() {
             let node = self.reach(number)?;
             let folder = DataFolder::open(&self.nodes.data(number))?;
             let flags = Flags {
@@ -289,6 +318,7 @@ impl Story<'_> {
             "\n{}\n  consign demo --keep                            leaves the nodes running, to play with\n  \
              consign demo --cheat                           one node cheats, and is caught\n  \
              consign demo --parties 5 --threshold 3         more nodes\n  \
+             consign demo --full                            the key moves to more nodes, and back\n  \
              consign init --data ./a && consign node --data ./a   a cluster of your own; then `consign invite`",
             bold("Try next:")
         ))

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::flags::Data;
 use crate::output::Output;
 
+pub(crate) use change::changed;
 pub(crate) use create::majority;
 pub(crate) use sign::signature;
 

@@ -202,6 +202,11 @@ impl TestNode {
         true
     }
 
+    /// The same, only looking.
+    pub(crate) fn has_died_by_now(&mut self) -> bool {
+        self.process.as_mut().expect("runs").try_wait().unwrap().is_some()
+    }
+
     /// What the node logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.join("log")).unwrap_or_default()
