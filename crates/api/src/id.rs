@@ -93,6 +93,10 @@ id!(
     /// A cluster: the hash of its first charter.
     ClusterId
 );
+id!(
+    /// A piece of evidence: the hash of what the accused signed.
+    EvidenceId
+);
 
 #[cfg(test)]
 mod tests {

@@ -20,13 +20,13 @@ pub mod terms;
 pub mod view;
 
 pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
-pub use id::{CeremonyId, ClusterId, KeyId, NodeId, ParseIdError};
+pub use id::{CeremonyId, ClusterId, EvidenceId, KeyId, NodeId, ParseIdError};
 pub use problem::{Problem, ProblemKind};
 pub use request::{
     CreateKey, Invite, Label, PageQuery, PathText, Reply, Request, Sign, SignBody, SignTarget,
 };
 pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
 pub use view::{
-    CeremonyView, Event, HealthView, InvitationView, KeyView, Member, NodeView, Outcome, Page, PhaseTime,
-    Progress, SignatureView, ValidatorView,
+    CeremonyView, Event, EvidenceView, HealthView, InvitationView, KeyView, Member, NodeView, Outcome, Page,
+    PhaseTime, Progress, SignatureView, ValidatorView,
 };

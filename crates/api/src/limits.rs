@@ -48,6 +48,9 @@ pub const EVENT_BACKLOG: usize = 1024;
 /// Seconds between two heartbeats on a stream of events, so that a broken connection is noticed.
 pub const EVENT_HEARTBEAT_S: u64 = 15;
 
+/// Longest evidence file, in bytes: it must fit a message between nodes and a record of a store.
+pub const MAX_EVIDENCE_BYTES: usize = (16 << 20) - 4096;
+
 /// Longest answer a client reads, in bytes: a page of [`MAX_PAGE`] ceremonies of
 /// [`MAX_COMMITTEE`] members each, in JSON.
 pub const MAX_ANSWER_BYTES: u64 = 16 << 20;

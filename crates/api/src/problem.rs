@@ -60,6 +60,8 @@ kinds! {
     NotFound = "urn:consign:problem:not-found", 404, "No such path";
     /// There is no such key.
     UnknownKey = "urn:consign:problem:unknown-key", 404, "No such key";
+    /// There is no such evidence.
+    UnknownEvidence = "urn:consign:problem:unknown-evidence", 404, "No such evidence";
     /// There is no such ceremony.
     UnknownCeremony = "urn:consign:problem:unknown-ceremony", 404, "No such ceremony";
     /// A named validator is not in the roster.

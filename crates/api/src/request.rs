@@ -10,8 +10,12 @@ use crate::limits::{
     DEFAULT_PAGE, MAX_COMMITTEE, MAX_INVITATION_S, MAX_LABEL_BYTES, MAX_MESSAGE_BYTES, MAX_PAGE,
     MAX_PATH_BYTES, MAX_THRESHOLD, MIN_THRESHOLD,
 };
-use crate::view::{CeremonyView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView};
-use crate::{CeremonyId, Curve, HashName, KeyId, Level, NodeId, Problem, Refresh, Reshare, Scheme};
+use crate::view::{
+    CeremonyView, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
+};
+use crate::{
+    CeremonyId, Curve, EvidenceId, HashName, KeyId, Level, NodeId, Problem, Refresh, Reshare, Scheme,
+};
 
 /// One call, already authenticated and parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,10 @@ pub enum Request {
     ListCeremonies(PageQuery),
     /// `GET /v1/ceremonies/{id}`: answered by [`Reply::Ceremony`].
     ShowCeremony(CeremonyId),
+    /// `GET /v1/evidence`, newest first: answered by [`Reply::Evidence`].
+    ListEvidence(PageQuery),
+    /// `GET /v1/evidence/{id}`: answered by [`Reply::EvidenceFile`].
+    ShowEvidence(EvidenceId),
     /// `GET /v1/validators`: answered by [`Reply::Validators`].
     ListValidators,
     /// `GET /v1/node`: answered by [`Reply::Node`].
@@ -57,6 +65,10 @@ pub enum Reply {
     Ceremonies(Page<CeremonyView>),
     /// One ceremony.
     Ceremony(CeremonyView),
+    /// A page of evidence.
+    Evidence(Page<EvidenceView>),
+    /// An evidence file, complete: what `consign verify-evidence` reads.
+    EvidenceFile(Vec<u8>),
     /// The roster with what this node sees of it; at most [`MAX_COMMITTEE`] and a few revoked.
     Validators(Page<ValidatorView>),
     /// The node that answers.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CeremonyId, CeremonyKind, CeremonyState, ClusterId, Curve, HashName, KeyId, KeyState, Label, Level,
-    NodeId, PathText, Phase, Problem, Scheme,
+    CeremonyId, CeremonyKind, CeremonyState, ClusterId, Curve, EvidenceId, HashName, KeyId, KeyState, Label,
+    Level, NodeId, PathText, Phase, Problem, Scheme,
 };
 
 /// One page of a list.
@@ -174,6 +174,38 @@ pub struct CeremonyView {
     /// Why it failed, when failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Problem>,
+    /// Evidence that came of it: who was convicted, also where others brought it to its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<EvidenceView>,
+}
+
+/// Evidence that this node has judged: signed messages that prove that a validator broke the protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceView {
+    /// The evidence.
+    pub id: EvidenceId,
+    /// Who broke the protocol.
+    pub culprit: NodeId,
+    /// What it calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Label>,
+    /// Its index in the ceremony.
+    pub index: u16,
+    /// What it did.
+    pub charge: String,
+    /// The protocol it broke.
+    pub phase: Phase,
+    /// The round of the message that convicts it; absent where the message belongs to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<u8>,
+    /// The ceremony.
+    pub ceremony: CeremonyId,
+    /// The key that was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    /// When this node judged it: Unix time in seconds.
+    pub since: u64,
 }
 
 /// A change of a ceremony. Carries the whole view after the change, so a subscriber that missed
@@ -214,6 +246,9 @@ pub struct ValidatorView {
     /// Whether two processes were heard to speak for it: its data folder was copied, and one of them must stop.
     #[serde(default)]
     pub runs_twice: bool,
+    /// The evidence that convicts it, if any: then this node does nothing together with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<EvidenceId>,
 }
 
 /// The node that answers.

@@ -17,6 +17,8 @@ pub mod hedge;
 mod joint;
 pub mod key;
 pub mod keygen;
+#[cfg(feature = "misbehave")]
+pub mod misbehave;
 pub mod parties;
 pub mod presign;
 pub mod refresh;

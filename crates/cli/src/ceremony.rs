@@ -77,6 +77,7 @@ fn watch(node: &Connection, id: Option<&str>, out: &Output) -> Result<(), Failur
         bars.update(view)?;
         if out.is_json() { out.object(view) } else { Ok(()) }
     })?;
+    follow::note_evidence(out, &over);
     let over = follow::done(over)?;
     let time = seconds(Duration::from_millis(over.elapsed_ms));
     out.text(&facts(&[

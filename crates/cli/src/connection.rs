@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CreateKey, InvitationView, Invite, KeyId, KeyView, NodeView, PageQuery,
-    Refresh, Reshare, Sign, ValidatorView,
+    CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, InvitationView, Invite, KeyId, KeyView,
+    NodeView, PageQuery, Refresh, Reshare, Sign, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -112,6 +112,16 @@ impl Connection {
     /// A new invitation.
     pub(crate) fn invite(&self, request: &Invite) -> Result<InvitationView, Failure> {
         Ok(self.client.invite(request)?)
+    }
+
+    /// All evidence the node keeps, newest first.
+    pub(crate) fn evidence(&self) -> Result<Vec<EvidenceView>, Failure> {
+        Ok(self.client.evidence()?)
+    }
+
+    /// An evidence file.
+    pub(crate) fn evidence_file(&self, id: EvidenceId) -> Result<Vec<u8>, Failure> {
+        Ok(self.client.evidence_file(&id)?)
     }
 
     /// Follows a ceremony until it is over, well or badly; `show` sees it now and after each change.

@@ -21,6 +21,9 @@ pub(crate) enum Failure {
     /// The node, or the cluster, said no.
     #[error("{0}")]
     Refused(Box<Problem>),
+    /// Evidence convicts nobody.
+    #[error("{0}")]
+    NotProven(String),
     /// Ctrl-C, or a request to end.
     #[error("interrupted")]
     Interrupted,
@@ -38,6 +41,7 @@ Exit codes:
   3  no running node to talk to
   4  refused: unknown key, wrong token, not allowed, ...
   5  not possible now: too few signers, deadline passed, node busy, ...
+  6  the evidence proves nothing
   130  interrupted";
 
 /// The exit code of an interrupted command: 128 and the number of the signal, as shells have it.
@@ -57,6 +61,7 @@ impl Failure {
             Self::NotRunning(_) => 3,
             Self::Refused(problem) if problem.status < 500 => 4,
             Self::Refused(_) => 5,
+            Self::NotProven(_) => 6,
             Self::Interrupted => INTERRUPTED,
             Self::ReaderGone => 0,
         }
@@ -66,9 +71,12 @@ impl Failure {
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Refused(problem) => Some(problem),
-            Self::Failed(_) | Self::Usage(_) | Self::NotRunning(_) | Self::Interrupted | Self::ReaderGone => {
-                None
-            }
+            Self::Failed(_)
+            | Self::Usage(_)
+            | Self::NotRunning(_)
+            | Self::NotProven(_)
+            | Self::Interrupted
+            | Self::ReaderGone => None,
         }
     }
 
@@ -131,6 +139,7 @@ mod tests {
         assert_eq!(refused(ProblemKind::Unauthorized), 4);
         assert_eq!(refused(ProblemKind::TooFewSigners), 5);
         assert_eq!(Failure::NotRunning(String::new()).exit_code(), 3);
+        assert_eq!(Failure::NotProven(String::new()).exit_code(), 6);
         assert_eq!(Failure::Interrupted.exit_code(), 130);
     }
 

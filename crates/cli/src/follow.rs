@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use consign_api::{CeremonyState, CeremonyView, NodeId, Outcome, Phase, PhaseTime};
+use consign_api::{CeremonyState, CeremonyView, EvidenceView, NodeId, Outcome, Phase, PhaseTime};
 use indicatif::ProgressBar;
 
 use crate::connection::Connection;
@@ -23,7 +23,17 @@ pub(crate) fn to_end(
         Ok(())
     });
     let over = node.follow(started, |view| bars.update(view))?;
+    note_evidence(out, &over);
     done(over)
+}
+
+/// Tells who was convicted on the way.
+pub(crate) fn note_evidence(out: &Output, view: &CeremonyView) {
+    for evidence in &view.evidence {
+        let EvidenceView { id, culprit, index, charge, .. } = evidence;
+        let culprit = evidence.name.as_ref().map_or_else(|| culprit.short(), ToString::to_string);
+        out.note(&format!("{culprit} (party {index}) broke the protocol: {charge}; evidence {id}"));
+    }
 }
 
 /// Tells a phase that took long.

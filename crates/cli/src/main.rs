@@ -6,6 +6,7 @@ mod ceremony;
 mod children;
 mod connection;
 mod demo;
+mod evidence;
 mod failure;
 mod flags;
 mod follow;
@@ -20,6 +21,7 @@ mod passphrase;
 mod signals;
 mod validator;
 mod verify;
+mod verify_evidence;
 
 use std::process::ExitCode;
 
@@ -57,6 +59,8 @@ enum Command {
     Key(key::Key),
     Validator(validator::Validator),
     Ceremony(ceremony::Ceremony),
+    Evidence(evidence::Evidence),
+    VerifyEvidence(verify_evidence::VerifyEvidence),
     Bench(bench::Bench),
 }
 
@@ -71,6 +75,8 @@ impl Command {
             Self::Key(key) => key.run(out),
             Self::Validator(validator) => validator.run(out),
             Self::Ceremony(ceremony) => ceremony.run(out),
+            Self::Evidence(evidence) => evidence.run(out),
+            Self::VerifyEvidence(verify) => verify.run(out),
             Self::Bench(args) => Ok(bench::run(args, out.is_json())?),
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use consign_node::config::{Config, DataFolder};
+use consign_node::core::misbehave::Misbehaviour;
 use consign_node::shell;
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
@@ -20,6 +21,9 @@ use crate::signals::Signals;
 
 /// What `consign demo --keep` writes to the standard input of its nodes: from then on they run without it.
 pub(crate) const KEEP_RUNNING: u8 = b'k';
+
+/// Without this variable no node can be made to cheat: nobody does so by a slip of a configuration.
+pub(crate) const DEMO_VARIABLE: &str = "CONSIGN_DEMO";
 
 /// How long a demo's node may take to end in order once the demo is gone.
 const DEMO_STOP_TIME: Duration = Duration::from_secs(10);
@@ -50,11 +54,21 @@ pub(crate) struct Node {
     /// The folder of the demo this node belongs to: it ends and removes that folder when its standard input closes
     #[arg(long, hide = true, value_name = "DIR")]
     demo: Option<PathBuf>,
+
+    /// Cheat on purpose, to be seen being caught; only in a demo, where CONSIGN_DEMO is set
+    #[arg(long, hide = true, value_name = "HOW", requires = "demo")]
+    misbehave: Option<Misbehaviour>,
 }
 
 impl Node {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        if self.misbehave.is_some() && std::env::var_os(DEMO_VARIABLE).is_none() {
+            return Err(Failure::Usage(format!(
+                "--misbehave ruins the identity and the shares of the node: it is for demonstrations, where \
+                 {DEMO_VARIABLE} is set"
+            )));
+        }
         let folder = DataFolder::open(&self.data.data)?;
         let config = Config::load(&folder, &self.node.to_flags(self.log.clone()))?;
         log(&config, out)?;
@@ -75,7 +89,11 @@ impl Node {
                     _ = ended => {}
                 }
             };
-            shell::run(folder, config, unlock, shutdown).await.map_err(Failure::from_error)
+            let ended = match self.misbehave {
+                None => shell::run(folder, config, unlock, shutdown).await,
+                Some(how) => shell::run_misbehaving(folder, config, unlock, how, shutdown).await,
+            };
+            ended.map_err(Failure::from_error)
         });
         runtime.shutdown_timeout(LAST_WORK);
         if let Some(demo) = self.demo.as_ref().filter(|_| orphaned.load(Ordering::SeqCst)) {

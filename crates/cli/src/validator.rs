@@ -62,6 +62,10 @@ fn row(validator: &ValidatorView) -> [String; 5] {
     if validator.runs_twice {
         state.push_str(", RUNS TWICE: stop the copy");
     }
+    if !validator.evidence.is_empty() {
+        let ids: Vec<_> = validator.evidence.iter().map(|id| id.short()).collect();
+        state.push_str(&format!("; convicted by {}", ids.join(", ")));
+    }
     let name = validator.name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     [name, validator.id.to_string(), role.to_owned(), state, validator.addresses.join(" ")]
 }

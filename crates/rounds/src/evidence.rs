@@ -73,6 +73,19 @@ impl Evidence {
         decode(bytes, max)
     }
 
+    /// The round of the message that is complained of, as the evidence itself says; a reveal belongs to none.
+    #[must_use]
+    pub fn round(&self) -> Option<u8> {
+        match self {
+            Self::Equivocation(signed, _) | Self::WrongEcho { header: signed, .. } => {
+                Some(signed.header.round)
+            }
+            Self::Misbehaviour { charge, .. } => Some(charge.signed.header.round),
+            Self::Complaint { complaint, .. } => Some(complaint.signed.header.round),
+            Self::BadReveal(_) => None,
+        }
+    }
+
     /// The culprit, if this proves that somebody broke the protocol `P` in `session`.
     pub fn verify<P: Protocol>(
         &self,

@@ -13,11 +13,11 @@ use ureq::http::Response;
 
 pub use events::Events;
 
-use crate::limits::{MAX_ANSWER_BYTES, MAX_WAIT_S};
+use crate::limits::{MAX_ANSWER_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
-    CeremonyId, CeremonyView, CreateKey, HealthView, InvitationView, Invite, KeyId, KeyView, NodeView, Page,
-    PageQuery, Problem, RefreshTerms, ReshareTerms, Sign, ValidatorView,
+    CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, HealthView, InvitationView, Invite, KeyId,
+    KeyView, NodeView, Page, PageQuery, Problem, RefreshTerms, ReshareTerms, Sign, ValidatorView,
 };
 
 /// How long a connection may take to be made: the node is near.
@@ -231,6 +231,23 @@ impl Client {
         self.get(&format!("/v1/ceremonies/{id}"))
     }
 
+    /// All evidence the node keeps, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn evidence(&self) -> Result<Vec<EvidenceView>, ClientError> {
+        self.all("/v1/evidence")
+    }
+
+    /// `GET /v1/evidence/{id}`: the file, not judged yet.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn evidence_file(&self, id: &EvidenceId) -> Result<Vec<u8>, ClientError> {
+        let limit = u64::try_from(MAX_EVIDENCE_BYTES).unwrap_or(u64::MAX);
+        self.bytes(self.ask(&format!("/v1/evidence/{id}")), limit)
+    }
+
     /// `GET /v1/ceremonies/{id}/events`: the ceremony as it is, then each change, until it is over.
     /// A broken connection is taken up again where it broke.
     #[must_use]
@@ -254,6 +271,10 @@ impl Client {
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.answer(self.ask(path))
+    }
+
+    fn ask(&self, path: &str) -> Result<Response<ureq::Body>, ureq::Error> {
         let request = self
             .agent
             .get(self.url(path))
@@ -261,7 +282,7 @@ impl Client {
             .config()
             .timeout_global(Some(ANSWER_TIMEOUT))
             .build();
-        self.answer(request.call())
+        request.call()
     }
 
     fn post<T: DeserializeOwned>(
@@ -296,17 +317,20 @@ impl Client {
         &self,
         answer: Result<Response<ureq::Body>, ureq::Error>,
     ) -> Result<T, ClientError> {
+        serde_json::from_slice(&self.bytes(answer, MAX_ANSWER_BYTES)?).map_err(|e| self.bad_answer(e))
+    }
+
+    /// Reads an answer of at most `limit` bytes, or a problem document.
+    fn bytes(
+        &self,
+        answer: Result<Response<ureq::Body>, ureq::Error>,
+        limit: u64,
+    ) -> Result<Vec<u8>, ClientError> {
         let mut answer = answer.map_err(|e| self.transport(&e))?;
         if !answer.status().is_success() {
             return Err(self.problem(&mut answer));
         }
-        let bytes = answer
-            .body_mut()
-            .with_config()
-            .limit(MAX_ANSWER_BYTES)
-            .read_to_vec()
-            .map_err(|e| self.transport(&e))?;
-        serde_json::from_slice(&bytes).map_err(|e| self.bad_answer(e))
+        answer.body_mut().with_config().limit(limit).read_to_vec().map_err(|e| self.transport(&e))
     }
 
     /// Reads the problem out of an answer that is not a success.

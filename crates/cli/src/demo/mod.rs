@@ -1,8 +1,10 @@
 //! `consign demo`: everything Consign does, on one machine in a minute.
 //!
-//! Read `story.rs` and `changes.rs` for what happens, `nodes.rs` for the processes, `report.rs` for what is printed.
+//! Read `story.rs` and `changes.rs` for what happens, `cheat.rs` for how a cheating node is caught, `nodes.rs` for the
+//! processes, `report.rs` for what is printed.
 
 mod changes;
+mod cheat;
 mod nodes;
 mod report;
 mod story;
@@ -30,6 +32,7 @@ const MAX_NODES: i64 = 20;
 Examples:
   consign demo \"pay invoice 4711\"
   consign demo --parties 5 --threshold 3 --level 112
+  consign demo --cheat
   consign demo --full
   consign demo --keep
 
@@ -58,6 +61,10 @@ pub(crate) struct Demo {
           value_parser = clap::value_parser!(u16).range(i64::from(MIN_THRESHOLD)..=i64::from(MAX_THRESHOLD)))]
     threshold: Option<u16>,
 
+    /// One node cheats: the others catch it, prove it and sign without it; the evidence stays in the current folder
+    #[arg(long, conflicts_with = "full")]
+    cheat: bool,
+
     /// Let two more nodes join, and move the key to all of them and back
     #[arg(long)]
     full: bool,
@@ -72,8 +79,9 @@ impl Demo {
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         let threshold = self.threshold.unwrap_or_else(|| majority(self.parties.into()));
         if threshold >= self.parties {
+            let loses = if self.cheat { "catches" } else { "kills" };
             return Err(Failure::Usage(format!(
-                "the demo kills one of the {} nodes and signs with the others: --threshold must be below {0}",
+                "the demo {loses} one of the {} nodes and signs with the others: --threshold must be below {0}",
                 self.parties
             )));
         }
@@ -92,7 +100,7 @@ impl Demo {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 // Nobody listens any more after a signal.
-                let _ = ended.send(story.play());
+                let _ = ended.send(if self.cheat { story.play_cheat() } else { story.play() });
             });
             let result = runtime.block_on(async {
                 tokio::select! {

@@ -12,10 +12,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use consign_node::config::DataFolder;
+use consign_node::core::misbehave::Misbehaviour;
 
 use crate::failure::Failure;
 use crate::found;
-use crate::node::KEEP_RUNNING;
+use crate::node::{DEMO_VARIABLE, KEEP_RUNNING};
 
 /// How long a node may take to end by itself; then it is killed.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -78,6 +79,15 @@ impl Nodes {
 
     /// Starts a node on its data folder, which must have been made.
     pub(super) fn start(&self, number: usize) -> Result<(), Failure> {
+        self.launch(number, None)
+    }
+
+    /// Starts a node that cheats.
+    pub(super) fn start_cheating(&self, number: usize, how: Misbehaviour) -> Result<(), Failure> {
+        self.launch(number, Some(how))
+    }
+
+    fn launch(&self, number: usize, misbehaviour: Option<Misbehaviour>) -> Result<(), Failure> {
         let failed = |e| Failure::Failed(format!("cannot start a node process: {e}"));
         let mut state = self.state();
         if state.over {
@@ -91,6 +101,9 @@ impl Nodes {
             if variable.to_string_lossy().starts_with("CONSIGN_") {
                 command.env_remove(variable);
             }
+        }
+        if let Some(how) = misbehaviour {
+            command.arg("--misbehave").arg(how.to_string()).env(DEMO_VARIABLE, "1");
         }
         // A group of its own: Ctrl-C goes to the demo, which then stops the nodes in order.
         #[cfg(unix)]

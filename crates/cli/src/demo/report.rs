@@ -1,8 +1,9 @@
 //! What the demo prints: phases with their times, then the result.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use consign_api::{HashName, KeyView, SignatureView};
+use consign_api::{EvidenceId, HashName, KeyView, SignatureView};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::json;
@@ -31,6 +32,27 @@ struct Result_<'a> {
     verified: bool,
     signatures: Vec<Signed<'a>>,
     public_key: &'a str,
+    #[serde(flatten)]
+    caught: Option<&'a Caught>,
+}
+
+/// The node that was caught cheating.
+#[derive(Serialize)]
+pub(super) struct Caught {
+    /// Its index as the evidence names it.
+    pub(super) culprit: u16,
+    /// The node that did cheat.
+    pub(super) cheater: usize,
+    /// The file.
+    pub(super) evidence: PathBuf,
+    /// Whether this process has judged the file too.
+    pub(super) evidence_verified: bool,
+    /// The evidence, for people.
+    #[serde(skip)]
+    pub(super) id: EvidenceId,
+    /// What it did, for people.
+    #[serde(skip)]
+    pub(super) charge: String,
 }
 
 /// A phase that goes on: its name, what it does, a bar for the impatient.
@@ -105,12 +127,13 @@ pub(super) fn result(
     message: &str,
     key: &KeyView,
     signatures: &[SignatureView; 2],
-    third: &SignatureView,
+    third: Option<&SignatureView>,
+    caught: Option<&Caught>,
 ) -> Result<(), Failure> {
     if out.is_json() {
         let public_key = &key.public_key;
         let signatures = signatures.iter().map(|signature| signed(message, signature)).collect();
-        return out.object(&Result_ { phase: "result", verified: true, signatures, public_key });
+        return out.object(&Result_ { phase: "result", verified: true, signatures, public_key, caught });
     }
     out.text(&format!(
         "\n{} {}\n{}   {}",
@@ -119,7 +142,7 @@ pub(super) fn result(
         bold("ethereum"),
         key.ethereum_address.as_deref().unwrap_or("none")
     ))?;
-    for signature in signatures.iter().chain([third]) {
+    for signature in signatures.iter().chain(third) {
         out.text(&format!(
             "{}  r {}\n           s {}  recovery id {}, by parties {:?}",
             bold("signature"),
@@ -132,5 +155,22 @@ pub(super) fn result(
     out.text(&format!(
         "\n{} All signatures hold under the same public key. No machine ever had its private key.",
         green("Verified by libsecp256k1.")
+    ))?;
+    caught.map_or(Ok(()), |caught| tell_caught(out, caught))
+}
+
+/// Tells who was caught, and where the proof lies.
+fn tell_caught(out: &Output, caught: &Caught) -> Result<(), Failure> {
+    let name = caught.evidence.file_name().map(Path::new);
+    let here = |name: &&Path| std::path::absolute(name).is_ok_and(|path| path == caught.evidence);
+    let file = name.filter(here).unwrap_or(&caught.evidence).display();
+    out.text(&format!(
+        "\n{}    node {}: {}\n{}   {}\n           in the file {file}, which stays. Judge it yourself, without any node:\n  \
+         consign verify-evidence {file}",
+        bold("culprit"),
+        caught.culprit,
+        caught.charge,
+        bold("evidence"),
+        caught.id,
     ))
 }

@@ -9,10 +9,12 @@ use consign_api::{
 use consign_cggmp24::derivation::Path;
 use consign_node::config::Config;
 use consign_node::core::invitation::Invitation;
+use consign_node::core::misbehave::Misbehaviour;
 use consign_node::core::setup;
 use consign_node::store::Unlock;
 
 use super::Demo;
+use super::cheat::CHEATER;
 use super::nodes::{LOOK, Nodes};
 use super::report::{HASH, Phase, result, tell};
 use crate::connection::Connection;
@@ -44,13 +46,7 @@ pub(super) struct Story<'a> {
 impl Story<'_> {
     /// Everything, from nothing to three verified signatures.
     pub(super) fn play(&self) -> Result<(), Failure> {
-        let count = usize::from(self.demo.parties);
-        self.out.text(&format!(
-            "{}: {count} nodes, any {} of them sign, level {}\n",
-            bold("Consign demo"),
-            self.threshold,
-            self.demo.level
-        ))?;
+        self.open()?;
         let founder = self.start()?;
         self.join(&founder)?;
         let key = self.create(&founder)?;
@@ -61,12 +57,24 @@ impl Story<'_> {
         let third = self.sign(&founder, &last_key, "sign-changed", "with new shares, signed by")?;
         self.verify(&key, [&first, &second], killed)?;
         self.verify_changed(&last_key, [&first, &second], &third)?;
-        result(self.out, &self.demo.text, &last_key, &[first, second], &third)?;
+        result(self.out, &self.demo.text, &last_key, &[first, second], Some(&third), None)?;
         if self.demo.keep { self.keep() } else { self.goodbye() }
     }
 
+    /// What this is.
+    pub(super) fn open(&self) -> Result<(), Failure> {
+        let cheat = if self.demo.cheat { format!("; node {CHEATER} will cheat") } else { String::new() };
+        self.out.text(&format!(
+            "{}: {} nodes, any {} of them sign, level {}{cheat}\n",
+            bold("Consign demo"),
+            self.demo.parties,
+            self.threshold,
+            self.demo.level
+        ))
+    }
+
     /// The first node founds a cluster.
-    fn start(&self) -> Result<Connection, Failure> {
+    pub(super) fn start(&self) -> Result<Connection, Failure> {
         let phase = Phase::begin(self.out, "start");
         phase.waits("a first node founds a cluster".to_owned());
         self.make(1, None)?;
@@ -77,7 +85,7 @@ impl Story<'_> {
     }
 
     /// All others join it, and everybody meets everybody.
-    fn join(&self, founder: &Connection) -> Result<(), Failure> {
+    pub(super) fn join(&self, founder: &Connection) -> Result<(), Failure> {
         let phase = Phase::begin(self.out, "join");
         let count = usize::from(self.demo.parties);
         for number in 2..=count {
@@ -98,6 +106,9 @@ impl Story<'_> {
         let view = founder.invite(&Invite { valid_for: INVITATION_S })?;
         let invitation = view.invitation.parse().map_err(Failure::from_error)?;
         self.make(number, Some(&invitation))?;
+        if self.demo.cheat && number == CHEATER {
+            return self.nodes.start_cheating(number, Misbehaviour::WrongDelta);
+        }
         self.nodes.start(number)
     }
 
@@ -150,7 +161,7 @@ impl Story<'_> {
     }
 
     /// The nodes make a key together; its phases are told one by one.
-    fn create(&self, node: &Connection) -> Result<KeyView, Failure> {
+    pub(super) fn create(&self, node: &Connection) -> Result<KeyView, Failure> {
         let committee = self.validators(node, self.demo.parties.into())?;
         let request = CreateKey {
             label: "demo".parse().map_err(Failure::Failed)?,
@@ -197,7 +208,7 @@ impl Story<'_> {
     }
 
     /// As many nodes as needed sign the text.
-    fn sign(
+    pub(super) fn sign(
         &self,
         node: &Connection,
         key: &KeyView,
@@ -217,7 +228,7 @@ impl Story<'_> {
     }
 
     /// What is signed, each time.
-    fn target(&self) -> SignTarget {
+    pub(super) fn target(&self) -> SignTarget {
         SignTarget::Message { bytes: self.demo.text.as_bytes().to_vec(), hash: HASH }
     }
 
@@ -265,14 +276,16 @@ impl Story<'_> {
     }
 
     /// Leaves everything as it is.
-    fn keep(&self) -> Result<(), Failure> {
+    pub(super) fn keep(&self) -> Result<(), Failure> {
         self.settle_ports()?;
         self.nodes.keep()?;
         let data = |number| self.nodes.data(number).display().to_string();
         let (one, two, folder) = (data(1), data(2), self.nodes.folder().display());
+        let evidence =
+            if self.demo.cheat { format!("\n  consign evidence list --data {one}") } else { String::new() };
         self.out.text(&format!(
             "\n{}\n  consign key list --data {one}\n  consign key sign --data {two} demo \"another text\"\n  \
-             consign ceremony list --data {one}\n  consign validator list --data {two}\n\n\
+             consign ceremony list --data {one}\n  consign validator list --data {two}{evidence}\n\n\
              Stop the nodes:   kill $(cat {folder}/node*/lock)\n\
              Start one again:  consign node --data {one}\n\
              Remove all:       rm -r {folder}",
@@ -300,9 +313,10 @@ impl Story<'_> {
     }
 
     /// What to try next.
-    fn goodbye(&self) -> Result<(), Failure> {
+    pub(super) fn goodbye(&self) -> Result<(), Failure> {
         self.out.text(&format!(
             "\n{}\n  consign demo --keep                            leaves the nodes running, to play with\n  \
+             consign demo --cheat                           one node cheats, and is caught\n  \
              consign demo --parties 5 --threshold 3         more nodes\n  \
              consign demo --full                            the key moves to more nodes, and back\n  \
              consign init --data ./a && consign node --data ./a   a cluster of your own; then `consign invite`",

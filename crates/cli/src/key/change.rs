@@ -182,6 +182,7 @@ mod tests {
             timings: Vec::new(),
             outcome,
             failure: None,
+            evidence: Vec::new(),
         }
     }
 

@@ -116,6 +116,7 @@ mod tests {
             connected: true,
             latency_ms: None,
             runs_twice: false,
+            evidence: Vec::new(),
         }
     }
 

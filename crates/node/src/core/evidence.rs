@@ -1,5 +1,5 @@
-//! Evidence: signed messages that prove who broke a protocol. Every node judges by itself, from its own records; whom
-//! it convicts signs no more with this node, also after a restart.
+//! Evidence: signed messages that prove who broke a protocol. Every node judges by itself (`verdict.rs`); whom it
+//! convicts does nothing more with this node, also after a restart, and what is under way with it ends at once.
 
 use consign_api as api;
 use consign_rounds::SessionId;
@@ -7,12 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::Level;
 use super::ceremony::End;
-use super::hash::{Hash, Items};
-use super::jobs::{Judge, Work};
+use super::hash::Hash;
+use super::jobs::Work;
 use super::node::{For, Node, Then};
-use super::proposal::Kind;
+use super::pages::page;
+use super::proposal::{Kind, Proposal};
 use super::records::encode;
-use super::wire::{EvidenceFile, MAX_MESSAGE_BYTES, PeerMessage};
+use super::requests::request_id;
+use super::stories::phase_of;
+use super::verdict::{MAX_FILE_BYTES, NotProven, Verdict};
+use super::views::{api_id, api_key};
+use super::wire::{EvidenceFile, Inputs, PeerMessage};
 use crate::identity::NodeId;
 use crate::store::{Table, Write};
 
@@ -30,45 +35,91 @@ pub const MAX_JUDGING_OF_ONE: usize = 2;
 pub(super) struct EvidenceRecord {
     /// The evidence with its context.
     pub(super) file: EvidenceFile,
-    /// When this node got it: Unix time in seconds.
-    pub(super) since: u64,
+    /// When this node judged it: Unix time in seconds.
+    since: u64,
+    /// What the accused did.
+    charge: String,
+    /// In which round.
+    round: Option<u8>,
 }
 
-impl EvidenceRecord {
-    fn id(&self) -> Hash {
-        let file = postcard::to_stdvec(&self.file).expect("invariant: evidence is plain data");
-        Items::new("evidence").bytes("file", &file).hash()
-    }
+/// The API's writing of an id.
+fn api_evidence(id: Hash) -> api::EvidenceId {
+    api::EvidenceId(id.0)
 }
 
 impl Node {
     /// The own session convicts a participant.
-    pub(super) fn accuse(&mut self, hash: Hash, culprit: u16, charge: &str, evidence: Vec<u8>) {
+    pub(super) fn accuse(
+        &mut self,
+        hash: Hash,
+        culprit: u16,
+        (charge, round): (String, Option<u8>),
+        evidence: Vec<u8>,
+    ) {
         let Some(ceremony) = self.ceremonies.get(&hash) else { return };
         let Some(accused) = ceremony.proposal.identity_of(culprit) else { return };
         let proposal = (*ceremony.proposal).clone();
         let accepts = ceremony.session_accepts().to_vec();
-        let file = EvidenceFile { proposal, accepts, accused, evidence };
-        let record = EvidenceRecord { file, since: self.now.unix };
-        let id = record.id();
-        self.log(Level::Warn, &format!("{accused} broke the protocol: {charge} (evidence {id})"));
-        self.convict(record, None);
-        let text = format!("{accused} broke the protocol: {charge}. Evidence {id} proves it.");
-        self.end(hash, End::failed(api::ProblemKind::PeerCheated, text, [accused]));
+        let inputs = self.inputs_of(&proposal);
+        let file = EvidenceFile { proposal, accepts, accused, evidence, inputs };
+        self.convict(EvidenceRecord { file, since: self.now.unix, charge, round }, None);
     }
 
-    /// Keeps evidence that convicts, and tells the others it concerns; not whom it came `from`.
+    /// The key that the session of a proposal was about, as this participant knows it.
+    fn inputs_of(&self, proposal: &Proposal) -> Option<Inputs> {
+        let key = self.keys.get(&proposal.key?)?;
+        let info = match proposal.base {
+            Some(base) => key.info_of(SessionId(base.0)),
+            None => key.info_at(proposal.epoch),
+        }?;
+        let aux = proposal.aux.filter(|_| proposal.kind != Kind::Reshare);
+        let aux = aux.and_then(|aux| self.aux.get(&aux));
+        Some(Inputs {
+            key: consign_rounds::encode(info),
+            aux: aux.map(|record| consign_rounds::encode(record.aux.public())),
+            certificate: key.certificate().filter(|_| key.certifies(info)),
+        })
+    }
+
+    /// Keeps evidence that convicts, tells the others it concerns (not whom it came `from`), and ends everything that
+    /// the culprit takes part in.
     fn convict(&mut self, record: EvidenceRecord, from: Option<NodeId>) {
-        let id = record.id();
-        self.culprits.insert(record.file.accused);
+        let (id, accused) = (record.file.id(), record.file.accused);
+        let text = format!("{accused} broke the protocol: {}. Evidence {id} proves it.", record.charge);
+        self.log(Level::Warn, &text);
+        self.culprits.insert(accused);
+        let request = request_id(&record.file.proposal.cluster, &record.file.proposal.request);
+        let view = self.evidence_view(id, &record);
+        self.tell_evidence(request, view);
+        self.keep_evidence(id, record, from);
+        let with = |(_, c): &(&Hash, &super::ceremony::Ceremony)| {
+            !c.is_over() && c.proposal.index_of(accused).is_some()
+        };
+        let under_way: Vec<_> = self.ceremonies.iter().filter(with).map(|(hash, _)| *hash).collect();
+        for hash in under_way {
+            let problem = api::Problem::new(api::ProblemKind::PeerCheated, text.clone());
+            let problem = problem.naming([api_id(accused)]);
+            self.end(hash, End::Failed { problem, demote: vec![accused] });
+        }
+    }
+
+    /// Stores evidence and passes it on, unless there is enough of it.
+    fn keep_evidence(&mut self, id: Hash, record: EvidenceRecord, from: Option<NodeId>) {
         let about = self.evidence.values().filter(|r| r.file.accused == record.file.accused).count();
         if self.evidence.contains_key(&id) || self.evidence.len() >= MAX_EVIDENCE || about >= MAX_PER_ACCUSED
         {
             return;
         }
-        self.store(vec![Write::put(Table::Evidence, id.0, encode(&record))], Then::Rest);
+        let message = PeerMessage::Evidence(Box::new(record.file.clone()));
+        let value = encode(&record);
+        if message.encode().len().max(value.len()) > MAX_FILE_BYTES {
+            return self.log(Level::Warn, "the evidence is too long to be kept; it counts until a restart");
+        }
+        self.store(vec![Write::put(Table::Evidence, id.0, value)], Then::Rest);
         let proposal = &record.file.proposal;
         let mut to: std::collections::BTreeSet<_> = proposal.others(self.me).collect();
+        to.insert(proposal.proposer);
         if let Some(key) = proposal.key.and_then(|key| self.keys.get(&key)) {
             to.extend(key.holders().iter().map(|h| h.id));
         }
@@ -77,14 +128,7 @@ impl Node {
         if let Some(from) = from {
             to.remove(&from);
         }
-        let message = PeerMessage::Evidence(Box::new(record.file.clone()));
         self.evidence.insert(id, record);
-        let length = message.encode().len();
-        if length > MAX_MESSAGE_BYTES {
-            let line =
-                format!("the evidence {id} is too long for a message ({length} bytes): it is kept here only");
-            return self.log(Level::Warn, &line);
-        }
         for peer in to {
             self.send(peer, &message);
         }
@@ -99,49 +143,72 @@ impl Node {
         if !self.admits(file.accused) {
             return self.dropped(from, "evidence against somebody unknown");
         }
-        let record = EvidenceRecord { file, since: self.now.unix };
         let judging = |of: Option<NodeId>| {
             let jobs = self.jobs.values();
             jobs.filter(|f| matches!(f, For::Judge(by, _) if of.is_none_or(|of| of == *by))).count()
         };
         let too_many = judging(None) >= MAX_JUDGING || judging(Some(from)) >= MAX_JUDGING_OF_ONE;
-        let proposal = &record.file.proposal;
+        let proposal = &file.proposal;
         let ours = proposal.cluster == self.cluster()
             && proposal.is_well_formed()
-            && proposal.index_of(record.file.accused).is_some();
+            && proposal.index_of(file.accused).is_some();
         if !ours || too_many || self.evidence.len() >= MAX_EVIDENCE {
             return self.dropped(from, "evidence of another cluster, or more than can be judged");
         }
-        let key = proposal.key.and_then(|key| self.keys.get(&key));
-        let aux = proposal.aux.and_then(|aux| self.aux.get(&aux));
-        let info = key.and_then(|key| match proposal.base {
-            Some(base) => key.info_of(SessionId(base.0)),
-            None => key.info_at(proposal.epoch),
-        });
-        let lacking = match proposal.kind {
-            Kind::Keygen | Kind::Aux => false,
-            Kind::Sign => info.is_none() || aux.is_none(),
-            Kind::Refresh | Kind::Reshare => info.is_none(),
-        };
-        if lacking {
-            return self.dropped(from, "evidence about a key that is not here");
-        }
-        let judge = Judge {
-            file: record.file.clone(),
-            key: info.cloned(),
-            aux: aux.map(|aux| aux.aux.public().clone()),
-        };
-        self.compute(Work::Judge(Box::new(judge)), For::Judge(from, Box::new(record)));
+        self.compute(Work::Judge(Box::new(file.clone())), For::Judge(from, Box::new(file)));
     }
 
-    pub(super) fn judged(&mut self, from: NodeId, record: EvidenceRecord, culprit: Option<NodeId>) {
-        match culprit {
-            None => self.dropped(from, "evidence that proves nothing"),
-            Some(culprit) => {
-                self.log(Level::Warn, &format!("{culprit} broke the protocol: a peer's evidence proves it"));
-                self.convict(record, Some(from));
+    pub(super) fn judged(
+        &mut self,
+        from: NodeId,
+        file: EvidenceFile,
+        verdict: Result<Box<Verdict>, NotProven>,
+    ) {
+        match verdict {
+            Err(why) => self.dropped(from, &format!("evidence that proves nothing: {why}")),
+            Ok(verdict) => {
+                let Verdict { charge, round, .. } = *verdict;
+                self.convict(EvidenceRecord { file, since: self.now.unix, charge, round }, Some(from));
             }
         }
+    }
+
+    /// Ids of the evidence against somebody.
+    pub(super) fn evidence_against(&self, accused: NodeId) -> Vec<api::EvidenceId> {
+        let about = self.evidence.iter().filter(|(_, record)| record.file.accused == accused);
+        about.map(|(id, _)| api_evidence(*id)).collect()
+    }
+
+    fn evidence_view(&self, id: Hash, record: &EvidenceRecord) -> api::EvidenceView {
+        let EvidenceFile { proposal, accused, .. } = &record.file;
+        api::EvidenceView {
+            id: api_evidence(id),
+            culprit: api_id(*accused),
+            name: self.name_of(*accused),
+            index: proposal.index_of(*accused).unwrap_or_default(),
+            charge: record.charge.clone(),
+            phase: phase_of(proposal.kind),
+            round: record.round,
+            ceremony: api::CeremonyId(request_id(&proposal.cluster, &proposal.request).0),
+            key: proposal.key.map(api_key),
+            since: record.since,
+        }
+    }
+
+    pub(super) fn list_evidence(&self, query: &api::PageQuery) -> Result<api::Reply, api::Problem> {
+        let mut all: Vec<_> = self.evidence.iter().map(|(id, record)| (record.since, *id)).collect();
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        let (ids, next) = page(all.into_iter().map(|(_, id)| id), query)?;
+        let view = |id: &Hash| self.evidence.get(id).map(|record| self.evidence_view(*id, record));
+        Ok(api::Reply::Evidence(api::Page { items: ids.iter().filter_map(view).collect(), next }))
+    }
+
+    pub(super) fn show_evidence(&self, id: api::EvidenceId) -> Result<api::Reply, api::Problem> {
+        let record = self.evidence.get(&Hash(id.0)).ok_or_else(|| {
+            let text = "This node keeps no such evidence; list what it keeps with GET /v1/evidence.";
+            api::Problem::new(api::ProblemKind::UnknownEvidence, text)
+        })?;
+        Ok(api::Reply::EvidenceFile(record.file.to_file()))
     }
 }
 
@@ -150,7 +217,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::core::proposal::{Participant, Proposal};
+    use crate::core::proposal::Participant;
+    use crate::core::wire::MAX_MESSAGE_BYTES;
     use crate::core::{Now, Output, Settings, setup};
     use crate::identity::Identity;
     use crate::store::Store;
@@ -189,24 +257,30 @@ mod tests {
             proposer: ids[0],
             salt: [0; 16],
         };
-        let file = EvidenceFile { proposal, accepts: Vec::new(), accused: ids[2], evidence: vec![0; length] };
-        EvidenceRecord { file, since: 5 }
+        let file = EvidenceFile {
+            proposal,
+            accepts: Vec::new(),
+            accused: ids[2],
+            evidence: vec![0; length],
+            inputs: None,
+        };
+        EvidenceRecord { file, since: 5, charge: "a lie".to_owned(), round: None }
     }
 
     #[test]
-    fn evidence_too_long_for_a_message_stays_here() {
-        for (length, sent) in [(1 << 20, 1), (MAX_MESSAGE_BYTES, 0)] {
+    fn evidence_too_long_for_a_message_counts_here_only() {
+        for (length, fits) in [(1 << 20, true), (MAX_MESSAGE_BYTES, false)] {
             let mut node = node();
             let record = record(&node, length);
-            let id = record.id();
+            let (id, accused) = (record.file.id(), record.file.accused);
             node.convict(record, None);
-            let told = node.out.iter().filter(|o| matches!(o, Output::Send { .. })).count();
-            let kept = node.out.iter().filter(|o| matches!(o, Output::Store(..))).count();
-            assert_eq!((told, kept), (sent, 1), "{length}");
-            assert!(node.evidence.contains_key(&id));
+            let told = node.out.iter().any(|o| matches!(o, Output::Send { .. }));
+            let kept = node.out.iter().any(|o| matches!(o, Output::Store(..)));
+            assert_eq!((told, kept, node.evidence.contains_key(&id)), (fits, fits, fits), "{length}");
+            assert!(node.culprits.contains(&accused));
             let said =
                 node.out.iter().any(|o| matches!(o, Output::Log(Level::Warn, l) if l.contains("too long")));
-            assert_eq!(said, sent == 0);
+            assert_eq!(said, !fits);
         }
     }
 

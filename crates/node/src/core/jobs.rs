@@ -12,22 +12,24 @@ use consign_cggmp24::ecdsa::Digest;
 use consign_cggmp24::hedge::session_rng;
 use consign_cggmp24::key::{KeyInfo, KeyShare};
 use consign_cggmp24::keygen::{self, Keygen};
+use consign_cggmp24::misbehave::WrongDelta;
 use consign_cggmp24::refresh::{self, Refresh};
 use consign_cggmp24::reshare::{self, Reshare};
 use consign_cggmp24::ssid::{ProtocolKind, sid};
-use consign_rounds::limits::MAX_EVIDENCE_BYTES;
-use consign_rounds::{Evidence, Message, PartyIndex, Seat, SessionId};
+use consign_rounds::{Message, PartyIndex, Seat, SessionId};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use super::changes::{refresh_input, reshare_input};
 use super::hash::Hash;
-use super::proposal::{Kind, Proposal, session_nonce};
+use super::misbehave::Misbehaviour;
+use super::proposal::{Kind, Proposal};
 use super::requests::level_of;
 use super::sessions::{Act, C, Live, PublicInput, Roll, Run, Runs, Seal, Standing};
+use super::verdict::{Known, NotProven, Verdict};
 use super::wire::EvidenceFile;
-use crate::identity::{Identity, NodeId};
+use crate::identity::Identity;
 use consign_cggmp24::sign::interactive::{self, Interactive};
 
 /// Candidates after which the search for the four primes of a party is likely over; what progress is shown against.
@@ -48,7 +50,7 @@ pub(super) enum Work {
     /// Hand messages to a session, then stop waiting if told so.
     Step { live: Box<Live>, messages: Vec<Message>, give_up: bool },
     /// Judge evidence that somebody sent.
-    Judge(Box<Judge>),
+    Judge(Box<EvidenceFile>),
 }
 
 /// What came of it.
@@ -58,7 +60,7 @@ pub(super) enum Result {
     /// A session moved on, or could not start.
     Session(std::result::Result<Stepped, String>),
     /// Whom the evidence convicts.
-    Judged(Option<NodeId>),
+    Judged(std::result::Result<Box<Verdict>, NotProven>),
 }
 
 /// A session after a job.
@@ -76,6 +78,8 @@ pub(super) struct Enter {
     pub(super) materials: Materials,
     pub(super) identity: Arc<Identity>,
     pub(super) entropy: Zeroizing<[u8; 32]>,
+    /// Whether it cheats on purpose.
+    pub(super) misbehaviour: Option<Misbehaviour>,
 }
 
 /// What a protocol consumes or uses.
@@ -113,13 +117,6 @@ impl Materials {
     }
 }
 
-/// Evidence with what this node itself knows of the session's key and moduli.
-pub(super) struct Judge {
-    pub(super) file: EvidenceFile,
-    pub(super) key: Option<KeyInfo<C>>,
-    pub(super) aux: Option<AuxPublic>,
-}
-
 impl Job {
     /// Does the work. `progress` is told how far it is, now and then, from any thread.
     #[must_use]
@@ -132,7 +129,7 @@ impl Job {
                 let standing = live.standing();
                 Result::Session(Ok(Stepped { live, acts, standing }))
             }
-            Work::Judge(judge) => Result::Judged(judge.run()),
+            Work::Judge(file) => Result::Judged(file.judge(&Known::default()).map(Box::new)),
         })
     }
 }
@@ -211,7 +208,7 @@ pub(super) fn session_id(
 
 impl Enter {
     fn run(self) -> std::result::Result<Stepped, String> {
-        let Self { proposal, me, nonce, materials, identity, entropy } = self;
+        let Self { proposal, me, nonce, materials, identity, entropy, misbehaviour } = self;
         let me = PartyIndex::new(me).ok_or("index 0")?;
         let (key, aux) = materials.public();
         let input = public_input(&proposal, key, aux)?;
@@ -240,9 +237,19 @@ impl Enter {
             (PublicInput::Sign(public), Materials::Sign { share, aux }) => {
                 let (state, speech) = interactive::start(&public, session, &share, &aux, &mut rng)
                     .map_err(|e| e.to_string())?;
-                let seat = seat::<Interactive<C>>(session, me, *public, roll, signer);
-                let (run, acts) = Run::start(seat, state, speech, rng)?;
-                (Live::Sign(run), acts)
+                match misbehaviour {
+                    None => {
+                        let seat = seat::<Interactive<C>>(session, me, *public, roll, signer);
+                        let (run, acts) = Run::start(seat, state, speech, rng)?;
+                        (Live::Sign(run), acts)
+                    }
+                    Some(Misbehaviour::WrongDelta) => {
+                        let seat = seat::<WrongDelta<C>>(session, me, *public, roll, signer);
+                        let (state, speech) = (WrongDelta(state), WrongDelta::altered(speech));
+                        let (run, acts) = Run::start(seat, state, speech, rng)?;
+                        (Live::Misbehaving(run), acts)
+                    }
+                }
             }
             (PublicInput::Refresh(public), Materials::Refresh { share, primes, .. }) => {
                 let level = public.base().level;
@@ -277,17 +284,4 @@ fn seat<P: Runs>(
 ) -> Seat<P, Roll> {
     let (public, aid) = (Arc::new(public), Arc::new(P::Aid::default()));
     Seat { session, me, public, aid, identities, signer }
-}
-
-impl Judge {
-    fn run(self) -> Option<NodeId> {
-        let Self { file, key, aux } = self;
-        let EvidenceFile { proposal, accepts, accused, evidence } = file;
-        let nonce = session_nonce(&proposal, &accepts).ok()?;
-        let input = public_input(&proposal, key.as_ref(), aux.as_ref()).ok()?;
-        let session = session_id(&proposal, &input, &nonce).ok()?;
-        let evidence = Evidence::decode(&evidence, MAX_EVIDENCE_BYTES).ok()?;
-        let culprit = input.judge(&evidence, session, &Roll::of(&proposal))?;
-        proposal.identity_of(culprit).filter(|id| *id == accused)
-    }
 }

@@ -214,9 +214,18 @@ impl Key {
         self.epochs().find(|info| info.epoch == epoch)
     }
 
+    /// Whether the certificate shows this epoch: all who held it have confirmed it.
+    pub(super) fn certifies(&self, info: &KeyInfo<C>) -> bool {
+        self.is_active() && self.certified_epochs().any(|known| known == info)
+    }
+
+    fn certified_epochs(&self) -> impl Iterator<Item = &KeyInfo<C>> {
+        std::iter::once(&self.origin.info).chain(self.chain.iter().map(Step::info))
+    }
+
     /// All epochs that are known here.
     fn epochs(&self) -> impl Iterator<Item = &KeyInfo<C>> {
-        std::iter::once(&self.origin.info).chain(self.chain.iter().map(Step::info)).chain(&self.past)
+        self.certified_epochs().chain(&self.past)
     }
 
     /// Whether whatever both know of the key is the same: public key, numbers, commitments, holders.

@@ -16,6 +16,7 @@ pub mod joining;
 mod keys;
 mod lookups;
 pub mod membership;
+pub mod misbehave;
 mod moduli;
 pub mod node;
 mod pages;
@@ -29,6 +30,7 @@ pub mod setup;
 mod sizes;
 mod stories;
 pub mod tasks;
+pub mod verdict;
 mod views;
 pub mod wire;
 

@@ -20,7 +20,7 @@ use super::records::{BadRecord, decode};
 use super::remembered::Remembered;
 use super::stories::Story;
 use super::tasks::Task;
-use super::wire::PeerMessage;
+use super::wire::{EvidenceFile, PeerMessage};
 use super::{CallId, Input, JobId, Level, Now, Output, WriteId};
 use crate::identity::{ClusterId, Identity, NodeId};
 use crate::store::{Store, StoreError, Table, Value, Write};
@@ -96,7 +96,7 @@ pub(super) enum For {
     /// A ceremony's primes, for the level with this number.
     Primes(Hash, u16),
     /// Evidence from this peer.
-    Judge(NodeId, Box<EvidenceRecord>),
+    Judge(NodeId, Box<EvidenceFile>),
 }
 
 /// A node without I/O.
@@ -134,6 +134,8 @@ pub struct Node {
     counter: u64,
     pub(super) events: u64,
     pub(super) out: Vec<Output>,
+    /// Whether it cheats on purpose.
+    pub(super) misbehaviour: Option<super::misbehave::Misbehaviour>,
 }
 
 impl Node {
@@ -177,6 +179,7 @@ impl Node {
             counter: 0,
             events: 0,
             out: Vec::new(),
+            misbehaviour: None,
         };
         node.read(store)?;
         node.announce();
@@ -321,9 +324,7 @@ impl Node {
             (Some(For::Primes(ceremony, level)), Computed::Primes(primes)) => {
                 self.primes_found(ceremony, level, primes);
             }
-            (Some(For::Judge(from, record)), Computed::Judged(culprit)) => {
-                self.judged(from, *record, culprit);
-            }
+            (Some(For::Judge(from, file)), Computed::Judged(verdict)) => self.judged(from, *file, verdict),
             _ => self.log(Level::Warn, "a job's result belongs to nothing"),
         }
     }

@@ -9,6 +9,7 @@ use consign_cggmp24::ecdsa::Signature as Ecdsa;
 use consign_cggmp24::epoch::{Pending, Record};
 use consign_cggmp24::key::{KeyInfo, KeyShare};
 use consign_cggmp24::keygen::{self, Keygen};
+use consign_cggmp24::misbehave::WrongDelta;
 use consign_cggmp24::parties::{Parties, PartiesError};
 use consign_cggmp24::refresh::{self, Refresh};
 use consign_cggmp24::reshare::{self, Reshare, Reshared};
@@ -95,7 +96,7 @@ pub(super) enum Act {
     /// Send to a participant.
     Send { to: u16, message: Vec<u8> },
     /// Proof against a participant.
-    Accuse { culprit: u16, charge: String, evidence: Vec<u8> },
+    Accuse { culprit: u16, charge: String, round: Option<u8>, evidence: Vec<u8> },
     /// The result.
     Finish(Product),
     /// No result and no culprit.
@@ -161,6 +162,8 @@ pub(super) enum Live {
     Sign(Run<Interactive<C>>),
     Refresh(Run<Refresh<C>>),
     Reshare(Run<Reshare<C>>),
+    /// On purpose (`misbehave.rs`).
+    Misbehaving(Run<WrongDelta<C>>),
 }
 
 /// A session with its own source of randomness.
@@ -223,6 +226,16 @@ impl Runs for Interactive<C> {
 
     fn owes_alert(&self) -> bool {
         self.owes_alert()
+    }
+}
+
+impl Runs for WrongDelta<C> {
+    fn kept(nothing: Self::Durable) -> Kept {
+        match nothing {}
+    }
+
+    fn product(finished: Finished<Self>) -> Product {
+        Product::Signature(finished.output)
     }
 }
 
@@ -309,6 +322,7 @@ impl Live {
             Self::Sign(run) => run.step(messages, give_up),
             Self::Refresh(run) => run.step(messages, give_up),
             Self::Reshare(run) => run.step(messages, give_up),
+            Self::Misbehaving(run) => run.step(messages, give_up),
         }
     }
 
@@ -320,6 +334,7 @@ impl Live {
             Self::Sign(run) => run.standing(),
             Self::Refresh(run) => run.standing(),
             Self::Reshare(run) => run.standing(),
+            Self::Misbehaving(run) => run.standing(),
         }
     }
 }
@@ -331,6 +346,7 @@ fn erase<P: Runs>(effect: Effect<P>) -> Act {
         Effect::Accuse(verdict) => Act::Accuse {
             culprit: verdict.culprit.get(),
             charge: verdict.charge.to_string(),
+            round: verdict.evidence.round(),
             evidence: verdict.evidence.encode(),
         },
         Effect::Finish(finished) => Act::Finish(P::product(finished)),
@@ -362,16 +378,28 @@ pub(super) enum PublicInput {
 }
 
 impl PublicInput {
-    /// Judges evidence; the index of the culprit.
-    pub(super) fn judge(&self, evidence: &Evidence, session: SessionId, roll: &Roll) -> Option<u16> {
-        let culprit = match self {
-            Self::Keygen(public) => evidence.verify::<Keygen<C>>(public, session, roll),
-            Self::Aux(public) => evidence.verify::<AuxInfo<C>>(public, session, roll),
-            Self::Sign(public) => evidence.verify::<Interactive<C>>(public, session, roll),
-            Self::Refresh(public) => evidence.verify::<Refresh<C>>(public, session, roll),
-            Self::Reshare(public) => evidence.verify::<Reshare<C>>(public, session, roll),
-        };
-        culprit.map(PartyIndex::get)
+    /// Judges evidence; the index of the culprit, and what it did.
+    pub(super) fn judge(
+        &self,
+        evidence: &Evidence,
+        session: SessionId,
+        roll: &Roll,
+    ) -> Option<(u16, String)> {
+        fn sentence<P: Protocol>(
+            public: &P::Public,
+            (evidence, session, roll): (&Evidence, SessionId, &Roll),
+        ) -> Option<(u16, String)> {
+            let (culprit, charge) = evidence.judge::<P>(public, session, roll)?;
+            Some((culprit.get(), charge.to_string()))
+        }
+        let case = (evidence, session, roll);
+        match self {
+            Self::Keygen(public) => sentence::<Keygen<C>>(public, case),
+            Self::Aux(public) => sentence::<AuxInfo<C>>(public, case),
+            Self::Sign(public) => sentence::<Interactive<C>>(public, case),
+            Self::Refresh(public) => sentence::<Refresh<C>>(public, case),
+            Self::Reshare(public) => sentence::<Reshare<C>>(public, case),
+        }
     }
 }
 

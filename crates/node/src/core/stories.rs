@@ -12,10 +12,13 @@ use super::records::{BadRecord, decode, encode};
 use super::requests::{RawRequest, Wanted};
 use super::views::{api_id, api_key};
 use super::{Level, Output};
+use crate::identity::NodeId;
 use crate::store::{Table, Value, Write};
 
 /// Most stories that are kept; the oldest that are over go first.
 const MAX_STORIES: usize = 10_000;
+/// Most pieces of evidence that one story shows.
+const MAX_TOLD_EVIDENCE: usize = 16;
 /// How long a participant waits for the proposer's next phase or try before it calls the ceremony failed, in
 /// milliseconds: longer than any pause between two tries.
 const NEXT_STEP_MS: u64 = 30_000;
@@ -111,6 +114,7 @@ impl Node {
                 timings: Vec::new(),
                 outcome: None,
                 failure: None,
+                evidence: Vec::new(),
             },
             started: now,
             phase_started: now,
@@ -187,6 +191,21 @@ impl Node {
         });
     }
 
+    /// Somebody was convicted for what it did in one of the tries. That belongs to the story however it ends.
+    pub(super) fn tell_evidence(&mut self, request: Hash, evidence: api::EvidenceView) {
+        let Some(story) = self.stories.get_mut(&request) else { return };
+        let told = &mut story.view.evidence;
+        if told.len() >= MAX_TOLD_EVIDENCE || told.iter().any(|known| known.id == evidence.id) {
+            return;
+        }
+        told.push(evidence);
+        self.changed.insert(request);
+        if story.view.state.is_over() {
+            let write = story.write(&request);
+            self.store(vec![write], Then::Rest);
+        }
+    }
+
     pub(super) fn tick_stories(&mut self) {
         let now = self.now.monotonic;
         let due: Vec<_> = self
@@ -243,14 +262,16 @@ impl Node {
 
     /// Participants as the API shows them.
     pub(super) fn members(&self, participants: &[Participant]) -> Vec<api::Member> {
-        let name = |id| {
-            let record = self.home.roster().and_then(|roster| roster.record(id));
-            record.and_then(|record| api::Label::try_from(record.name).ok())
-        };
         participants
             .iter()
-            .map(|p| api::Member { index: p.index, validator: api_id(p.id), name: name(p.id) })
+            .map(|p| api::Member { index: p.index, validator: api_id(p.id), name: self.name_of(p.id) })
             .collect()
+    }
+
+    /// What a validator calls itself.
+    pub(super) fn name_of(&self, id: NodeId) -> Option<api::Label> {
+        let record = self.home.roster().and_then(|roster| roster.record(id));
+        record.and_then(|record| api::Label::try_from(record.name).ok())
     }
 
     /// The key of a request is usable here.

@@ -22,6 +22,10 @@ pub const SIGN_TRIES: u8 = 3;
 /// Pause before each further try, in milliseconds.
 pub const PAUSES_MS: [u64; 2] = [500, 2_000];
 
+/// Peers whose round-trip times differ by less than about this are equally near, in milliseconds: smaller differences say
+/// more about the moment than about the way.
+const SAME_MS: u64 = 50;
+
 /// Longest random part of such a pause, in milliseconds.
 const SPREAD_MS: u64 = 500;
 
@@ -243,11 +247,15 @@ impl Node {
                 key.holders().len(),
                 names(&away)
             );
+            let proof: Vec<_> = culprits.iter().flat_map(|h| self.evidence_against(h.id)).collect();
             let kind = if culprits.is_empty() {
                 api::ProblemKind::TooFewSigners
             } else {
-                let excluded = format!(" Left out, because they broke the protocol: {}.", names(&culprits));
-                text.push_str(&excluded);
+                let ids: Vec<_> = proof.iter().map(ToString::to_string).collect();
+                let (who, ids) = (names(&culprits), ids.join(", "));
+                text.push_str(&format!(
+                    " Left out, because they broke the protocol: {who} (evidence {ids})."
+                ));
                 api::ProblemKind::PeerCheated
             };
             let problem = api::Problem::new(kind, text).retry_after(2);
@@ -256,7 +264,7 @@ impl Node {
         up.sort_by_key(|h| {
             let failed = demoted.iter().filter(|id| **id == h.id).count();
             let latency = self.peers.get(&h.id).and_then(|p| p.latency).unwrap_or(u64::MAX);
-            (failed, h.id != self.me, latency, h.index)
+            (failed, h.id != self.me, latency / SAME_MS, h.index)
         });
         let mut signers: Vec<_> = up.iter().take(threshold).map(|h| h.index).collect();
         signers.sort_unstable();
@@ -284,11 +292,19 @@ impl Node {
         }
     }
 
-    /// A try came to nothing: another one, or the end.
+    /// A try came to nothing: another one, or the end. A conviction uses up no try and needs no pause: whoever was
+    /// convicted is asked no more, so that happens once for every holder at most.
     pub(super) fn try_failed(&mut self, request: Hash, _: Hash, problem: api::Problem, demote: &[NodeId]) {
         let now = self.now.monotonic;
+        let convicted = !demote.is_empty()
+            && problem.kind == api::ProblemKind::PeerCheated
+            && demote.iter().all(|id| self.culprits.contains(id));
         let Some(task) = self.tasks.get_mut(&request) else { return };
         task.demoted.extend_from_slice(demote);
+        if convicted && matches!(task.wanted, Wanted::Signature(_)) {
+            task.due = Some(now);
+            return;
+        }
         let pause = PAUSES_MS.get(usize::from(task.tries)).copied();
         task.tries = task.tries.saturating_add(1);
         let again = task.tries < SIGN_TRIES

@@ -84,6 +84,8 @@ impl Node {
             | api::Request::ListKeys(_)
             | api::Request::ListCeremonies(_)
             | api::Request::ShowCeremony(_)
+            | api::Request::ListEvidence(_)
+            | api::Request::ShowEvidence(_)
             | api::Request::ListValidators
             | api::Request::ShowNode
             | api::Request::Invite(_)
@@ -110,6 +112,8 @@ impl Node {
                     api::Problem::new(api::ProblemKind::UnknownCeremony, text).about(id)
                 })
             }
+            api::Request::ListEvidence(query) => self.list_evidence(&query),
+            api::Request::ShowEvidence(id) => self.show_evidence(id),
             api::Request::ListValidators => Ok(api::Reply::Validators(self.validators())),
             api::Request::ShowNode => self.node_view(),
             api::Request::Health => Ok(api::Reply::Health(api::HealthView::ok())),
@@ -180,6 +184,7 @@ impl Node {
                         connected: self.is_up(id),
                         latency_ms: self.peers.get(&id).and_then(|p| p.latency),
                         runs_twice: self.peers.get(&id).is_some_and(|p| p.twice),
+                        evidence: self.evidence_against(id),
                     }
                 })
                 .collect(),

@@ -185,7 +185,7 @@ impl Certificate {
     }
 }
 
-/// Evidence with its context: enough for a committee member that took no part to judge by itself.
+/// Evidence with its context: all that anybody needs to judge it ([`EvidenceFile::judge`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceFile {
     /// The parameters of the session.
@@ -196,6 +196,20 @@ pub struct EvidenceFile {
     pub accused: NodeId,
     /// The encoded evidence of the protocol engine.
     pub evidence: Vec<u8>,
+    /// The key that the session was about, unless it made one or made moduli.
+    pub inputs: Option<Inputs>,
+}
+
+/// The public input of a session that uses a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The encoded public part of the key, in the epoch that was used, or from which a change started.
+    pub key: Vec<u8>,
+    /// The encoded public part of the auxiliary info, where the rules of the session look at it: in signing, and in a
+    /// refresh that keeps it.
+    pub aux: Option<Vec<u8>>,
+    /// How the key was made and came to that epoch, confirmed by all who hold it.
+    pub certificate: Option<Certificate>,
 }
 
 /// Why bytes of a peer are not a message.

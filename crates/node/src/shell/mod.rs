@@ -37,6 +37,7 @@ use self::p2p::P2p;
 use self::storage::Storage;
 use self::token::Token;
 use crate::config::{Config, DataFolder, FolderError};
+use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
 use crate::identity::Identity;
@@ -112,8 +113,34 @@ pub async fn run(
     unlock: Unlock,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
+    run_as(folder, config, unlock, None, shutdown).await
+}
+
+/// As [`run`], with a node that cheats on purpose. For demonstrations: it harms nobody but itself, whose identity and
+/// shares the other nodes will never work with again.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn run_misbehaving(
+    folder: DataFolder,
+    config: Config,
+    unlock: Unlock,
+    how: Misbehaviour,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    warn!("THIS NODE CHEATS ON PURPOSE ({how}): the others will convict it and never sign with it again");
+    run_as(folder, config, unlock, Some(how), shutdown).await
+}
+
+async fn run_as(
+    folder: DataFolder,
+    config: Config,
+    unlock: Unlock,
+    misbehaviour: Option<Misbehaviour>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
     let (fatal, mut reports) = Fatal::new();
-    let running = start(folder, config, unlock, fatal).await?;
+    let running = start(folder, config, unlock, misbehaviour, fatal).await?;
     let ended = tokio::select! {
         () = shutdown => Ok(()),
         Some(error) = reports.recv() => Err(error),
@@ -130,6 +157,7 @@ async fn start(
     folder: DataFolder,
     config: Config,
     unlock: Unlock,
+    misbehaviour: Option<Misbehaviour>,
     fatal: Fatal,
 ) -> Result<Running, RunError> {
     let lock = FolderLock::acquire(&folder)?;
@@ -150,7 +178,10 @@ async fn start(
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     info!(node = %identity.node_id(), %cluster, addresses = ?settings.addresses, "listening for nodes");
-    let (node, first) = Node::open(identity, settings, &store, entropy::fresh()?, clock.now())?;
+    let (mut node, first) = Node::open(identity, settings, &store, entropy::fresh()?, clock.now())?;
+    if let Some(how) = misbehaviour {
+        node.misbehave(how);
+    }
 
     let events = Arc::new(Events::new(entropy::fresh()?));
     let http = Http::start(config.api, token, Limits::default(), inbox.clone(), events.clone())

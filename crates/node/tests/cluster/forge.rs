@@ -1,7 +1,7 @@
 //! A participant that signs what no honest one would.
 
 use consign_node::identity::{ClusterId, Identity, Purpose};
-use consign_rounds::{Bytes, Message, Signature, SignedHeader, Signer, broadcast_hash};
+use consign_rounds::{Bytes, Message, Signature, SignedHeader, Signer, broadcast_hash, direct_hash};
 
 pub(crate) struct Forger<'a>(pub(crate) &'a Identity, pub(crate) ClusterId);
 
@@ -35,6 +35,21 @@ pub(crate) fn change_broadcast(
     let mut header = envelope.signed.header;
     header.broadcast_hash = broadcast_hash(&broadcast);
     envelope.broadcast = Bytes(broadcast);
+    envelope.signed = SignedHeader::sign(header, &Forger(who, cluster));
+    Message::Envelope(envelope).encode()
+}
+
+/// The same envelope with one byte of its direct part changed, if it has one, signed by its sender.
+pub(crate) fn spoil_direct(envelope: &[u8], who: &Identity, cluster: ClusterId) -> Vec<u8> {
+    let message = Message::decode(envelope, envelope.len()).unwrap();
+    let Message::Envelope(mut envelope) = message else { return envelope.to_vec() };
+    let mut direct = envelope.direct.to_vec();
+    if direct.len() > 1 {
+        *direct.last_mut().unwrap() ^= 1;
+    }
+    let mut header = envelope.signed.header;
+    header.direct_hash = direct_hash(&direct);
+    envelope.direct = Bytes(direct);
     envelope.signed = SignedHeader::sign(header, &Forger(who, cluster));
     Message::Envelope(envelope).encode()
 }

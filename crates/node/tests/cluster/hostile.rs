@@ -217,7 +217,7 @@ pub(crate) fn equivocation(
         SignedHeader::sign(header, &Forger(accused, cluster))
     };
     let evidence = Evidence::Equivocation(signed(1), signed(2)).encode();
-    EvidenceFile { proposal, accepts, accused: accused.node_id(), evidence }
+    EvidenceFile { proposal, accepts, accused: accused.node_id(), evidence, inputs: None }
 }
 
 /// Records of requests go when they are old, while the node runs; and what was forgotten is never fresh again,

@@ -305,6 +305,7 @@ fn garbage_and_strangers_change_nothing() {
             proposal: blank,
             accepts: vec![accept],
             evidence: vec![1; 1000],
+            inputs: None,
         })),
     ];
     let before: Vec<_> = (0..3).map(|i| Table::ALL.map(|t| sim.records(i, t))).collect();

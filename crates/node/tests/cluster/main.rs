@@ -11,6 +11,7 @@
 
 mod alerts;
 mod client;
+mod convictions;
 mod crashes;
 mod epochs;
 mod examined;

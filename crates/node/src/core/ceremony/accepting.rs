@@ -222,7 +222,8 @@ impl Node {
         let running = Running::new(&proposal, accepts, base, self.now.monotonic);
         ceremony.part = Part::Running(Box::new(running));
         let me = ceremony.me.expect("invariant: only participants enter");
-        let enter = Enter { proposal, me, nonce, materials, identity: Arc::clone(&self.identity), entropy };
+        let (identity, misbehaviour) = (Arc::clone(&self.identity), self.misbehaviour);
+        let enter = Enter { proposal, me, nonce, materials, identity, entropy, misbehaviour };
         self.compute(Work::Enter(Box::new(enter)), For::Session(hash));
         self.tell_standing(hash);
     }

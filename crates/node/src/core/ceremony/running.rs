@@ -170,7 +170,9 @@ impl Node {
                     }
                 }
                 Act::Send { to, message } => self.say(hash, to, message),
-                Act::Accuse { culprit, charge, evidence } => self.accuse(hash, culprit, &charge, evidence),
+                Act::Accuse { culprit, charge, round, evidence } => {
+                    self.accuse(hash, culprit, (charge, round), evidence);
+                }
                 Act::Finish(product) => self.finish(hash, product),
                 Act::Fail(ending) => self.fail(hash, &ending),
             }

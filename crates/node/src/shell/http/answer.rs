@@ -29,8 +29,16 @@ pub(super) fn unexpected() -> Failed {
     ))
 }
 
+/// A file, to be saved as it is.
+pub(super) fn file(bytes: Vec<u8>) -> Response {
+    body(StatusCode::OK, "application/octet-stream", bytes)
+}
+
 fn document(status: StatusCode, media: &'static str, view: &impl Serialize) -> Response {
-    let bytes = serde_json::to_vec(view).expect("invariant: plain data always encodes");
+    body(status, media, serde_json::to_vec(view).expect("invariant: plain data always encodes"))
+}
+
+fn body(status: StatusCode, media: &'static str, bytes: Vec<u8>) -> Response {
     let mut response = (status, bytes).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

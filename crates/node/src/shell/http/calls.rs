@@ -9,7 +9,7 @@ use axum::response::Response;
 use consign_api as api;
 use consign_api::{Problem, ProblemKind, Reply, Request};
 
-use super::answer::{Failed, json, unexpected};
+use super::answer::{Failed, file, json, unexpected};
 use super::{Shared, body};
 
 type Asked = State<Arc<Shared>>;
@@ -55,6 +55,16 @@ pub(super) async fn ceremony(State(shared): Asked, path: Id) -> Answered {
     show!(shared, Request::ShowCeremony(id(path)?), Ceremony)
 }
 
+pub(super) async fn evidence(State(shared): Asked, uri: Uri) -> Answered {
+    show!(shared, Request::ListEvidence(body::page(&uri)?), Evidence)
+}
+
+pub(super) async fn evidence_file(State(shared): Asked, path: Id) -> Answered {
+    let reply = shared.ask(Request::ShowEvidence(id(path)?)).await?.reply;
+    let Reply::EvidenceFile(bytes) = reply else { return Err(unexpected()) };
+    Ok(file(bytes))
+}
+
 pub(super) async fn validators(State(shared): Asked) -> Answered {
     show!(shared, Request::ListValidators, Validators)
 }
@@ -65,8 +75,9 @@ pub(super) async fn node(State(shared): Asked) -> Answered {
 
 pub(super) async fn no_such_path(uri: Uri) -> Failed {
     let path: String = uri.path().chars().take(MAX_SHOWN).collect();
-    let detail =
-        format!("There is no `{path}`; the calls begin with /v1/keys, /v1/ceremonies, /v1/validators.");
+    let detail = format!(
+        "There is no `{path}`; the calls begin with /v1/keys, /v1/ceremonies, /v1/evidence, /v1/validators."
+    );
     Problem::new(ProblemKind::NotFound, detail).into()
 }
 
@@ -88,6 +99,8 @@ pub(super) fn view_of(reply: Reply) -> Result<api::CeremonyView, Failed> {
         Reply::Keys(_)
         | Reply::Key(_)
         | Reply::Ceremonies(_)
+        | Reply::Evidence(_)
+        | Reply::EvidenceFile(_)
         | Reply::Validators(_)
         | Reply::Node(_)
         | Reply::Invitation(_)

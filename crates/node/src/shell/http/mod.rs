@@ -148,6 +148,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/ceremonies", get(calls::ceremonies))
         .route("/v1/ceremonies/{id}", get(calls::ceremony))
         .route("/v1/ceremonies/{id}/events", get(watch::events))
+        .route("/v1/evidence", get(calls::evidence))
+        .route("/v1/evidence/{id}", get(calls::evidence_file))
         .route("/v1/validators", get(calls::validators))
         .route("/v1/node", get(calls::node))
         .route("/v1/invitations", post(start::invite))

@@ -2,6 +2,7 @@
 
 mod calls;
 mod ceremonies;
+mod evidence;
 mod places;
 mod refusals;
 
@@ -120,6 +121,7 @@ fn ceremony_in(state: CeremonyState) -> CeremonyView {
         timings: Vec::new(),
         outcome: over.then(|| Outcome::Key(Box::new(key_view()))),
         failure: None,
+        evidence: Vec::new(),
     }
 }
 
