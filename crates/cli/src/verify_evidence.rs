@@ -112,7 +112,7 @@ fn text(verdict: &Verdict) -> String {
         ("evidence", verdict.evidence.to_string()),
     ];
     if let Some(key) = &verdict.key {
-        let certified = if key.certified { ", confirmed by all who made it" } else { "" };
+        let certified = if key.certified { ", confirmed by all its holders" } else { "" };
         rows.push(("key", format!("{}, epoch {}{certified}", hex::encode(&key.public_key), key.epoch)));
     }
     format!("{}\n{}", bold("The evidence convicts."), facts(&rows))

@@ -268,3 +268,7 @@ impl KnownKey {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;
