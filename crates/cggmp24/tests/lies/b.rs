@@ -69,11 +69,11 @@ mod a21_replay {
         assert_convicted("prm", &outcome, 3, &[2], Charge::Broke(Fault::ProofPrm));
     }
 
-    #[test]
-    fn convicts_in_key_generation() {
-        let public = keygen_public(2, 3, false);
+    /// A key generation in which party 2 always draws the same, and says in session 2 what it said in session 1.
+    fn in_key_generation<C: Curve>(level: Level) {
+        let public = keygen_public_at(level, 2, 3, false);
         let simulate = |seed, nonce: u8| {
-            let session = keygen_session::<Toy>(&public, nonce);
+            let session = keygen_session::<C>(&public, nonce);
             let setup = consign_rounds::sim::Setup {
                 seed,
                 session,
@@ -83,20 +83,29 @@ mod a21_replay {
             };
             consign_rounds::sim::Simulation::new(setup, |me, rng| {
                 let mut same = SimRng::seed_from_u64(77);
-                keygen::start::<Toy>(&public, session, me, if me == party(2) { &mut same } else { rng })
+                keygen::start::<C>(&public, session, me, if me == party(2) { &mut same } else { rng })
             })
         };
         let (old, _) = record(simulate(1, 0));
-        let outcome = simulate(2, 1).run(&mut liar::<Keygen<Toy>>(2, 5, |_, said, _| {
-            *said = decode(&old.find(2, 1, 5).broadcast, usize::MAX).unwrap();
-        }));
-        let charge = Charge::Broke(keygen::Fault::ShareProof);
-        assert_convicted("share proof", &outcome, 3, &[2], charge);
-        let outcome = simulate(2, 1).run(&mut liar::<Keygen<Toy>>(2, 6, |_, said, _| {
-            *said = decode(&old.find(2, 1, 6).broadcast, usize::MAX).unwrap();
-        }));
-        let charge = Charge::Broke(keygen::Fault::Confirmation);
-        assert_convicted("confirmation", &outcome, 3, &[2], charge);
+        for (what, round, fault) in
+            [("share proof", 5, keygen::Fault::ShareProof), ("confirmation", 6, keygen::Fault::Confirmation)]
+        {
+            let outcome = simulate(2, 1).run(&mut liar::<Keygen<C>>(2, round, |_, said, _| {
+                *said = decode(&old.find(2, 1, round).broadcast, usize::MAX).unwrap();
+            }));
+            assert_convicted(what, &outcome, 3, &[2], Charge::Broke(fault));
+        }
+        assert_all_finished("another session", &simulate(2, 1).run(&mut honest), 3);
+    }
+
+    #[test]
+    fn convicts_in_key_generation() {
+        in_key_generation::<Toy>(Level::Tiny);
+    }
+
+    #[test]
+    fn convicts_at_full_size() {
+        in_key_generation::<Secp256k1>(Level::L128);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use consign_cggmp24::Level;
 use consign_cggmp24::aux_info;
-use consign_cggmp24::curve::{Point, Scalar, Toy};
+use consign_cggmp24::curve::{Point, Scalar, Secp256k1, Toy};
 use consign_cggmp24::epoch::{Pending, Record};
 use consign_cggmp24::refresh::testing::{mask_key, start_lying};
 use consign_cggmp24::refresh::{self, Broadcast, Direct, Fault, Refresh, round3, round5};
@@ -78,6 +78,26 @@ fn complaint(shown: DirectPart, key: Scalar<Toy>) -> OpenedComplaint<Toy> {
 fn assert_no_share(outcome: &Outcome<Re>, liar: u16) {
     let stored = outcome.stored.iter().filter(|(me, _)| **me != party(liar)).flat_map(|(_, all)| all);
     assert!(stored.into_iter().all(|record| matches!(record, Record::Dealing(1))));
+}
+
+#[test]
+fn lies_convict_at_full_size() {
+    type Real = Refresh<Secp256k1>;
+    let committee = Committee::<Secp256k1>::dealt(Level::L128, 2, 3, 1);
+    let public = committee.refreshing(1, false);
+    let outcome = committee.simulate_refresh(&public, 1).run(&mut liar::<Real>(2, 4, |to, _, direct| {
+        let Direct::Round4(sent) = direct else { panic!("a share") };
+        if to == 3 {
+            sent.share.masked = sent.share.masked + Scalar::one();
+        }
+    }));
+    assert_convicted("bad share", &outcome, 3, &[2], Charge::Broke(ShareFault::Share.into()));
+    let outcome = committee.simulate_refresh(&public, 1).run(&mut liar::<Real>(2, 3, |_, said, _| {
+        let Broadcast::Round3(opening) = said else { panic!("round 3") };
+        opening.nonce[0] ^= 1;
+    }));
+    assert_convicted("opening", &outcome, 3, &[2], Charge::Broke(Fault::Commitment));
+    assert_all_finished("honest", &committee.simulate_refresh(&public, 1).run(&mut honest), 3);
 }
 
 mod a34_bad_share {

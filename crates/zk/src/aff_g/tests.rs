@@ -7,7 +7,8 @@ use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
 use crate::testing::cases::{check_encoding, check_every_change, context, integer, power_of_two, rng};
-use crate::testing::{Party, party, vectors};
+use crate::testing::vectors::{self, Inputs, natural};
+use crate::testing::{Party, party};
 
 mod domains;
 
@@ -318,23 +319,44 @@ fn changed_bytes_are_refused() {
 fn frozen_vectors() {
     fn vector<C: Curve>(level: Level) -> serde_json::Value {
         let case = Case::<C>::new(level, 1);
+        let (statement, witness) = (case.statement(), case.witness());
         let proof = case.prove();
         assert_eq!(case.verify(&proof), Ok(()));
+        let masks = Masks::random(&case.context, &statement, &mut rng(99));
+        let first = commit(&statement, &witness, &masks, &case.prover.paillier).unwrap();
+        assert_eq!(answer(&case.context, &statement, &witness, &masks, first), proof);
         let rp = case.receiver.ring.parameters();
-        let bytes = |value: &BoxedUint| Natural::new(value).to_bytes();
-        let fields = [
-            ("N0", bytes(case.receiver.paillier.public().n().value())),
-            ("N1", bytes(case.prover.paillier.public().n().value())),
-            ("C", case.C.natural().to_bytes()),
-            ("D", case.D.natural().to_bytes()),
-            ("Y", case.Y.natural().to_bytes()),
-            ("X", case.X.to_bytes()),
-            ("N^", rp.modulus.to_bytes()),
-            ("s", rp.s.to_bytes()),
-            ("t", rp.t.to_bytes()),
-        ];
-        let e = challenge(&case.context, &case.statement(), &proof.first);
-        vectors::vector::<C, _>(level, 1, &fields, &proof, &e.to_bytes())
+        let inputs = Inputs {
+            statement: vec![
+                ("N0", natural(case.receiver.paillier.public().n().value())),
+                ("N1", natural(case.prover.paillier.public().n().value())),
+                ("C", case.C.natural().to_bytes()),
+                ("D", case.D.natural().to_bytes()),
+                ("Y", case.Y.natural().to_bytes()),
+                ("X", case.X.to_bytes()),
+                ("N^", rp.modulus.to_bytes()),
+                ("s", rp.s.to_bytes()),
+                ("t", rp.t.to_bytes()),
+            ],
+            witness: vec![
+                ("x", vectors::integer(&case.x)),
+                ("y", vectors::integer(&case.y)),
+                ("rho", natural(case.rho.expose())),
+                ("rho_y", natural(case.rho_y.expose())),
+            ],
+            randomness: vec![vec![
+                ("alpha", vectors::integer(&masks.alpha)),
+                ("beta", vectors::integer(&masks.beta)),
+                ("gamma", vectors::integer(&masks.gamma)),
+                ("delta", vectors::integer(&masks.delta)),
+                ("m", vectors::integer(&masks.m)),
+                ("mu", vectors::integer(&masks.mu)),
+                ("r", natural(masks.r.expose())),
+                ("r_y", natural(masks.r_y.expose())),
+            ]],
+        };
+        let e = challenge(&case.context, &statement, &proof.first);
+        vectors::vector::<C, _>(level, &inputs, &[e.to_bytes()], &proof)
     }
     vectors::check("aff_g", &[vector::<Toy>(Level::Tiny), vector::<Secp256k1>(Level::L128)]);
 }

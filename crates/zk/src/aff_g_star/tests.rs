@@ -8,7 +8,8 @@ use crate::paillier::Affine;
 use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, not_units, power_of_two, rng,
 };
-use crate::testing::{Party, party, vectors};
+use crate::testing::vectors::{self, Fields, Inputs, natural};
+use crate::testing::{Party, party};
 
 /// A receiver with a ciphertext, and a prover who multiplies it.
 struct Case<C: Curve> {
@@ -391,23 +392,45 @@ fn changed_bytes_are_refused() {
     check_every_change(&case.prove(), 31, |proof| case.verify(proof));
 }
 
+impl Masks {
+    fn fields(&self) -> Fields<'static> {
+        vec![
+            ("alpha", vectors::integer(&self.alpha)),
+            ("beta", vectors::integer(&self.beta)),
+            ("r", natural(self.r.expose())),
+            ("s", natural(self.s.expose())),
+        ]
+    }
+}
+
 #[test]
 fn frozen_vectors() {
     fn vector<C: Curve>(level: Level) -> serde_json::Value {
         let case = Case::<C>::new(level, 1);
+        let (statement, witness) = (case.statement(), case.witness());
         let proof = case.prove();
         assert_eq!(case.verify(&proof), Ok(()));
-        let bytes = |value: &BoxedUint| Natural::new(value).to_bytes();
-        let fields = [
-            ("N0", bytes(case.receiver.paillier.public().n().value())),
-            ("N1", bytes(case.prover.paillier.public().n().value())),
-            ("C", case.C.natural().to_bytes()),
-            ("D", case.D.natural().to_bytes()),
-            ("Y", case.Y.natural().to_bytes()),
-            ("X", case.X.to_bytes()),
-        ];
-        let e: Vec<u8> = case.challenge(&proof).into_iter().map(u8::from).collect();
-        vectors::vector::<C, _>(level, 1, &fields, &proof, &e)
+        let masks = Masks::random(&case.context, &statement, &mut rng(99));
+        let first = commit(&statement, &masks, &case.prover.paillier).unwrap();
+        assert_eq!(answer(&case.context, &statement, &witness, &masks, first), proof);
+        let inputs = Inputs {
+            statement: vec![
+                ("N0", natural(case.receiver.paillier.public().n().value())),
+                ("N1", natural(case.prover.paillier.public().n().value())),
+                ("C", case.C.natural().to_bytes()),
+                ("D", case.D.natural().to_bytes()),
+                ("Y", case.Y.natural().to_bytes()),
+                ("X", case.X.to_bytes()),
+            ],
+            witness: vec![
+                ("x", vectors::integer(&case.x)),
+                ("y", vectors::integer(&case.y)),
+                ("rho", natural(case.rho.expose())),
+                ("rho_y", natural(case.rho_y.expose())),
+            ],
+            randomness: masks.iter().map(Masks::fields).collect(),
+        };
+        vectors::vector::<C, _>(level, &inputs, &vectors::bits(case.challenge(&proof)), &proof)
     }
     vectors::check("aff_g_star", &[vector::<Toy>(Level::Tiny), vector::<Secp256k1>(Level::L128)]);
 }

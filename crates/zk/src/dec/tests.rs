@@ -7,7 +7,8 @@ use crate::level::Level;
 use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, not_units, power_of_two, rng,
 };
-use crate::testing::{Party, party, vectors};
+use crate::testing::vectors::{self, Fields, Inputs, natural};
+use crate::testing::{Party, party};
 
 mod ranges;
 
@@ -322,23 +323,44 @@ fn changed_bytes_are_refused() {
     check_every_change(&case.prove(), 31, |proof| case.verify(proof));
 }
 
+impl Masks {
+    fn fields(&self) -> Fields<'static> {
+        vec![
+            ("alpha", vectors::integer(&self.alpha)),
+            ("beta", vectors::integer(&self.beta)),
+            ("r", natural(self.r.expose())),
+        ]
+    }
+}
+
 #[test]
 fn frozen_vectors() {
     fn vector<C: Curve>(level: Level) -> serde_json::Value {
         let case = Case::<C>::new(level, 1);
+        let (statement, witness) = (case.statement(), case.witness().unwrap());
         let proof = case.prove();
         assert_eq!(case.verify(&proof), Ok(()));
-        let fields = [
-            ("N0", Natural::new(case.owner.paillier.public().n().value()).to_bytes()),
-            ("K", case.K.natural().to_bytes()),
-            ("D", case.D.natural().to_bytes()),
-            ("X", case.X.to_bytes()),
-            ("S", case.S.to_bytes()),
-            ("G_b", case.base.to_bytes()),
-            ("n", case.signers.to_be_bytes().to_vec()),
-        ];
-        let e: Vec<u8> = case.challenge(&proof).into_iter().map(u8::from).collect();
-        vectors::vector::<C, _>(level, 1, &fields, &proof, &e)
+        let masks = Masks::random(&case.context, &statement, &mut rng(99));
+        let first = commit(&statement, &masks, &case.owner.paillier).unwrap();
+        assert_eq!(answer(&case.context, &statement, &witness, &masks, first), proof);
+        let inputs = Inputs {
+            statement: vec![
+                ("N0", natural(case.owner.paillier.public().n().value())),
+                ("K", case.K.natural().to_bytes()),
+                ("D", case.D.natural().to_bytes()),
+                ("X", case.X.to_bytes()),
+                ("S", case.S.to_bytes()),
+                ("G_b", case.base.to_bytes()),
+                ("n", case.signers.to_be_bytes().to_vec()),
+            ],
+            witness: vec![
+                ("x", vectors::integer(&witness.x)),
+                ("y", vectors::integer(&witness.y)),
+                ("rho", natural(witness.rho.expose())),
+            ],
+            randomness: masks.iter().map(Masks::fields).collect(),
+        };
+        vectors::vector::<C, _>(level, &inputs, &vectors::bits(case.challenge(&proof)), &proof)
     }
     vectors::check("dec", &[vector::<Toy>(Level::Tiny), vector::<Secp256k1>(Level::L128)]);
 }

@@ -7,7 +7,7 @@ use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
 use crate::testing::cases::{changed_contexts, check_encoding, check_every_change, context, rng};
-use crate::testing::vectors;
+use crate::testing::vectors::{self, Inputs};
 
 /// A prover with a committed value and its power.
 struct Case<C: Curve> {
@@ -228,11 +228,17 @@ fn frozen_vectors() {
         let case = Case::<C>::new(level, 1);
         let proof = case.prove();
         assert_eq!(case.verify(&proof), Ok(()));
+        let mut masks = rng(99);
+        let (alpha, m) = (Scalar::<C>::random(&mut masks), Scalar::<C>::random(&mut masks));
+        assert_eq!((proof.A, proof.B), (Point::mul_generator(&alpha), case.statement.h * m));
         let Statement { commitment, X, Y, h } = case.statement;
         let points = [("L", commitment.randomness), ("M", commitment.value), ("X", X), ("Y", Y), ("h", h)];
-        let statement = points.map(|(name, point)| (name, point.to_bytes()));
-        let e = case.challenge(&proof);
-        vectors::vector::<C, _>(level, 1, &statement, &proof, &e.to_bytes())
+        let inputs = Inputs {
+            statement: points.map(|(name, point)| (name, point.to_bytes())).into(),
+            witness: vec![("y", case.y.to_bytes()), ("lambda", case.lambda.to_bytes())],
+            randomness: vec![vec![("alpha", alpha.to_bytes()), ("m", m.to_bytes())]],
+        };
+        vectors::vector::<C, _>(level, &inputs, &[case.challenge(&proof).to_bytes()], &proof)
     }
     vectors::check("elog", &[vector::<Toy>(Level::Tiny), vector::<Secp256k1>(Level::L128)]);
 }

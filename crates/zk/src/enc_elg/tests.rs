@@ -11,7 +11,8 @@ use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, multiple, not_units,
     other_modulus, power_of_two, rng,
 };
-use crate::testing::{Party, party, vectors};
+use crate::testing::vectors::{self, Inputs, natural};
+use crate::testing::{Party, party};
 
 /// A prover with a value and its two commitments, and a verifier.
 struct Case<C: Curve> {
@@ -393,22 +394,39 @@ fn changed_bytes_are_refused() {
 fn frozen_vectors() {
     fn vector<C: Curve>(level: Level) -> serde_json::Value {
         let case = Case::<C>::new(level, 1);
-        let statement = case.statement();
+        let (statement, witness) = (case.statement(), case.witness());
         let proof = case.prove(&statement);
         assert_eq!(case.verify(&proof), Ok(()));
+        let masks = Masks::random(&case.context, &statement, &mut rng(99));
+        let first = commit(&statement, &witness, &masks, &case.prover.paillier);
+        assert_eq!(answer(&case.context, &statement, &witness, &masks, first), proof);
         let rp = case.verifier.ring.parameters();
-        let fields = [
-            ("N0", Natural::new(statement.prover.n().value()).to_bytes()),
-            ("C", case.C.natural().to_bytes()),
-            ("A", case.A.to_bytes()),
-            ("B", case.B.to_bytes()),
-            ("X", case.X.to_bytes()),
-            ("N^", rp.modulus.to_bytes()),
-            ("s", rp.s.to_bytes()),
-            ("t", rp.t.to_bytes()),
-        ];
+        let inputs = Inputs {
+            statement: vec![
+                ("N0", natural(statement.prover.n().value())),
+                ("C", case.C.natural().to_bytes()),
+                ("A", case.A.to_bytes()),
+                ("B", case.B.to_bytes()),
+                ("X", case.X.to_bytes()),
+                ("N^", rp.modulus.to_bytes()),
+                ("s", rp.s.to_bytes()),
+                ("t", rp.t.to_bytes()),
+            ],
+            witness: vec![
+                ("x", vectors::integer(&case.x)),
+                ("rho", natural(case.rho.expose())),
+                ("b", case.b.to_bytes()),
+            ],
+            randomness: vec![vec![
+                ("alpha", vectors::integer(&masks.alpha)),
+                ("mu", vectors::integer(&masks.mu)),
+                ("gamma", vectors::integer(&masks.gamma)),
+                ("r", natural(masks.r.expose())),
+                ("beta", masks.beta.to_bytes()),
+            ]],
+        };
         let e = challenge(&case.context, &statement, &proof.first);
-        vectors::vector::<C, _>(level, 1, &fields, &proof, &e.to_bytes())
+        vectors::vector::<C, _>(level, &inputs, &[e.to_bytes()], &proof)
     }
     vectors::check("enc_elg", &[vector::<Toy>(Level::Tiny), vector::<Secp256k1>(Level::L128)]);
 }

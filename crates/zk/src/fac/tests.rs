@@ -9,7 +9,8 @@ use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, not_units, other_modulus,
     power_of_two, rng,
 };
-use crate::testing::{Party, party, vectors};
+use crate::testing::vectors::{self, Inputs, natural};
+use crate::testing::{Party, party};
 
 /// A prover with factors, and a verifier with parameters.
 struct Case {
@@ -316,18 +317,33 @@ fn changed_bytes_are_refused() {
 fn frozen_vectors() {
     fn vector<C: Curve>(level: Level) -> serde_json::Value {
         let case = Case::new(level, 1);
+        let statement = case.statement();
         let proof = case.prove::<C>();
-        assert_eq!(verify::<C>(&case.context, &case.statement(), &proof), Ok(()));
-        let Proof { P, Q, A, B, T, .. } = &proof;
-        let e = challenge::<C>(&case.context, &case.statement(), [P, Q, A, B, T]);
+        assert_eq!(verify::<C>(&case.context, &statement, &proof), Ok(()));
+        let masks = Masks::sample(level.parameters(), &Scales::new(&statement), &mut rng(99));
+        let first = first_messages(statement.ring, &masks, &case.p, &case.q);
+        let e = challenge::<C>(&case.context, &statement, first.each_ref());
+        assert_eq!(answer::<C>(&case.context, &statement, &masks, [&case.p, &case.q], first), proof);
         let rp = case.verifier.ring.parameters();
-        let fields = [
-            ("N", Natural::new(case.N.value()).to_bytes()),
-            ("N^", rp.modulus.to_bytes()),
-            ("s", rp.s.to_bytes()),
-            ("t", rp.t.to_bytes()),
-        ];
-        vectors::vector::<C, _>(level, 1, &fields, &proof, &e.to_bytes_public())
+        let inputs = Inputs {
+            statement: vec![
+                ("N", natural(case.N.value())),
+                ("N^", rp.modulus.to_bytes()),
+                ("s", rp.s.to_bytes()),
+                ("t", rp.t.to_bytes()),
+            ],
+            witness: vec![("p", natural(case.p.magnitude())), ("q", natural(case.q.magnitude()))],
+            randomness: vec![vec![
+                ("alpha", vectors::integer(&masks.alpha)),
+                ("beta", vectors::integer(&masks.beta)),
+                ("mu", vectors::integer(&masks.mu)),
+                ("nu", vectors::integer(&masks.nu)),
+                ("r", vectors::integer(&masks.r)),
+                ("x", vectors::integer(&masks.x)),
+                ("y", vectors::integer(&masks.y)),
+            ]],
+        };
+        vectors::vector::<C, _>(level, &inputs, &[e.to_bytes_public()], &proof)
     }
     vectors::check("fac", &[vector::<Toy>(Level::Tiny), vector::<Secp256k1>(Level::L128)]);
 }

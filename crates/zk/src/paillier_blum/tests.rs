@@ -6,7 +6,8 @@ use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
 use crate::testing::cases::{changed_contexts, check_encoding, check_every_change, context, not_units, rng};
-use crate::testing::{Party, party, vectors};
+use crate::testing::vectors::{self, Inputs, natural};
+use crate::testing::{Party, party};
 
 mod attacks;
 
@@ -206,12 +207,18 @@ fn changed_bytes_are_refused() {
 fn frozen_vectors() {
     fn vector<C: Curve>(level: Level) -> serde_json::Value {
         let case = Case::new(level, 1);
+        let statement = case.statement();
         let proof = case.prove::<C>();
-        assert_eq!(verify::<C>(&case.context, &case.statement(), &proof), Ok(()));
-        let e = challenge::<C>(&case.context, &case.statement(), &proof.w).unwrap();
-        let first = Natural::new(&e[0]).to_bytes();
-        let fields = [("N", Natural::new(case.factors().modulus().value()).to_bytes())];
-        vectors::vector::<C, _>(level, 1, &fields, &proof, &first)
+        assert_eq!(verify::<C>(&case.context, &statement, &proof), Ok(()));
+        let factors = case.factors();
+        // All that is drawn is w, which the proof contains.
+        let inputs = Inputs {
+            statement: vec![("N", natural(factors.modulus().value()))],
+            witness: vec![("p", natural(factors.p())), ("q", natural(factors.q()))],
+            randomness: vec![vec![("w", proof.w.to_bytes())]],
+        };
+        let y = challenge::<C>(&case.context, &statement, &proof.w).unwrap();
+        vectors::vector::<C, _>(level, &inputs, &y.iter().map(natural).collect::<Vec<_>>(), &proof)
     }
     vectors::check("paillier_blum", &[vector::<Toy>(Level::Tiny), vector::<Secp256k1>(Level::L128)]);
 }

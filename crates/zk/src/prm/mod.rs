@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::context::Context;
 use crate::curve::Curve;
 use crate::integer::{Integer, uniform_at_most};
+use crate::level::Level;
 use crate::natural::Natural;
 use crate::rejection::{Rejection, require};
 use crate::relations::Relations;
@@ -68,14 +69,19 @@ pub fn prove<C: Curve>(
     witness: &Witness<'_>,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Proof {
-    let largest = Zeroizing::new(witness.factors.phi().wrapping_sub(BoxedUint::one()));
-    let count = context.level.parameters().repetitions;
-    // Rejection compares with phi, whose upper half is that of N^: what the comparison could tell is public.
-    let masks: Vec<_> = (0..count).map(|_| Zeroizing::new(uniform_at_most(&largest, rng))).collect();
+    let masks = masks(context.level, witness.factors, rng);
     let proof = answer::<C>(context, statement, witness, &masks);
     let own = verify::<C>(context, statement, &proof);
     assert!(own.is_ok(), "invariant: an own proof verifies before it is sent");
     proof
+}
+
+/// An exponent `a` below `phi(N^)` per repetition.
+fn masks(level: Level, factors: &Factors, rng: &mut (impl CryptoRng + ?Sized)) -> Vec<Zeroizing<BoxedUint>> {
+    let largest = Zeroizing::new(factors.phi().wrapping_sub(BoxedUint::one()));
+    let count = level.parameters().repetitions;
+    // Rejection compares with phi, whose upper half is that of N^: what the comparison could tell is public.
+    (0..count).map(|_| Zeroizing::new(uniform_at_most(&largest, rng))).collect()
 }
 
 /// First messages and responses for given masks.

@@ -9,7 +9,8 @@ use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, multiple, not_units,
     other_modulus, rng,
 };
-use crate::testing::{Party, party, vectors};
+use crate::testing::vectors::{self, Inputs, natural};
+use crate::testing::{Party, party};
 
 /// An owner of parameters.
 struct Case {
@@ -329,14 +330,23 @@ fn changed_bytes_are_refused() {
 fn frozen_vectors() {
     fn vector<C: Curve>(level: Level) -> serde_json::Value {
         let case = Case::new(level, 1);
+        let (statement, witness) = (case.statement(), case.witness());
         let proof = case.prove::<C>();
-        assert_eq!(verify::<C>(&case.context, &case.statement(), &proof), Ok(()));
-        let first = proof.repetitions.iter().map(|r| &r.A);
-        let e: Vec<u8> =
-            challenge::<C>(&case.context, &case.statement(), first).into_iter().map(u8::from).collect();
+        assert_eq!(verify::<C>(&case.context, &statement, &proof), Ok(()));
+        let masks = masks(level, witness.factors, &mut rng(99));
+        assert_eq!(answer::<C>(&case.context, &statement, &witness, &masks), proof);
         let rp = case.owner.ring.parameters();
-        let fields = [("N^", rp.modulus.to_bytes()), ("s", rp.s.to_bytes()), ("t", rp.t.to_bytes())];
-        vectors::vector::<C, _>(level, 1, &fields, &proof, &e)
+        let inputs = Inputs {
+            statement: vec![("N^", rp.modulus.to_bytes()), ("s", rp.s.to_bytes()), ("t", rp.t.to_bytes())],
+            witness: vec![
+                ("p", natural(witness.factors.p())),
+                ("q", natural(witness.factors.q())),
+                ("lambda", natural(witness.lambda)),
+            ],
+            randomness: masks.iter().map(|a| vec![("a", natural(a))]).collect(),
+        };
+        let e = challenge::<C>(&case.context, &statement, proof.repetitions.iter().map(|r| &r.A));
+        vectors::vector::<C, _>(level, &inputs, &vectors::bits(e), &proof)
     }
     vectors::check("prm", &[vector::<Toy>(Level::Tiny), vector::<Secp256k1>(Level::L128)]);
 }

@@ -7,7 +7,7 @@ use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
 use crate::testing::cases::{changed_contexts, check_encoding, check_every_change, context, rng};
-use crate::testing::vectors;
+use crate::testing::vectors::{self, Inputs};
 
 /// A prover of a discrete logarithm.
 struct Case<C: Curve> {
@@ -150,11 +150,15 @@ fn changed_bytes_are_refused() {
 fn frozen_vectors() {
     fn vector<C: Curve>(level: Level) -> serde_json::Value {
         let case = Case::<C>::new(level, 1);
-        let (Statement { X, A }, proof) = (case.statement(), case.prove());
+        let (statement, proof) = (case.statement(), case.prove());
         assert_eq!(case.verify(&proof), Ok(()));
-        let e = challenge(&case.context, &case.statement());
-        let statement = [("X", X.to_bytes()), ("A", A.to_bytes())];
-        vectors::vector::<C, _>(level, 1, &statement, &proof, &e.to_bytes())
+        let inputs = Inputs {
+            statement: vec![("X", statement.X.to_bytes()), ("A", statement.A.to_bytes())],
+            witness: vec![("x", case.x.to_bytes())],
+            randomness: vec![vec![("tau", case.tau.to_bytes())]],
+        };
+        let e = challenge(&case.context, &statement);
+        vectors::vector::<C, _>(level, &inputs, &[e.to_bytes()], &proof)
     }
     vectors::check("sch", &[vector::<Toy>(Level::Tiny), vector::<Secp256k1>(Level::L128)]);
 }
