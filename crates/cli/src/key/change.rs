@@ -63,8 +63,9 @@ impl Refresh {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  consign key reshare --data ./a pay --threshold 3 --member a --member b --member c --member d --member e
-  consign key reshare --data ./a pay --member a --member b --member e
+  consign key reshare --data ./a pay --threshold 3 \\
+    --member alice --member bob --member carol --member dave --member erin
+  consign key reshare --data ./a pay --member alice --member bob --member erin
 
 As many old holders as must sign have to be connected, and all new ones; give every name, also of those who stay.
 An old holder that is down catches up when it is back. This is the cure when a holder is gone or silent.

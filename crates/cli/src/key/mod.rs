@@ -25,7 +25,7 @@ Examples:
   consign key create --data ./a --name pay
   consign key sign --data ./b pay \"invoice 4711\"
   consign key refresh --data ./a pay --keep-aux
-  consign key reshare --data ./a pay --member a --member b --member d")]
+  consign key reshare --data ./a pay --member alice --member bob --member dave")]
 pub(crate) struct Key {
     #[command(subcommand)]
     command: Command,

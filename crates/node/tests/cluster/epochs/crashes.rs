@@ -2,7 +2,7 @@
 
 use consign_api as api;
 
-use super::{RENEW, with_key};
+use super::{KEEP, RENEW, with_key};
 use crate::sim::{STORMY, Sim, seeds};
 
 /// One node dies at its `at`-th transaction of a change; true: the change was over before that.
@@ -16,7 +16,11 @@ fn crash_in_change(
 ) -> bool {
     let mut sim = base.revive(seed);
     let victim = usize::try_from(seed % 2).unwrap();
-    let request = if reshares { sim.reshare(key, 2, &[1, 2, 3]) } else { sim.refresh(key, RENEW) };
+    let request = if reshares {
+        sim.reshare(key, 2, &[1, 2, 3])
+    } else {
+        sim.refresh(key, if durable { KEEP } else { RENEW })
+    };
     sim.machines[victim].crash_in = Some((at, durable));
     let id = sim.start_unless_crashed(0, request);
     sim.until("the victim is dead or the ceremony over", |sim| {
@@ -60,10 +64,12 @@ fn a_change_survives_power_failures_at_every_transaction() {
                     at += 1;
                     assert!(at < 100, "a change has a handful of transactions");
                 }
-                // To the disk go: primes out of the pool and the request's record; that shares are dealt; the pending
-                // share; the new epoch in the place of the old one; the story. Node 0 leaves by the resharing, so it
-                // has no primes and no pending share; node 1 stays, and makes moduli with the other two before.
+                // To the disk go: primes out of the pool, where moduli are renewed; the request's record; that shares
+                // are dealt; the pending share; the new epoch in the place of the old one; the story. Node 0 leaves by
+                // the resharing, so it has no primes and no pending share; node 1 stays, and makes moduli with the
+                // other two before.
                 let least = match (reshares, victim) {
+                    (false, _) if durable => 5,
                     (false, _) => 6,
                     (true, 0) => 4,
                     (true, _) => 9,
