@@ -6,7 +6,7 @@
 //! there is one, and the program fails. The last computation is meant for public exponents and must show a
 //! difference: otherwise nothing could be concluded from the others.
 
-#![allow(clippy::unwrap_used, reason = "benches")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "benches")]
 
 use std::hint::black_box;
 use std::process::ExitCode;
