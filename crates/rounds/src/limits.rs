@@ -1,5 +1,5 @@
 //! Every limit of the engine. Limits of single messages belong to the protocols
-//! ([`Protocol::max_broadcast_bytes`](crate::Protocol::max_broadcast_bytes)).
+//! ([`crate::Protocol::max_broadcast_bytes`]).
 
 use crate::protocol::Protocol;
 
