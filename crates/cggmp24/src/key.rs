@@ -1,6 +1,6 @@
 //! A key as one party holds it: its share, and what everybody knows of the key.
 
-use consign_rounds::{PartyIndex, SessionId};
+use consign_rounds::{PartyIndex, SessionId, at_most};
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::feldman::lagrange;
 use consign_zk::level::Level;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::parties::Parties;
+use crate::parties::{MAX_PARTIES, Parties};
 
 /// Version of the stored form of a key share.
 const STORED_VERSION: u8 = 1;
@@ -33,6 +33,7 @@ pub struct KeyInfo<C: Curve> {
     /// The public key `X`.
     pub public_key: Point<C>,
     /// Public shares `X_j`, in the order of the holders.
+    #[serde(deserialize_with = "at_most::<MAX_PARTIES, _, _>")]
     pub public_shares: Vec<Point<C>>,
     /// Chain code for derivation, if the key has one.
     pub chain_code: Option<[u8; 32]>,

@@ -1,6 +1,6 @@
 //! The participants of one session: indices and identity keys, in ascending order of the index.
 
-use consign_rounds::PartyIndex;
+use consign_rounds::{PartyIndex, at_most};
 use consign_zk::transcript::Transcript;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -122,6 +122,7 @@ impl<'de> Deserialize<'de> for Parties {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Raw {
+            #[serde(deserialize_with = "at_most::<MAX_PARTIES, _, _>")]
             list: Vec<(PartyIndex, Identity)>,
         }
         Self::new(Raw::deserialize(deserializer)?.list).map_err(serde::de::Error::custom)

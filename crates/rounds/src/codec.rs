@@ -1,8 +1,9 @@
 //! Bytes on the wire: postcard, in canonical form only, with a limit that is checked before parsing.
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::de::{DeserializeOwned, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why bytes were refused.
@@ -47,6 +48,39 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max: usize) -> Resu
     match postcard::to_stdvec(&value) {
         Ok(again) if again == bytes => Ok(value),
         _ => Err(DecodeError::NotCanonical),
+    }
+}
+
+/// Reads a list of at most `MOST` entries, for `#[serde(deserialize_with)]`: what has so many entries only because
+/// its sender likes to keep others busy ends at the first one too many.
+///
+/// # Errors
+///
+/// If the list is longer, or an entry cannot be read.
+pub fn at_most<'de, const MOST: usize, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_seq(Short::<MOST, T>(PhantomData))
+}
+
+struct Short<const MOST: usize, T>(PhantomData<T>);
+
+impl<'de, const MOST: usize, T: Deserialize<'de>> Visitor<'de> for Short<MOST, T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {MOST} entries")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = seq.next_element()? {
+            if entries.len() == MOST {
+                return Err(A::Error::invalid_length(MOST.saturating_add(1), &self));
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
     }
 }
 

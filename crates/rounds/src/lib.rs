@@ -30,7 +30,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub use codec::{Bytes, DecodeError, decode, encode};
+pub use codec::{Bytes, DecodeError, at_most, decode, encode};
 pub use envelope::{DirectPart, Envelope, Header, PublicPart, SignedHeader};
 pub use evidence::{Evidence, Verdict};
 pub use hash::{Hash, SessionId, broadcast_hash, direct_hash};

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{Bytes, decode};
+use crate::codec::{Bytes, at_most, decode};
 use crate::hash::{Hash, SessionId, broadcast_hash, first_echo, next_echo};
+use crate::limits::MAX_ROUNDS;
 use crate::party::{PartyIndex, PerParty};
 use crate::protocol::Protocol;
 
@@ -12,7 +13,9 @@ use crate::protocol::Protocol;
 /// No signatures are kept with them: evidence is judged by the past whose echo the **accused** has signed, so
 /// there is nothing that the authors' signatures would add. Direct parts, which hold secrets, stay out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Past(pub Vec<PerParty<Bytes>>);
+pub struct Past(
+    #[serde(deserialize_with = "at_most::<{ MAX_ROUNDS as usize }, _, _>")] pub Vec<PerParty<Bytes>>,
+);
 
 impl Past {
     /// Number of rounds.

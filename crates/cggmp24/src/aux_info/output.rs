@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use consign_modexp::Factors;
-use consign_rounds::SessionId;
+use consign_rounds::{SessionId, at_most};
 use consign_zk::level::Level;
 use consign_zk::natural::Natural;
 use consign_zk::paillier::{DecryptionKey, EncryptionKey};
@@ -16,7 +16,7 @@ use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Primes;
-use crate::parties::Identity;
+use crate::parties::{Identity, MAX_PARTIES};
 
 /// Version of the stored form.
 const STORED_VERSION: u8 = 1;
@@ -33,6 +33,7 @@ pub struct AuxPublic {
     /// Joint randomness of that session.
     pub rid: [u8; 32],
     /// The parties' moduli, in the order of that session.
+    #[serde(deserialize_with = "at_most::<MAX_PARTIES, _, _>")]
     pub parties: Vec<AuxParty>,
 }
 

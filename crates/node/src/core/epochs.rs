@@ -2,6 +2,8 @@
 //! proof that a larger epoch is complete activates it, and erases what came before, in one transaction; whoever was down
 //! or was left out is shown the proof. Read `keys.rs` first.
 
+use std::collections::BTreeSet;
+
 use consign_api as api;
 use consign_rounds::SessionId;
 
@@ -108,9 +110,8 @@ impl Node {
                 key.is_active() && (here.epoch, here.session.0) > (k.epoch, k.session.0)
             })
         };
-        let newer: Vec<_> =
-            known.iter().take(MAX_NAMED).filter(larger).map(|k| k.key).take(MAX_SHOWN).collect();
-        for key in newer {
+        let newer: BTreeSet<_> = known.iter().take(MAX_NAMED).filter(larger).map(|k| k.key).collect();
+        for key in newer.into_iter().take(MAX_SHOWN) {
             self.show_key(from, key);
         }
     }
@@ -148,7 +149,8 @@ impl Node {
         let proposed = |p: &Proposal| p.proposer == self.me && p.is_change() && p.key == Some(key);
         let asked =
             self.ceremonies.values().any(|c| proposed(&c.proposal) && c.proposal.index_of(from).is_some());
-        let waits = self.tasks.values().any(|task| task.is_change_of(key));
+        let holds = self.keys.get(&key).is_some_and(|key| key.is_held_by(from));
+        let waits = self.tasks.values().any(|task| task.is_change_of(key) && (holds || task.gives_to(from)));
         if asked || waits {
             self.raise_floor(key, epoch);
         }

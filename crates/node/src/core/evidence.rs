@@ -94,7 +94,8 @@ impl Node {
         self.tell_evidence(request, view);
         self.keep_evidence(id, record, from);
         let with = |(_, c): &(&Hash, &super::ceremony::Ceremony)| {
-            !c.is_over() && c.proposal.index_of(accused).is_some()
+            let concerned = c.proposal.proposer == accused || c.proposal.index_of(accused).is_some();
+            concerned && !c.is_over()
         };
         let under_way: Vec<_> = self.ceremonies.iter().filter(with).map(|(hash, _)| *hash).collect();
         for hash in under_way {
@@ -111,12 +112,11 @@ impl Node {
         {
             return;
         }
-        let message = PeerMessage::Evidence(Box::new(record.file.clone()));
-        let value = encode(&record);
-        if message.encode().len().max(value.len()) > MAX_FILE_BYTES {
+        if record.file.to_file().len() > MAX_FILE_BYTES {
             return self.log(Level::Warn, "the evidence is too long to be kept; it counts until a restart");
         }
-        self.store(vec![Write::put(Table::Evidence, id.0, value)], Then::Rest);
+        let message = PeerMessage::Evidence(Box::new(record.file.clone()));
+        self.store(vec![Write::put(Table::Evidence, id.0, encode(&record))], Then::Rest);
         let proposal = &record.file.proposal;
         let mut to: std::collections::BTreeSet<_> = proposal.others(self.me).collect();
         to.insert(proposal.proposer);
@@ -139,6 +139,9 @@ impl Node {
         // Who was convicted before is not convicted again; whom nobody here knows is left out in any case.
         if self.culprits.contains(&file.accused) {
             return;
+        }
+        if self.culprits.contains(&from) || file.to_file().len() > MAX_FILE_BYTES {
+            return self.dropped(from, "evidence that is too long to be kept, or from a convicted node");
         }
         if !self.admits(file.accused) {
             return self.dropped(from, "evidence against somebody unknown");
@@ -166,6 +169,8 @@ impl Node {
     ) {
         match verdict {
             Err(why) => self.dropped(from, &format!("evidence that proves nothing: {why}")),
+            // Convicted by another piece meanwhile.
+            Ok(_) if self.culprits.contains(&file.accused) => {}
             Ok(verdict) => {
                 let Verdict { charge, round, .. } = *verdict;
                 self.convict(EvidenceRecord { file, since: self.now.unix, charge, round }, Some(from));

@@ -269,9 +269,9 @@ impl Key {
         self.chain.last().map_or_else(first, Step::aux)
     }
 
-    /// Whether its epoch, or one that may yet come, uses these moduli.
-    pub(super) fn needs(&self, aux: &Hash) -> bool {
-        self.aux() == *aux || self.pendings.values().any(|w| w.pending.aux_id() == &aux.0)
+    /// Whether a share that may yet be in force needs these moduli.
+    pub(super) fn awaits(&self, aux: &Hash) -> bool {
+        self.pendings.values().any(|w| w.pending.aux_id() == &aux.0)
     }
 
     pub(super) fn label(&self) -> &api::Label {

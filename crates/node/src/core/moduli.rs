@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::changes::receivers;
 use super::hash::Hash;
+use super::keys::Key;
 use super::node::Node;
 use super::proposal::{Kind, Proposal};
 use super::records::{BadRecord, decode, encode};
@@ -86,9 +87,10 @@ impl Node {
 
     /// Erases moduli that a key has left, unless something else uses them: another key, or a ceremony under way.
     pub(super) fn drop_moduli(&mut self, aux: Hash) -> Option<Write> {
-        let needed = self.keys.values().any(|key| key.share().is_some() && key.needs(&aux))
-            // A share may be lost and the holder still be one: a resharing counts on its moduli.
-            || self.keys.values().any(|key| key.is_held_by(self.me) && key.aux() == aux)
+        // A share may be lost and the holder still be one: a resharing counts on its moduli. And whoever has no share
+        // yet may have a pending one.
+        let holds = |key: &Key| key.share().is_some() || key.is_held_by(self.me);
+        let needed = self.keys.values().any(|key| key.awaits(&aux) || (holds(key) && key.aux() == aux))
             || self.ceremonies.values().any(|c| !c.is_over() && c.proposal.aux == Some(aux));
         if needed {
             return None;

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use consign_cggmp24::derivation::MAX_DEPTH;
+use consign_rounds::at_most;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +79,7 @@ pub struct Proposal {
     /// Number of signers needed; in a resharing from then on.
     pub threshold: u16,
     /// Participants, ascending index.
+    #[serde(deserialize_with = "at_most::<MAX_PARTIES, _, _>")]
     pub participants: Vec<Participant>,
     /// The key that is used; none in keygen and aux.
     pub key: Option<Hash>,
@@ -87,8 +90,10 @@ pub struct Proposal {
     /// The aux info that is used; none in aux, and in a refresh that makes its own.
     pub aux: Option<Hash>,
     /// Signer set, or the quorum that deals in a resharing: ascending share indices; else empty.
+    #[serde(deserialize_with = "at_most::<MAX_PARTIES, _, _>")]
     pub signers: Vec<u16>,
     /// Derivation path; empty: the key itself.
+    #[serde(deserialize_with = "at_most::<MAX_DEPTH, _, _>")]
     pub path: Vec<u32>,
     /// The digest to sign, only in signing.
     pub digest: Option<[u8; 32]>,

@@ -51,6 +51,15 @@ impl Task {
             && self.wanted.key().is_some_and(|id| id.0 == key.0)
     }
 
+    /// Whether it gives a share to this node, which may have none yet.
+    pub(super) fn gives_to(&self, id: NodeId) -> bool {
+        let committee = match &self.wanted {
+            Wanted::Reshare(reshare) => reshare.terms.committee.as_slice(),
+            Wanted::Key(_) | Wanted::Signature(_) | Wanted::Refresh(_) => &[],
+        };
+        committee.iter().any(|member| member.0 == *id.as_bytes())
+    }
+
     /// Somebody has lost the factors of these moduli.
     pub(super) fn forget_moduli(&mut self, aux: Hash) {
         self.aux = self.aux.filter(|own| *own != aux);

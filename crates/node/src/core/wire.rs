@@ -3,11 +3,12 @@
 
 use consign_cggmp24::epoch::EpochId;
 use consign_cggmp24::key::KeyInfo;
+use consign_rounds::at_most;
 use serde::{Deserialize, Serialize};
 
 use super::chain::Step;
 use super::hash::Hash;
-use super::proposal::{Accept, Proposal, Refusal};
+use super::proposal::{Accept, MAX_PARTIES, Proposal, Refusal};
 use super::roster::{Charter, Signed};
 use super::sessions::C;
 use crate::identity::{ClusterId, NodeId};
@@ -26,6 +27,8 @@ const PROPOSAL: usize = 1 << 20;
 const ACCEPTS: usize = 64 << 10;
 /// Largest message of a protocol, and largest set of confirmations or certificate, in bytes. Alerts are the longest.
 const LONG: usize = 8 << 20;
+/// Most changes in a certificate: more, of the smallest committee, are longer than a message.
+pub const MAX_STEPS: usize = 8_192;
 /// Largest evidence, in bytes: an alert, and all that was said before it.
 const EVIDENCE: usize = MAX_MESSAGE_BYTES;
 
@@ -70,6 +73,7 @@ pub enum PeerMessage {
         /// Hash of the proposal.
         proposal: Hash,
         /// One accept per participant.
+        #[serde(deserialize_with = "at_most::<MAX_PARTIES, _, _>")]
         accepts: Vec<Accept>,
     },
     /// A message of a running session, opaque here.
@@ -164,12 +168,14 @@ pub struct Certificate {
     /// The proposal of the key generation.
     pub proposal: Proposal,
     /// The accepts that fix its session.
+    #[serde(deserialize_with = "at_most::<MAX_PARTIES, _, _>")]
     pub accepts: Vec<Accept>,
     /// The encoded public part of the key's first epoch.
     pub info: Vec<u8>,
     /// The encoded set of its confirmations.
     pub set: Vec<u8>,
     /// The encoded changes since, each with what proves it.
+    #[serde(deserialize_with = "at_most::<MAX_STEPS, _, _>")]
     pub steps: Vec<Vec<u8>>,
 }
 
@@ -191,6 +197,7 @@ pub struct EvidenceFile {
     /// The parameters of the session.
     pub proposal: Proposal,
     /// The accepts that fix the session id.
+    #[serde(deserialize_with = "at_most::<MAX_PARTIES, _, _>")]
     pub accepts: Vec<Accept>,
     /// Who is accused.
     pub accused: NodeId,

@@ -119,6 +119,19 @@ fn a_proposer_must_be_a_member() {
 }
 
 #[test]
+fn a_convicted_proposer_is_refused() {
+    let (mut sim, model) = with_model(67);
+    let cluster = sim.machines[0].node.as_ref().unwrap().cluster();
+    let [culprit, other] = [1, 2].map(|i| std::sync::Arc::clone(&sim.machines[i].identity));
+    let file = equivocation(cluster, [&culprit, &other], &culprit, 1);
+    sim.transmit(2, 0, PeerMessage::Evidence(Box::new(file)).encode());
+    sim.until("it is judged", |sim| sim.records(0, Table::Evidence) == 1);
+    // It takes no part in what it proposes.
+    let proposal = test_level(&sim, &model, &[0, 2, 3]);
+    refuses(&mut sim, &proposal, "broke the protocol before");
+}
+
+#[test]
 fn a_committee_must_be_members() {
     let (mut sim, model) = with_model(63);
     revoke(&mut sim, 2);
@@ -149,7 +162,7 @@ fn there_is_only_so_much_evidence() {
     let member = std::sync::Arc::clone(&sim.machines[1].identity);
     let other = Identity::from_seed(&[77; 32]);
     let old = equivocation(cluster, [&other, &member], &other, 1);
-    let stored = [&[1][..], &postcard::to_stdvec(&(old, sim.unix())).unwrap()].concat();
+    let stored = [&[1][..], &postcard::to_stdvec(&(old, sim.unix(), "a lie", None::<u8>)).unwrap()].concat();
     let fill = |count: usize| -> Vec<_> {
         let key = |i: usize| [&[0; 24][..], &(i as u64).to_be_bytes()].concat();
         (0..count).map(|i| Write::put(Table::Evidence, key(i), Value::from(stored.clone()))).collect()

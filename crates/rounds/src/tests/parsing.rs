@@ -8,6 +8,19 @@ use crate::hash::tagged;
 use crate::sim::{Letter, SimRng, TestKeys, honest, parties, party};
 use crate::{DecodeError, Effect, Evidence, Message, PartyIndex, Reveal, decode, encode};
 
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Short(#[serde(deserialize_with = "crate::at_most::<3, _, _>")] Vec<u16>);
+
+#[test]
+fn a_short_list_is_short() {
+    for length in 0..3 {
+        let short = Short(vec![700; length]);
+        assert_eq!(decode(&encode(&short), 100), Ok(short));
+    }
+    assert_eq!(decode::<Short>(&encode(&Short(vec![700; 3])), 100), Ok(Short(vec![700; 3])));
+    assert_eq!(decode::<Short>(&encode(&Short(vec![700; 4])), 100), Err(DecodeError::Malformed));
+}
+
 /// A change that a network or an enemy makes to some bytes.
 #[derive(Debug, Clone)]
 enum Damage {

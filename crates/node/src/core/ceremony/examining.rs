@@ -78,8 +78,9 @@ impl Node {
         if !self.is_member(proposal.proposer) || !self.is_member(self.me) {
             return Err("the proposer or this node is not a member of the cluster".to_owned());
         }
-        if let Some(p) = proposal.participants.iter().find(|p| self.culprits.contains(&p.id)) {
-            return Err(format!("{} broke the protocol before, and this node has proof of it", p.id));
+        let mut concerned = proposal.participants.iter().map(|p| p.id).chain([proposal.proposer]);
+        if let Some(culprit) = concerned.find(|id| self.culprits.contains(id)) {
+            return Err(format!("{culprit} broke the protocol before, and this node has proof of it"));
         }
         if proposal.deadline_ms > MAX_DEADLINE_MS || level_of(proposal.level).is_none() {
             return Err("the deadline or the level is out of range".to_owned());
@@ -142,7 +143,8 @@ impl Node {
             key.accepts(proposal.epoch).map_err(|e| e.to_string())?;
         }
         let most = if proposal.kind == Kind::Refresh { MAX_UNFINISHED_REFRESHES } else { MAX_UNFINISHED };
-        if key.unfinished() >= most {
+        // Who only deals keeps no share that could turn out to be in force.
+        if receives && key.unfinished() >= most {
             return Err(
                 "too many changes of the key were never completed: reshare it without those who are \
                         silent"

@@ -35,7 +35,11 @@ impl Node {
                 End::Key(id)
             }
             Product::Aux { aux } => {
-                let record = self.aux.get_mut(&Hash(aux)).expect("invariant: kept before it was confirmed");
+                let Some(record) = self.aux.get_mut(&Hash(aux)) else {
+                    // Somebody had all confirmations before this node, and a key has used them and left them since.
+                    let text = "the auxiliary information was replaced before everybody had confirmed it";
+                    return self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, []));
+                };
                 record.confirmed = true;
                 writes.push(record.write());
                 End::Aux(Hash(aux))

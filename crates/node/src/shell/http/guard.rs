@@ -23,17 +23,23 @@ pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, n
         let detail = "Call the node by its IP address or as localhost, not by another name.";
         return turn_away(Problem::new(ProblemKind::WrongHost, detail));
     }
-    if request.uri().path() != "/healthz" && !is_authorized(&shared, &request) {
+    let authorized = is_authorized(&shared, &request);
+    if request.uri().path() != "/healthz" && !authorized {
         let detail = "Send the content of the file `api-token` in the node's data folder as \
                       `Authorization: Bearer TOKEN`.";
         return turn_away(Problem::new(ProblemKind::Unauthorized, detail));
     }
-    next.run(request).await
+    let response = next.run(request).await;
+    if authorized { response } else { ended(response) }
 }
 
-/// Refuses, and ends the connection: who is not let in takes up no place.
+/// Refuses, and ends the connection.
 fn turn_away(problem: Problem) -> Response {
-    let mut response = Failed(problem).into_response();
+    ended(Failed(problem).into_response())
+}
+
+/// The last answer on its connection: who shows no token takes up no place.
+fn ended(mut response: Response) -> Response {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
