@@ -128,6 +128,7 @@ mod tests {
     fn every_example_parses() {
         fn look(command: &clap::Command, seen: &mut usize) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let help = help.replace("\\\n", " ");
             for line in help.lines().filter_map(|line| line.strip_prefix("  ")) {
                 let Some(at) = line.find("consign ") else { continue };
                 let words = words(&line[at..]);
