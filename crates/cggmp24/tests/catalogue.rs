@@ -1,5 +1,5 @@
 //! Every attack of `docs/spec/attacks.md` has a test, or a reason why it has none; and the table in `SECURITY.md` is
-//! made from what the tests are called. `UPDATE_SECURITY=1 cargo test --test catalogue` writes it anew.
+//! made from what the tests are called. `UPDATE_SECURITY=1 cargo test --test all catalogue` writes it anew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -174,6 +174,9 @@ fn the_table_in_security_md_is_up_to_date() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../SECURITY.md");
         fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).expect("SECURITY.md can be written");
     } else {
-        assert!(written == table, "stale: UPDATE_SECURITY=1 cargo test -p consign-cggmp24 --test catalogue");
+        assert!(
+            written == table,
+            "stale: UPDATE_SECURITY=1 cargo test -p consign-cggmp24 --test all catalogue"
+        );
     }
 }

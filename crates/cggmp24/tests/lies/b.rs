@@ -9,8 +9,8 @@ use consign_rounds::sim::{Letter, Outcome, SimRng, TestKeys, honest, party};
 use consign_rounds::{Charge, Envelope, SessionId, decode};
 use rand_core::SeedableRng;
 
-use crate::a::Aux5;
 use crate::common::*;
+use crate::lies::a::Aux5;
 
 /// A generation of auxiliary information in which party 2 always draws the same, whatever the session.
 fn aux_repeating(seed: u64, nonce: u8) -> consign_rounds::sim::Simulation<Aux5> {

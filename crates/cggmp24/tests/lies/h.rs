@@ -10,8 +10,8 @@ use consign_rounds::{
 };
 use rand_core::{Rng, SeedableRng};
 
-use crate::a::Aux5;
 use crate::common::*;
+use crate::lies::a::Aux5;
 
 type Kg = Keygen<Toy>;
 

@@ -1,7 +1,7 @@
 //! Frozen bytes: for a fixed seed, the session identifier and what everybody says.
 //!
 //! A change here is a change of the wire format, of the transcript, or of what is drawn in which order. If it is meant:
-//! `CONSIGN_WRITE_VECTORS=1 cargo test -p consign-cggmp24 --test protocols vectors` writes the files anew.
+//! `CONSIGN_WRITE_VECTORS=1 cargo test -p consign-cggmp24 --test all protocols::vectors` writes the files anew.
 
 use std::path::PathBuf;
 

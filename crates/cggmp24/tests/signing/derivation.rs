@@ -10,8 +10,8 @@ use consign_cggmp24::sign::interactive;
 use consign_cggmp24::testing::{Committee, NONCE, members, party, subset};
 use consign_zk::feldman::lagrange_at_zero;
 
-use crate::sign::check_with_libsecp256k1;
-use crate::{combine_all, message, sign_all, slot};
+use crate::signing::sign::check_with_libsecp256k1;
+use crate::signing::{combine_all, message, sign_all, slot};
 
 /// BIP-32, test vectors 1 and 2: parent, index, child. Vectors 3 and 4 have hardened steps only.
 const BIP32: [(&str, u32, &str); 5] = [

@@ -11,8 +11,8 @@ use consign_rounds::sim::SimRng;
 use crypto_bigint::BoxedUint;
 use rand_core::SeedableRng;
 
-use crate::sign::check_with_libsecp256k1;
-use crate::{combine_all, message, sign_all, slot};
+use crate::signing::sign::check_with_libsecp256k1;
+use crate::signing::{combine_all, message, sign_all, slot};
 
 /// Signatures by dealt presignatures that libsecp256k1 must accept.
 const RANDOM: u64 = 10_000;

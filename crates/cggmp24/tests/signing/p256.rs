@@ -7,7 +7,7 @@ use consign_cggmp24::ecdsa::{HashAlgorithm, HashedMessage, Signature};
 use consign_cggmp24::key::KeyShare;
 use consign_cggmp24::testing::{Committee, members, party};
 
-use crate::{combine_all, sign_all, slot};
+use crate::signing::{combine_all, sign_all, slot};
 
 const MESSAGE: &[u8] = b"pay invoice 4711";
 

@@ -10,7 +10,7 @@ use consign_rounds::PerParty;
 use consign_rounds::sim::honest;
 use consign_zk::curve::{Point, Scalar};
 
-use crate::{combine_all, message, sign_all, slot};
+use crate::signing::{combine_all, message, sign_all, slot};
 
 fn presign_and_sign<C: Curve>(level: Level, threshold: u16, n: u16, signers: &[u16], seed: u64) {
     let committee = Committee::<C>::dealt(level, threshold, n, seed);

@@ -7,9 +7,6 @@
 #![allow(clippy::type_complexity, reason = "tables of lies")]
 #![allow(non_snake_case, reason = "the paper's letters are kept")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod a;
 mod b;
 mod c;

@@ -4,9 +4,6 @@
 #![allow(missing_docs, unreachable_pub, clippy::wildcard_enum_match_arm, reason = "tests")]
 #![allow(non_snake_case, reason = "the paper's letters are kept")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod epochs;
 mod honest;
 mod stored;
