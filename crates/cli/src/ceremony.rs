@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::flags::Data;
 use crate::follow::{self, PhaseBars};
+use crate::naming;
 use crate::output::{Output, facts, green, seconds, table};
 
 /// Show ceremonies: key creations, signings, ...
@@ -98,16 +99,7 @@ fn find(node: &Connection, text: Option<&str>) -> Result<CeremonyId, Failure> {
         let newest = known.first().map(|view| view.id);
         return newest.ok_or_else(|| Failure::Failed("this node knows no ceremony yet".to_owned()));
     };
-    let mut fitting = known.iter().filter(|view| view.id.to_string().starts_with(text));
-    match (fitting.next(), fitting.next()) {
-        (Some(one), None) => Ok(one.id),
-        (None, _) => {
-            Err(Failure::Usage(format!("no ceremony begins with `{text}`: see `consign ceremony list`")))
-        }
-        (Some(_), Some(_)) => {
-            Err(Failure::Usage(format!("several ceremonies begin with `{text}`: give more digits")))
-        }
-    }
+    naming::find(known.iter().map(|view| view.id), text, ["ceremony", "ceremonies", "ceremony list"])
 }
 
 fn row(view: &CeremonyView) -> [String; 6] {

@@ -1,13 +1,15 @@
 //! `consign evidence`: who was caught, and the files that prove it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use consign_api::{EvidenceId, EvidenceView};
 
 use crate::connection::Connection;
 use crate::failure::Failure;
+use crate::files;
 use crate::flags::Data;
+use crate::naming;
 use crate::output::{Output, table};
 
 /// Show who was convicted of breaking the protocol, and save what proves it
@@ -66,7 +68,7 @@ impl Evidence {
             Command::Save { id, file, data } => {
                 let node = Connection::open(&data.data)?;
                 let id = find(&node, id)?;
-                save(file, &node.evidence_file(id)?)?;
+                files::save(file, &node.evidence_file(id)?)?;
                 let saved = serde_json::json!({ "id": id, "file": file });
                 out.show(&saved, || format!("evidence {id} is in {}", file.display()))
             }
@@ -74,30 +76,13 @@ impl Evidence {
     }
 }
 
-/// Writes a file that must not exist yet.
-pub(crate) fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    use std::io::Write as _;
-    let failed = |e: std::io::Error| Failure::Failed(format!("cannot write {}: {e}", path.display()));
-    let mut file = std::fs::File::create_new(path).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
-}
-
 /// The evidence that `text` names.
 fn find(node: &Connection, text: &str) -> Result<EvidenceId, Failure> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    let known = node.evidence()?;
-    let mut fitting = known.iter().filter(|view| view.id.to_string().starts_with(text));
-    match (fitting.next(), fitting.next()) {
-        (Some(one), None) => Ok(one.id),
-        (None, _) => {
-            Err(Failure::Usage(format!("no evidence begins with `{text}`: see `consign evidence list`")))
-        }
-        (Some(_), Some(_)) => {
-            Err(Failure::Usage(format!("several pieces of evidence begin with `{text}`: give more digits")))
-        }
-    }
+    let known = node.evidence()?.into_iter().map(|view| view.id);
+    naming::find(known, text, ["evidence", "pieces of evidence", "evidence list"])
 }
 
 fn row(view: &EvidenceView) -> [String; 7] {

@@ -1,8 +1,6 @@
 //! `consign verify-evidence`: an outsider judges, with nothing but the file.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use consign_node::core::verdict::{Known, KnownKey, MAX_FILE_BYTES, UsedKey, Verdict};
@@ -11,6 +9,7 @@ use consign_node::identity::ClusterId;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::files;
 use crate::output::{Output, bold, facts};
 
 /// Bytes of a compressed public key.
@@ -68,7 +67,8 @@ impl VerifyEvidence {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         let key = self.key.as_deref().map(known_key).transpose()?;
-        let verdict = judge(&read(&self.file)?, &Known { cluster: self.cluster, key })?;
+        let verdict =
+            judge(&files::read(&self.file, MAX_FILE_BYTES)?, &Known { cluster: self.cluster, key })?;
         out.show(&shown(&verdict), || text(&verdict))
     }
 }
@@ -130,19 +130,6 @@ fn known_key(text: &str) -> Result<KnownKey, Failure> {
             text.chars().take(80).collect::<String>()
         ))),
     }
-}
-
-/// A file's content, or what comes from standard input; at most one byte above the limit.
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |e: io::Error| Failure::Failed(format!("cannot read {}: {e}", path.display()));
-    let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX) + 1;
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().take(limit).read_to_end(&mut bytes).map_err(failed)?;
-    } else {
-        File::open(path).map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use consign_node::core::verdict::{Known, KnownKey};
 use super::report::{Caught, Phase, result};
 use super::story::Story;
 use crate::connection::Connection;
-use crate::evidence;
 use crate::failure::Failure;
+use crate::files;
 use crate::follow;
 use crate::key::signature;
 use crate::verify;
@@ -141,11 +141,11 @@ fn save(conviction: &EvidenceView, bytes: &[u8]) -> Result<PathBuf, Failure> {
     let id: String = conviction.id.to_string().chars().take(ID_DIGITS).collect();
     let name = format!("consign-demo-{id}.evidence");
     let here = std::path::absolute(&name)?;
-    if evidence::save(&here, bytes).is_ok() {
+    if files::save(&here, bytes).is_ok() {
         return Ok(here);
     }
     let file = std::env::temp_dir().join(name);
-    evidence::save(&file, bytes)?;
+    files::save(&file, bytes)?;
     Ok(file)
 }
 

@@ -1,8 +1,6 @@
 //! `consign key sign`.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use consign_api::limits::MAX_MESSAGE_BYTES;
@@ -13,6 +11,7 @@ use serde::Serialize;
 use super::{find, show};
 use crate::connection::Connection;
 use crate::failure::Failure;
+use crate::files;
 use crate::flags::Data;
 use crate::follow;
 use crate::output::{Output, facts, green};
@@ -119,7 +118,7 @@ impl What {
         let usage = |what: &str| Failure::Usage(what.to_owned());
         let bytes = match (&self.text, &self.file, &self.hex, &self.digest) {
             (Some(text), ..) => text.as_bytes().to_vec(),
-            (_, Some(path), ..) => read(path)?,
+            (_, Some(path), ..) => files::read(path, MAX_MESSAGE_BYTES)?,
             (_, _, Some(text), _) => hex::decode(text)
                 .map_err(|_| usage("--hex must be an even number of hexadecimal digits, without 0x"))?,
             (_, _, _, Some(text)) => {
@@ -137,19 +136,6 @@ impl What {
         }
         Ok(SignTarget::Message { bytes, hash })
     }
-}
-
-/// A file's content, or what comes from standard input; at most one byte above the limit.
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |e: io::Error| Failure::Failed(format!("cannot read {}: {e}", path.display()));
-    let limit = u64::try_from(MAX_MESSAGE_BYTES).unwrap_or(u64::MAX) + 1;
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().take(limit).read_to_end(&mut bytes).map_err(failed)?;
-    } else {
-        File::open(path).map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

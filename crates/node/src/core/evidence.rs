@@ -140,8 +140,8 @@ impl Node {
         if self.culprits.contains(&file.accused) {
             return;
         }
-        if self.culprits.contains(&from) || file.to_file().len() > MAX_FILE_BYTES {
-            return self.dropped(from, "evidence that is too long to be kept, or from a convicted node");
+        if self.culprits.contains(&from) {
+            return self.dropped(from, "evidence from a convicted node");
         }
         if !self.admits(file.accused) {
             return self.dropped(from, "evidence against somebody unknown");
@@ -157,6 +157,9 @@ impl Node {
             && proposal.index_of(file.accused).is_some();
         if !ours || too_many || self.evidence.len() >= MAX_EVIDENCE {
             return self.dropped(from, "evidence of another cluster, or more than can be judged");
+        }
+        if file.to_file().len() > MAX_FILE_BYTES {
+            return self.dropped(from, "evidence that is too long to be kept");
         }
         self.compute(Work::Judge(Box::new(file.clone())), For::Judge(from, Box::new(file)));
     }
