@@ -334,8 +334,8 @@ impl Key {
     }
 
     /// Whether a proposal may use this number for an epoch (5.7, rule 1).
-    pub(super) fn accepts(&self, epoch: u64) -> Result<(), Refusal> {
-        self.ledger.accepts(epoch)
+    pub(super) fn accepts(&self, epoch: u64, unix: u64) -> Result<(), Refusal> {
+        self.ledger.accepts(epoch, unix)
     }
 
     /// The largest number of an epoch that this node knows to be used.

@@ -48,7 +48,8 @@ use crate::store::{Table, Value, Write};
 pub struct Now {
     /// Milliseconds of a monotonic clock of this process. All durations are measured with it.
     pub monotonic: u64,
-    /// Unix time in seconds. Decides only how fresh requests and invitations are, and what people read in records.
+    /// Unix time in seconds. Decides only how fresh requests and invitations are, how large the numbers of epochs may be,
+    /// and what people read in records.
     pub unix: u64,
 }
 

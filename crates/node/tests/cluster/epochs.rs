@@ -2,6 +2,7 @@
 
 mod crashes;
 mod hostile;
+mod numbers;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -140,7 +140,7 @@ impl Node {
         }
         let receives = members.iter().any(|p| p.id == self.me);
         if deals || receives {
-            key.accepts(proposal.epoch).map_err(|e| e.to_string())?;
+            key.accepts(proposal.epoch, self.now.unix).map_err(|e| e.to_string())?;
         }
         let most = if proposal.kind == Kind::Refresh { MAX_UNFINISHED_REFRESHES } else { MAX_UNFINISHED };
         // Who only deals keeps no share that could turn out to be in force.
