@@ -154,6 +154,7 @@ impl Node {
         }
         self.ask_in();
         self.compare(peer);
+        self.offer_all_evidence(peer);
         self.returned(peer);
     }
 
@@ -183,6 +184,7 @@ impl Node {
                 self.peers.remove(&peer);
             }
         }
+        self.offered.retain(|(to, _)| *to != peer);
         self.lost(peer);
     }
 

@@ -47,8 +47,12 @@ pub(super) struct Task {
 impl Task {
     /// Whether it makes another epoch of this key.
     pub(super) fn is_change_of(&self, key: Hash) -> bool {
-        matches!(self.wanted, Wanted::Refresh(_) | Wanted::Reshare(_))
-            && self.wanted.key().is_some_and(|id| id.0 == key.0)
+        matches!(self.wanted, Wanted::Refresh(_) | Wanted::Reshare(_)) && self.is_about(key)
+    }
+
+    /// Whether it is about this key.
+    pub(super) fn is_about(&self, key: Hash) -> bool {
+        self.wanted.key().is_some_and(|id| id.0 == key.0)
     }
 
     /// Whether it gives a share to this node, which may have none yet.
