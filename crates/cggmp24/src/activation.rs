@@ -92,7 +92,9 @@ pub enum Refusal {
         highest: u64,
     },
     /// The number is larger than [`largest_number`].
-    #[error("epoch {epoch} of this key is larger than {largest}, the largest for the time: compare the clocks")]
+    #[error(
+        "epoch {epoch} of this key is larger than {largest}, the largest for the time: compare the clocks"
+    )]
     TooFar {
         /// The number.
         epoch: u64,

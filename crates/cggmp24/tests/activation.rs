@@ -403,7 +403,8 @@ fn numbers_come_back(bound: Bound) -> Option<u64> {
         // What an honest proposer takes: the next number after all that were used.
         for world in &worlds {
             let next = world.iter().map(Ledger::highest).max().unwrap() + 1;
-            let suits = |later: u64| (0..AHEAD.len()).all(|i| next <= bound(&world[i], time + later + AHEAD[i]));
+            let suits =
+                |later: u64| (0..AHEAD.len()).all(|i| next <= bound(&world[i], time + later + AHEAD[i]));
             longest = longest.max((0..8).chain([DAY]).find(|later| suits(*later))?);
         }
     }

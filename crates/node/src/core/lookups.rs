@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use consign_api as api;
 
 use super::CallId;
+use super::checks::{Check, Shown};
 use super::hash::Hash;
 use super::keys::Key;
-use super::checks::{Check, Shown};
 use super::node::{Node, Then};
 use super::proposal::{Participant, Proposal};
 use super::requests::{RawRequest, Wanted};
@@ -166,7 +166,8 @@ impl Node {
         let mut writes = Vec::new();
         if !self.keys.contains_key(&id) {
             if !self.awaits_key(id) || !self.knows_all(key.holders()) {
-                return self.dropped(from, "a certificate of a key that nobody waits for, or that nobody holds");
+                return self
+                    .dropped(from, "a certificate of a key that nobody waits for, or that nobody holds");
             }
             let Some(room) = self.make_room(from) else {
                 return self.dropped(from, "a certificate of one more key than is kept");

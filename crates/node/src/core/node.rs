@@ -334,7 +334,9 @@ impl Node {
             (Some(For::Primes(ceremony, level)), Computed::Primes(primes)) => {
                 self.primes_found(ceremony, level, primes);
             }
-            (Some(For::Check(from, None)), Computed::Judged(file, verdict)) => self.judged(from, *file, verdict),
+            (Some(For::Check(from, None)), Computed::Judged(file, verdict)) => {
+                self.judged(from, *file, verdict)
+            }
             (Some(For::Check(from, Some(shown))), Computed::Certified(key)) => {
                 self.certified(from, shown, key.map(|key| *key));
             }

@@ -3,6 +3,7 @@
 mod crashes;
 mod hostile;
 mod numbers;
+mod unfinished;
 
 use std::cell::RefCell;
 use std::rc::Rc;
