@@ -307,8 +307,8 @@ impl Node {
         }
     }
 
-    /// A try came to nothing: another one, or the end. A conviction uses up no try and needs no pause: whoever was
-    /// convicted is asked no more, so that happens once for every holder at most.
+    /// A try came to nothing: another one, or the end. A conviction uses up no try and needs no pause, where others can
+    /// do instead: whoever was convicted is asked no more, so that happens once for every holder at most.
     pub(super) fn try_failed(&mut self, request: Hash, _: Hash, problem: api::Problem, demote: &[NodeId]) {
         let now = self.now.monotonic;
         let convicted = !demote.is_empty()
@@ -316,7 +316,13 @@ impl Node {
             && demote.iter().all(|id| self.culprits.contains(id));
         let Some(task) = self.tasks.get_mut(&request) else { return };
         task.demoted.extend_from_slice(demote);
-        if convicted && matches!(task.wanted, Wanted::Signature(_)) {
+        // A signer or dealer is replaced. All holders refresh, and who is to get a share was chosen by the client.
+        let replaceable = match task.wanted {
+            Wanted::Signature(_) => true,
+            Wanted::Reshare(_) => !demote.iter().any(|id| task.gives_to(*id)),
+            Wanted::Key(_) | Wanted::Refresh(_) => false,
+        };
+        if convicted && replaceable {
             task.due = Some(now);
             return;
         }
