@@ -65,7 +65,6 @@ fn unfinished_refreshes_count_for_who_wanted_them() {
     is_refused(&mut sim, 2, request.clone());
     let fresh = sim.change(1, &key, request);
     sim.agree(&[0, 1, 2], &fresh);
-    assert_eq!(sim.records(0, Table::Keys), 1, "whatever was smaller is gone");
 }
 
 #[test]
@@ -83,26 +82,33 @@ fn unfinished_resharings_count_for_who_wanted_them() {
     sim.agree(&[0, 1, 2], &moved);
 }
 
-/// All messages of these nodes from now on; those from node 1, and those to it, do not arrive.
+/// All messages from now on; what node 3 proposes, and what is said to that, does not arrive.
 fn capture(sim: &mut Sim) -> Tape {
     let tape: Tape = Tape::default();
     let written = std::rc::Rc::clone(&tape);
     sim.tamper = Some(Box::new(move |from, to, message| {
         written.borrow_mut().push((from, to, message.clone()));
-        if from == 1 || to == 1 { Vec::new() } else { vec![message.encode()] }
+        let is_round_0 = matches!(
+            message,
+            PeerMessage::Propose(_)
+                | PeerMessage::Accept(_)
+                | PeerMessage::Refuse(_)
+                | PeerMessage::Lost { .. }
+        );
+        if is_round_0 && (from == 3 || to == 3) { Vec::new() } else { vec![message.encode()] }
     }));
     tape
 }
 
-/// Node 1 proposes one refresh after the other and starts none: others change the key.
+/// Node 3 proposes one refresh after the other and starts none: others change the key.
 #[test]
 fn whoever_does_not_start_gives_way() {
     let (mut sim, key) = with_key(232, 4);
     let tape = capture(&mut sim);
     let request = sim.refresh(&key, KEEP);
-    sim.start(1, request).unwrap();
+    sim.start(3, request).unwrap();
     let model = tape.borrow().iter().find_map(|(from, _, message)| match message {
-        PeerMessage::Propose(proposal) if *from == 1 => Some((**proposal).clone()),
+        PeerMessage::Propose(proposal) if *from == 3 => Some((**proposal).clone()),
         _ => None,
     });
     let model = model.unwrap();
@@ -112,9 +118,9 @@ fn whoever_does_not_start_gives_way() {
         let request = RawRequest { nonce: [nonce; 16], ..raw.clone() }.encode();
         let proposal = Proposal { request, ..model.clone() };
         let ceremony = std::mem::replace(&mut last, proposal.hash());
-        for to in [0, 2] {
-            sim.transmit(1, to, PeerMessage::Lost { ceremony }.encode());
-            sim.transmit(1, to, PeerMessage::Propose(Box::new(proposal.clone())).encode());
+        for to in 0..3 {
+            sim.transmit(3, to, PeerMessage::Lost { ceremony }.encode());
+            sim.transmit(3, to, PeerMessage::Propose(Box::new(proposal.clone())).encode());
         }
     };
     propose(&mut sim, 0);
