@@ -21,7 +21,7 @@ pub(super) fn detected() -> Option<&'static Kernel> {
     present.then_some(&KERNEL)
 }
 
-static KERNEL: Kernel = Kernel { multiply, square, subtract_once, double, select };
+static KERNEL: Kernel = Kernel { multiply, square, square_and_double, subtract_once, double, select };
 
 /// Defines a safe function of the kernel around one that is compiled for the instructions.
 macro_rules! compiled_for_ifma {
@@ -41,6 +41,7 @@ macro_rules! compiled_for_ifma {
 compiled_for_ifma! {
     multiply(out: &mut [Quad], a: &[Quad], b: &[Quad], moduli: &Moduli, t: &mut [Quad]);
     square(out: &mut [Quad], a: &[Quad], moduli: &Moduli, t: &mut [Quad]);
+    square_and_double(out: &mut [Quad], a: &[Quad], active: &Column, moduli: &Moduli, t: &mut [Quad]);
     subtract_once(x: &mut [Quad], moduli: &Moduli, t: &mut [Quad]);
     double(x: &mut [Quad], active: &Column, moduli: &Moduli, t: &mut [Quad]);
     select(out: &mut [Quad], table: &[Quad], keys: &Column);

@@ -1,7 +1,7 @@
 //! Montgomery arithmetic in eight lanes, written once for every [`Vector`].
 //!
-//! Numbers have `k` digits of 52 bits, `k` a multiple of four, and `R = 2^(52k)` is at least `4n` in each lane. Then
-//! `a·b·R^(−1) mod n` comes out below `2n` if both factors are below `2n`, without a final subtraction (Walter,
+//! Numbers have `k` digits of 52 bits, `k` a multiple of four, and `R = 2^(52k)` is at least `16n` in each lane. Then
+//! `a·b·R^(−1) mod n` comes out below `2n` if both factors are below `4n`, without a final subtraction (Walter,
 //! *Montgomery exponentiation needs no final subtractions*, 1999).
 //!
 //! A product is made four rows (digits of `b`) at a time. A row quad falls into its columns in two pieces: the
@@ -126,7 +126,7 @@ fn split(number: &[Quad]) -> (&Quad, &[Quad]) {
     number.split_first().expect("invariant: numbers have digits")
 }
 
-/// `out = a·b·R^(−1) mod n`, below `2n`. `t` has twice the quads of a number.
+/// `out = a·b·R^(−1) mod n`, below `2n`, for factors below `4n`. `t` has twice the quads of a number.
 #[inline(always)]
 pub(super) fn multiply<V: Vector>(out: &mut [Quad], a: &[Quad], b: &[Quad], moduli: &Moduli, t: &mut [Quad]) {
     t.fill(Quad::default());
@@ -155,9 +155,36 @@ pub(super) fn multiply<V: Vector>(out: &mut [Quad], a: &[Quad], b: &[Quad], modu
     finish(out, t, carry);
 }
 
-/// `out = a²·R^(−1) mod n`, below `2n`. `t` has twice the quads of a number.
+/// `out = a²·R^(−1) mod n`, below `2n`, for `a` below `4n`. `t` has twice the quads of a number.
 #[inline(always)]
 pub(super) fn square<V: Vector>(out: &mut [Quad], a: &[Quad], moduli: &Moduli, t: &mut [Quad]) {
+    let carry = square_columns::<V>(a, moduli, t);
+    finish(out, t, carry);
+}
+
+/// `out = a²·R^(−1) mod n`, twice that in the lanes where `active` is 1, below `4n` for `a` below `4n`.
+/// `t` has twice the quads of a number.
+#[inline(always)]
+pub(super) fn square_and_double<V: Vector>(
+    out: &mut [Quad],
+    a: &[Quad],
+    active: &Column,
+    moduli: &Moduli,
+    t: &mut [Quad],
+) {
+    let carry = square_columns::<V>(a, moduli, t);
+    let (active, one) = (V::load(active), V::splat(1));
+    let once_or_twice = |x: V| x.replace_where(active, one, x.plus(x));
+    let sums = t.get_mut(out.len()..).unwrap_or_default();
+    for sum in sums.iter_mut().flatten() {
+        once_or_twice(V::load(sum)).store(sum);
+    }
+    finish(out, t, once_or_twice(carry));
+}
+
+/// The columns of the square, cleared in their lower half; their upper half and the carry into it are `a²/R`.
+#[inline(always)]
+fn square_columns<V: Vector>(a: &[Quad], moduli: &Moduli, t: &mut [Quad]) -> V {
     t.fill(Quad::default());
     let mut rest = a;
     let mut row = 0;
@@ -174,7 +201,7 @@ pub(super) fn square<V: Vector>(out: &mut [Quad], a: &[Quad], moduli: &Moduli, t
         store([l0.low(a0, a0), l1.high(a0, a0), l2.low(a1, a1), l3.high(a1, a1)], t0);
         store([h0.low(a2, a2), h1.high(a2, a2), h2.low(a3, a3), h3.high(a3, a3)], t1);
     }
-    reduce::<V>(out, moduli, t);
+    clear(moduli, t)
 }
 
 /// Adds the products of different digits of the quad `b`, and those of `b` with all `later` quads. `t` begins at
@@ -210,9 +237,9 @@ fn mixed_products<V: Vector>(t: &mut [Quad], b: Four<V>, later: &[Quad]) {
     store(lower(load(t), last, b), t);
 }
 
-/// `out = t·R^(−1) mod n` for twice as many columns.
+/// Clears the lower half of the columns by multiples of the modulus, and tells what is carried out of it.
 #[inline(always)]
-fn reduce<V: Vector>(out: &mut [Quad], moduli: &Moduli, t: &mut [Quad]) {
+fn clear<V: Vector>(moduli: &Moduli, t: &mut [Quad]) -> V {
     let inverse = V::load(&moduli.inverse);
     let (n_first, n_rest) = split(&moduli.n);
     let n_first = load::<V>(n_first);
@@ -231,7 +258,7 @@ fn reduce<V: Vector>(out: &mut [Quad], moduli: &Moduli, t: &mut [Quad]) {
         let top = above.get_mut(n_rest.len()).expect("invariant: t has twice the quads");
         store(lower(load(top), n_last, q), top);
     }
-    finish(out, t, carry);
+    carry
 }
 
 /// The upper half of the columns as digits.

@@ -32,8 +32,8 @@ use kernel::Moduli;
 pub(crate) use vector::LANES;
 use vector::{Column, DIGIT_BITS, Numbers, Quad, ROWS};
 
-/// `R ≥ 4n`: bits that a number has more than its modulus.
-const SPARE_BITS: u32 = 2;
+/// `R ≥ 16n`: bits that a number has more than its modulus.
+const SPARE_BITS: u32 = 4;
 
 /// The widest window: a table of 32 powers. A wider one saves less than its scan costs.
 const MAX_WINDOW: u32 = 5;
@@ -76,6 +76,7 @@ type Multiply = fn(&mut [Quad], &[Quad], &[Quad], &Moduli, &mut [Quad]);
 pub(crate) struct Kernel {
     multiply: Multiply,
     square: fn(&mut [Quad], &[Quad], &Moduli, &mut [Quad]),
+    square_and_double: fn(&mut [Quad], &[Quad], &Column, &Moduli, &mut [Quad]),
     subtract_once: fn(&mut [Quad], &Moduli, &mut [Quad]),
     double: fn(&mut [Quad], &Column, &Moduli, &mut [Quad]),
     select: fn(&mut [Quad], &[Quad], &Column),
@@ -89,6 +90,15 @@ pub(crate) struct Lane<'a> {
     pub(crate) exponent: &'a [Word],
 }
 
+/// What is known of the bases of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// Nothing.
+    Any,
+    /// All are two, and everybody may know it.
+    Two,
+}
+
 /// Quads of digits for a modulus of so many bits. Moduli of one group have the same.
 pub(crate) fn quads(modulus_bits: u32) -> usize {
     let quads = (modulus_bits + SPARE_BITS).div_ceil(DIGIT_BITS * 4);
@@ -99,8 +109,12 @@ pub(crate) fn quads(modulus_bits: u32) -> usize {
 ///
 /// # Panics
 /// If a base is not below its modulus, or moduli are not of one number of quads.
-pub(crate) fn powers(kernel: &Kernel, group: &[Lane<'_>], exponent_bits: u32) -> Vec<BoxedUint> {
-    Group::new(kernel, group).powers(exponent_bits.max(1))
+pub(crate) fn powers(kernel: &Kernel, group: &[Lane<'_>], exponent_bits: u32, base: Base) -> Vec<BoxedUint> {
+    let group = Group::new(kernel, group);
+    match base {
+        Base::Any => group.powers(exponent_bits.max(1)),
+        Base::Two => group.powers_of_two(exponent_bits),
+    }
 }
 
 /// A group with room to compute in.
@@ -145,19 +159,38 @@ impl<'a> Group<'a> {
             self.multiply(&mut next, &power, &chosen);
             std::mem::swap(&mut power, &mut next);
         }
-        // Out of Montgomery form. From a factor below 2n the result is at most n, and n only in place of 0.
-        let mut one = self.zeros();
+        self.finish(&power)
+    }
+
+    /// By squaring, and doubling where the exponent has a bit.
+    fn powers_of_two(mut self, exponent_bits: u32) -> Vec<BoxedUint> {
+        let (mut power, mut next) = (self.unit(), self.zeros());
+        for position in (0..exponent_bits).rev() {
+            let mut doubled = self.digits(position, 1);
+            let (moduli, scratch) = (&self.moduli, &mut self.scratch);
+            (self.kernel.square_and_double)(&mut next, &power, &doubled, moduli, scratch);
+            doubled.0.zeroize();
+            std::mem::swap(&mut power, &mut next);
+        }
+        self.finish(&power)
+    }
+
+    /// The filled lanes of a number below `4n`, out of Montgomery form.
+    fn finish(mut self, power: &[Quad]) -> Vec<BoxedUint> {
+        let [mut one, mut out] = [(); 2].map(|()| self.zeros());
         digits::set(&mut one, 0, [1; LANES]);
-        self.multiply(&mut next, &power, &one);
-        self.subtract_once(&mut next);
+        // The product is at most n, and n only in place of 0.
+        self.multiply(&mut out, power, &one);
+        self.subtract_once(&mut out);
         let lanes = self.lanes.iter().enumerate().take(self.filled);
-        lanes.map(|(lane, entry)| digits::unpack(&next, lane, entry.modulus.zero())).collect()
+        lanes.map(|(lane, entry)| digits::unpack(&out, lane, entry.modulus.zero())).collect()
     }
 
     /// The powers `0..2^width` of the bases, in Montgomery form.
     fn table(&mut self, width: u32) -> Numbers {
         let quads = self.moduli.n.len();
-        let (unit, unit_squared) = self.units();
+        let unit = self.unit();
+        let unit_squared = self.unit_squared(&unit);
         let bases = digits::pack(self.lanes.map(|lane| lane.base.as_words()), quads);
         let mut base = self.zeros();
         self.multiply(&mut base, &bases, &unit_squared);
@@ -178,21 +211,23 @@ impl<'a> Group<'a> {
         table
     }
 
-    /// `R mod n` and `R² mod n`.
-    fn units(&mut self) -> (Numbers, Numbers) {
-        let bits =
-            DIGIT_BITS * u32::try_from(self.moduli.n.len() * ROWS).expect("invariant: numbers are short");
-        // 2^(bits of n − 1) < n, doubled until it is R.
+    /// `R mod n`: `2^(bits of n − 1)`, which is below `n`, doubled.
+    fn unit(&mut self) -> Numbers {
         let mut unit = self.zeros();
         let tops = self.lanes.map(|lane| lane.modulus.bits() - 1);
         tops.iter().enumerate().for_each(|(lane, top)| digits::set_bit(&mut unit, lane, *top));
-        let missing = tops.map(|top| bits - top);
+        let missing = tops.map(|top| self.bits() - top);
         for step in 0..missing.into_iter().max().unwrap_or_default() {
             self.double(&mut unit, &Column(missing.map(|steps| u64::from(step < steps))));
         }
-        // The Montgomery form of 2^bits = R, by squaring and doubling along the binary digits of `bits`.
+        unit
+    }
+
+    /// `R² mod n`: the Montgomery form of `R = 2^bits`, by squaring and doubling along the digits of `bits`.
+    fn unit_squared(&mut self, unit: &[Quad]) -> Numbers {
         let (mut power, mut next) = (self.zeros(), self.zeros());
-        power.copy_from_slice(&unit);
+        power.copy_from_slice(unit);
+        let bits = self.bits();
         for position in (0..=bits.ilog2()).rev() {
             self.square(&mut next, &power);
             self.subtract_once(&mut next);
@@ -201,12 +236,22 @@ impl<'a> Group<'a> {
                 self.double(&mut power, &Column([1; LANES]));
             }
         }
-        (unit, power)
+        power
+    }
+
+    /// `log₂ R`.
+    fn bits(&self) -> u32 {
+        DIGIT_BITS * u32::try_from(self.moduli.n.len() * ROWS).expect("invariant: numbers are short")
+    }
+
+    /// The `width` bits of each exponent from `position` on.
+    fn digits(&self, position: u32, width: u32) -> Column {
+        Column(self.lanes.map(|lane| digits::bits(lane.exponent, position, width)))
     }
 
     /// The entries of the table whose numbers are the `width` bits of the exponents from `position` on.
     fn select(&self, out: &mut [Quad], table: &[Quad], position: u32, width: u32) {
-        let mut keys = Column(self.lanes.map(|lane| digits::bits(lane.exponent, position, width)));
+        let mut keys = self.digits(position, width);
         (self.kernel.select)(out, table, &keys);
         keys.0.zeroize();
     }
