@@ -99,6 +99,11 @@ impl Connection {
         Ok(self.client.sign(request, &Start::default())?)
     }
 
+    /// Begins to make presignatures.
+    pub(crate) fn presign(&self, request: &Presign) -> Result<CeremonyView, Failure> {
+        Ok(self.client.presign(&request.key, &request.terms, &Start::default())?)
+    }
+
     /// Begins to renew the shares of a key.
     pub(crate) fn refresh(&self, request: &Refresh) -> Result<CeremonyView, Failure> {
         Ok(self.client.refresh(&request.key, &request.terms, &Start::default())?)
