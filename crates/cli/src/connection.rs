@@ -6,7 +6,7 @@ use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
     CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, InvitationView, Invite, KeyId, KeyView,
-    NodeView, PageQuery, Refresh, Reshare, Sign, ValidatorView,
+    NodeView, PageQuery, Presign, Refresh, Reshare, Sign, ValidatorView,
 };
 use consign_node::config::DataFolder;
 

@@ -242,7 +242,8 @@ mod tests {
         let identity = Arc::new(Identity::from_seed(&[1; 32]));
         let mut store = Memory::new();
         store.apply(&setup::founder(&identity, 5, [1; 16])).unwrap();
-        let settings = Settings { name: "a".to_owned(), addresses: Vec::new(), version: "1".to_owned() };
+        let (name, version) = ("a".to_owned(), "1".to_owned());
+        let settings = Settings { name, addresses: Vec::new(), version, keep_presignatures: 0 };
         let now = Now { monotonic: 0, unix: 5 };
         Node::open(identity, settings, &store, [7; 32], now).unwrap().0
     }

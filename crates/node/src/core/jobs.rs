@@ -20,7 +20,7 @@ use consign_cggmp24::sign::Presignature;
 use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_cggmp24::sign::online::{self, Online};
 use consign_cggmp24::ssid::{ProtocolKind, sid};
-use consign_rounds::{Message, PartyIndex, Seat, SessionId};
+use consign_rounds::{Message, PartyIndex, Seat, SessionId, Speech};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
@@ -103,6 +103,15 @@ pub(super) enum Materials {
 }
 
 impl Materials {
+    /// What all participants agreed on.
+    fn input(&self, proposal: &Proposal) -> std::result::Result<PublicInput, String> {
+        if let Self::Online { presignature, .. } = self {
+            return online_input(proposal, presignature.public().clone());
+        }
+        let (key, aux) = self.public();
+        public_input(proposal, key, aux)
+    }
+
     /// What is known of the key, and of the moduli that are used.
     fn public(&self) -> (Option<&KeyInfo<C>>, Option<&AuxPublic>) {
         match self {
@@ -226,13 +235,7 @@ impl Enter {
     fn run(self) -> std::result::Result<Stepped, String> {
         let Self { proposal, me, nonce, materials, identity, entropy, misbehaviour } = self;
         let me = PartyIndex::new(me).ok_or("index 0")?;
-        let input = match &materials {
-            Materials::Online { presignature, .. } => online_input(&proposal, presignature.public().clone())?,
-            other => {
-                let (key, aux) = other.public();
-                public_input(&proposal, key, aux)?
-            }
-        };
+        let input = materials.input(&proposal)?;
         let session = session_id(&proposal, &input, &nonce)?;
         let secret = materials
             .share()
@@ -256,35 +259,22 @@ impl Enter {
                 (Live::Aux(run), acts)
             }
             (PublicInput::Sign(public), Materials::Sign { share, aux }) => {
-                let (state, speech) = interactive::start(&public, session, &share, &aux, &mut rng)
-                    .map_err(|e| e.to_string())?;
-                match misbehaviour {
-                    None => {
-                        let seat = seat::<Interactive<C>>(session, me, *public, roll, signer);
-                        let (run, acts) = Run::start(seat, state, speech, rng)?;
-                        (Live::Sign(run), acts)
-                    }
-                    Some(Misbehaviour::WrongDelta) => {
-                        let seat = seat::<WrongDelta<C>>(session, me, *public, roll, signer);
-                        let (state, speech) = (WrongDelta(state), WrongDelta::altered(speech));
-                        let (run, acts) = Run::start(seat, state, speech, rng)?;
-                        (Live::Misbehaving(run), acts)
-                    }
-                }
+                let started = interactive::start(&public, session, &share, &aux, &mut rng);
+                let (state, speech) = started.map_err(|e| e.to_string())?;
+                let seats = (session, me, *public, roll, signer);
+                sign(seats, state, speech, rng, misbehaviour)?
             }
             (PublicInput::Presign(public), Materials::Sign { share, aux }) => {
-                let (state, speech) =
-                    presign::start(&public, session, &share, &aux, &mut rng).map_err(|e| e.to_string())?;
+                let started = presign::start(&public, session, &share, &aux, &mut rng);
+                let (state, speech) = started.map_err(|e| e.to_string())?;
                 let seat = seat::<Presign<C>>(session, me, *public, roll, signer);
-                let (run, acts) = Run::start(seat, state, speech, rng)?;
-                (Live::Presign(run), acts)
+                Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Presign(run), acts))?
             }
             (PublicInput::Online(public), Materials::Online { presignature, message }) => {
-                let (state, speech) =
-                    online::start(&public, *presignature, message).map_err(|e| e.to_string())?;
+                let started = online::start(&public, *presignature, message);
+                let (state, speech) = started.map_err(|e| e.to_string())?;
                 let seat = seat::<Online<C>>(session, me, *public, roll, signer);
-                let (run, acts) = Run::start(seat, state, speech, rng)?;
-                (Live::Online(run), acts)
+                Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Online(run), acts))?
             }
             (PublicInput::Refresh(public), Materials::Refresh { share, primes, .. }) => {
                 let level = public.base().level;
@@ -307,6 +297,33 @@ impl Enter {
         };
         let standing = live.standing();
         Ok(Stepped { live: Box::new(live), acts, standing })
+    }
+}
+
+/// Interactive signing, honest as a rule.
+fn sign(
+    (session, me, public, roll, signer): (
+        SessionId,
+        PartyIndex,
+        interactive::Public<C>,
+        Arc<Roll>,
+        Arc<Seal>,
+    ),
+    state: Interactive<C>,
+    speech: Speech<Interactive<C>>,
+    rng: ChaCha20Rng,
+    misbehaviour: Option<Misbehaviour>,
+) -> std::result::Result<(Live, Vec<Act>), String> {
+    match misbehaviour {
+        None => {
+            let seat = seat::<Interactive<C>>(session, me, public, roll, signer);
+            Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Sign(run), acts))
+        }
+        Some(Misbehaviour::WrongDelta) => {
+            let seat = seat::<WrongDelta<C>>(session, me, public, roll, signer);
+            let (state, speech) = (WrongDelta(state), WrongDelta::altered(speech));
+            Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Misbehaving(run), acts))
+        }
     }
 }
 

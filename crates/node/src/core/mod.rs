@@ -24,6 +24,7 @@ pub mod pool;
 pub mod presigning;
 pub mod proposal;
 mod records;
+pub mod refill;
 pub mod remembered;
 pub mod requests;
 pub mod roster;

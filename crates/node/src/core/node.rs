@@ -18,6 +18,7 @@ use super::lookups::{Lookups, Parked};
 use super::moduli::AuxRecord;
 use super::pool::Pool;
 use super::records::{BadRecord, decode};
+use super::refill::Refill;
 use super::remembered::Remembered;
 use super::spending::Early;
 use super::stories::Story;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub addresses: Vec<String>,
     /// Version of the program.
     pub version: String,
+    /// How many presignatures of its own this node keeps ready for each key; 0: it makes none unasked.
+    pub keep_presignatures: u32,
 }
 
 /// Why a node cannot start.
@@ -123,6 +126,7 @@ pub struct Node {
     pub(super) presignatures: Pool,
     /// Proposals that wait for presignatures.
     pub(super) early: Vec<Early>,
+    pub(super) refill: Refill,
     /// A random number of this process.
     pub(super) process: [u8; 16],
     pub(super) requests: Remembered,
@@ -174,6 +178,7 @@ impl Node {
             pool: BTreeMap::new(),
             presignatures: Pool::default(),
             early: Vec::new(),
+            refill: Refill::default(),
             process: [0; 16],
             requests: Remembered::read(store)?,
             ceremonies: BTreeMap::new(),
@@ -356,6 +361,7 @@ impl Node {
         self.tick_ceremonies();
         self.tick_pool();
         self.tick_tasks();
+        self.tick_refill();
         self.tick_stories();
         self.tick_lookups();
     }

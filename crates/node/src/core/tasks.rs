@@ -92,15 +92,18 @@ impl Task {
 }
 
 impl Node {
-    /// A client wants a key, a signature, or a change of a key.
+    /// A client wants a key, a signature, presignatures, or a change of a key.
     pub(super) fn begin(&mut self, call: CallId, wanted: Wanted) {
-        let problem = self.obstacle(&wanted).err().or_else(|| {
-            let busy = self.busy() || self.tasks.len() >= MAX_RUNNING;
+        let reply = self.bring(wanted).map_or_else(api::Reply::Problem, api::Reply::Started);
+        self.out.push(Output::Reply(call, reply));
+    }
+
+    /// Begins what is wanted. Its story, as it is then.
+    pub(super) fn bring(&mut self, wanted: Wanted) -> Result<api::CeremonyView, api::Problem> {
+        self.obstacle(&wanted)?;
+        if self.busy() || self.tasks.len() >= MAX_RUNNING {
             let text = "This node has all the ceremonies it may run; try again in a moment.";
-            busy.then(|| api::Problem::new(api::ProblemKind::Busy, text).retry_after(1))
-        });
-        if let Some(problem) = problem {
-            return self.out.push(Output::Reply(call, api::Reply::Problem(problem)));
+            return Err(api::Problem::new(api::ProblemKind::Busy, text).retry_after(1));
         }
         let raw = RawRequest::new(&wanted, self.now.unix, self.random()).encode();
         let request = request_id(&self.cluster(), &raw);
@@ -111,13 +114,11 @@ impl Node {
         match self.next_step(request) {
             Ok(proposal) => {
                 self.set_out(request, proposal);
-                if let Some(view) = self.ceremony_view(&request) {
-                    self.out.push(Output::Reply(call, api::Reply::Started(view)));
-                }
+                Ok(self.ceremony_view(&request).expect("invariant: a proposal has a story"))
             }
             Err(problem) => {
                 self.tasks.remove(&request);
-                self.out.push(Output::Reply(call, api::Reply::Problem(problem)));
+                Err(problem)
             }
         }
     }

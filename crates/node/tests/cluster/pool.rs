@@ -11,6 +11,7 @@ use consign_api::ProblemKind;
 use consign_node::core::pool::MAX_AGE_MS;
 use consign_node::core::presigning::MAX_PRESIGNING_OF_ONE;
 use consign_node::core::proposal::Kind;
+use consign_node::core::refill::{MAX_REFILL_PAUSE_MS, REFILL_MS};
 use consign_node::core::spending::{MAX_SPENT, PASSED_MS};
 use consign_node::core::wire::PeerMessage;
 
@@ -291,4 +292,33 @@ fn a_proposal_that_comes_early_waits() {
         other => panic!("{other:?}"),
     }
     assert_eq!(sim.levels(&key), [1, 1, 0]);
+}
+
+/// Where it is configured, the pool fills again when nothing else is to be done, but not without end.
+#[test]
+fn the_pool_is_kept_full() {
+    let (mut sim, key) = with_key(290);
+    sim.keep_presignatures = 2;
+    sim.crash(0);
+    sim.boot(0);
+    sim.until("it is back", |sim| sim.sees(0, 1) && sim.sees(0, 2) && sim.sees(1, 0) && sim.sees(2, 0));
+    sim.until("it has its own", |sim| sim.level(0, &key) == 4);
+    sim.pass(10 * REFILL_MS);
+    assert_eq!(sim.level(0, &key), 4, "two of its own, two of the other signer");
+    for message in [b"a", b"b"] {
+        assert!(sim.signs(0, &key, message).presigned);
+    }
+    sim.until("there are new ones", |sim| sim.level(0, &key) == 6);
+    assert!(sim.signs(0, &key, b"c").presigned);
+    // With somebody else, when those signers are away.
+    sim.crash(1);
+    sim.until("its loss is seen", |sim| !sim.sees(0, 1));
+    sim.until("there are some with node 2", |sim| sim.level(2, &key) > 0);
+    assert!(sim.signs(0, &key, b"d").presigned);
+    // What cannot be done is not asked of anybody.
+    sim.crash(2);
+    sim.until("its loss is seen", |sim| !sim.sees(0, 2));
+    let before = sim.machines[0].events.len();
+    sim.pass(MAX_REFILL_PAUSE_MS);
+    assert_eq!(sim.machines[0].events.len(), before);
 }
