@@ -14,10 +14,11 @@ use super::sessions::{C, PublicInput, Roll};
 use super::stories::wanted_of;
 use crate::identity::NodeId;
 
-/// Most batches that a node makes at once: each keeps a core busy for long, and signatures must not wait.
-pub const MAX_PRESIGNING: usize = 4;
-/// Most of them that one node may have proposed.
-pub const MAX_PRESIGNING_OF_ONE: usize = 2;
+/// Most batches that a node makes at once when others ask: each keeps a core busy for long, and signatures must not
+/// wait.
+pub const MAX_PRESIGNING: usize = 3;
+/// Most batches at once that one node may have proposed, this one included.
+pub const MAX_PRESIGNING_OF_ONE: usize = 1;
 
 /// Everything about the key, its epoch and the signers.
 fn of_key(key: &Key, free: &Free, blank: Proposal) -> Result<Proposal, Unfit> {
@@ -131,7 +132,8 @@ impl Node {
             .filter_map(|(_, c)| Some((c.proposal.key?, c.proposal.proposer, c.proposal.batch as usize)))
             .collect();
         let theirs = under_way.iter().filter(|(_, by, _)| *by == maker).count();
-        if under_way.len() >= MAX_PRESIGNING || theirs >= MAX_PRESIGNING_OF_ONE {
+        let full = maker != self.me && under_way.len() >= MAX_PRESIGNING;
+        if full || theirs >= MAX_PRESIGNING_OF_ONE {
             return Err("as many presignatures are being made as may be at a time".to_owned());
         }
         if !self.presignatures.has_room(key.id(), maker, self.me, count as usize, &under_way) {

@@ -103,10 +103,8 @@ impl Node {
 
     /// Brings a request a step further: proposes, or passes it to the owner of the presignature.
     pub(super) fn set_out(&mut self, request: Hash, proposal: Proposal) {
-        if proposal.kind == Kind::Online
-            && let Some(task) = self.tasks.get_mut(&request)
-        {
-            task.spends();
+        if let Some(task) = self.tasks.get_mut(&request) {
+            task.tries(proposal.kind == Kind::Online);
         }
         if proposal.proposer == self.me {
             self.propose(proposal);
@@ -117,7 +115,7 @@ impl Node {
         let raw = proposal.request.clone();
         self.tell_proposal(request, &Arc::new(proposal), &wanted);
         if let Some(task) = self.tasks.get_mut(&request) {
-            task.is_due(self.now.monotonic.saturating_add(PASSED_MS));
+            task.pass(owner, self.now.monotonic.saturating_add(PASSED_MS));
         }
         if let Some(presignature) = presignature {
             self.send(owner, &PeerMessage::Pass { presignature, request: raw });

@@ -43,6 +43,8 @@ pub(super) struct Task {
     spent: u8,
     /// Whether the try under way uses one.
     spending: bool,
+    /// To whom the try under way is left.
+    passed: Option<NodeId>,
     /// Who failed a try: asked last.
     demoted: Vec<NodeId>,
     /// When the next try is due; none while one runs.
@@ -65,15 +67,16 @@ impl Task {
         committee.iter().any(|member| member.0 == *id.as_bytes())
     }
 
-    /// Its next try uses up a presignature.
-    pub(super) fn spends(&mut self) {
-        self.spent = self.spent.saturating_add(1);
-        self.spending = true;
+    /// A try begins, with a presignature or without.
+    pub(super) fn tries(&mut self, with_presignature: bool) {
+        self.spending = with_presignature;
+        self.spent = self.spent.saturating_add(with_presignature.into());
     }
 
-    /// The next try is due then.
-    pub(super) fn is_due(&mut self, at: u64) {
-        self.due = Some(at);
+    /// It is left to somebody else for a while, who comes last from then on.
+    pub(super) fn pass(&mut self, to: NodeId, until: u64) {
+        self.passed = Some(to);
+        self.due = Some(until);
     }
 
     /// Whether other signers may do it as well.
@@ -108,8 +111,8 @@ impl Node {
         let raw = RawRequest::new(&wanted, self.now.unix, self.random()).encode();
         let request = request_id(&self.cluster(), &raw);
         let (tries, spent, spending) = (0, 0, false);
-        let (aux, floor, demoted, due) = (None, 0, Vec::new(), None);
-        let task = Task { raw, wanted, aux, floor, tries, spent, spending, demoted, due };
+        let (aux, floor, passed, demoted, due) = (None, 0, None, Vec::new(), None);
+        let task = Task { raw, wanted, aux, floor, tries, spent, spending, passed, demoted, due };
         self.tasks.insert(request, task);
         match self.next_step(request) {
             Ok(proposal) => {
@@ -418,6 +421,7 @@ impl Node {
             .filter(|(_, task)| task.due.is_some_and(|due| due <= now))
             .map(|(request, task)| {
                 task.due = None;
+                task.demoted.extend(task.passed.take());
                 *request
             })
             .collect();
