@@ -13,7 +13,7 @@ use super::chain::Step;
 use super::hash::Hash;
 use super::keys::{Advance, Key};
 use super::node::Node;
-use super::proposal::{Kind, Proposal};
+use super::proposal::Proposal;
 use super::requests::Wanted;
 use super::stories::wanted_of;
 use super::wire::{KnownEpoch, PeerMessage};
@@ -38,6 +38,7 @@ impl Node {
         let (epoch, has_share) = (key.info().epoch, key.share().is_some());
         writes.extend(made.map(|aux| self.adopt_moduli(aux)));
         self.end_older(id, epoch);
+        self.erase_presignatures_of(id);
         writes.extend(self.drop_moduli(left));
         let share = if has_share { "with a share" } else { "without a share" };
         self.log(Level::Info, &format!("the key {id} is in epoch {epoch} now, here {share}"));
@@ -76,7 +77,7 @@ impl Node {
 
     /// Sessions that use a share of an older epoch end; their requests are tried again.
     fn end_older(&mut self, key: Hash, epoch: u64) {
-        let older = |p: &Proposal| p.key == Some(key) && p.kind == Kind::Sign && p.epoch < epoch;
+        let older = |p: &Proposal| p.key == Some(key) && p.is_signing() && p.epoch < epoch;
         let hit: Vec<_> = self
             .ceremonies
             .iter()
@@ -126,7 +127,7 @@ impl Node {
     /// Beside a refusal: the epoch in force, to who asks this node to act in an older one (5.7, rule 5).
     pub(super) fn show_newer(&mut self, peer: NodeId, proposal: &Proposal) {
         let Some(key) = proposal.key.and_then(|key| self.keys.get(&key)) else { return };
-        let is_older = match proposal.base {
+        let is_older = match proposal.base.filter(|_| proposal.is_change()) {
             Some(base) => key.info_of(SessionId(base.0)).is_some_and(|base| base.epoch < key.info().epoch),
             None => proposal.epoch < key.info().epoch,
         };

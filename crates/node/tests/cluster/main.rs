@@ -20,4 +20,5 @@ mod hostile;
 mod lies;
 mod life;
 mod places;
+mod pool;
 mod sim;
