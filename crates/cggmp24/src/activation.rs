@@ -13,9 +13,17 @@ use thiserror::Error;
 
 use crate::epoch::EpochId;
 
-/// How far ahead of the highest number used so far a new epoch may be numbered. Otherwise one proposal could use up all
-/// numbers of a key.
-pub const MAX_EPOCH_STEP: u64 = 1 << 20;
+/// How many numbers of epochs each second of Unix time allows. Without a bound one proposal could use up all numbers of
+/// a key.
+pub const EPOCHS_PER_SECOND: u64 = 1 << 16;
+
+/// The largest number that a new epoch may have at this Unix time in seconds (rule 1). It depends on nothing that a node
+/// has done, so nobody can bring some nodes to numbers that the others do not accept: whatever was used so far, a second
+/// later there are more numbers, and all accept them.
+#[must_use]
+pub fn largest_number(unix: u64) -> u64 {
+    unix.saturating_mul(EPOCHS_PER_SECOND)
+}
 
 /// What a node knows of the epochs of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,13 +91,15 @@ pub enum Refusal {
         /// The highest number used so far.
         highest: u64,
     },
-    /// The number is more than [`MAX_EPOCH_STEP`] ahead.
-    #[error("epoch {epoch} of this key is too far ahead of {highest}")]
+    /// The number is larger than [`largest_number`].
+    #[error(
+        "epoch {epoch} of this key is larger than {largest}, the largest for the time: compare the clocks"
+    )]
     TooFar {
         /// The number.
         epoch: u64,
-        /// The highest number used so far.
-        highest: u64,
+        /// The largest number at this time.
+        largest: u64,
     },
     /// The share to deal from is not the active one.
     #[error("this node holds no active share of the epoch to start from")]
@@ -118,18 +128,20 @@ impl Ledger {
         self.highest
     }
 
-    /// Whether a proposal may use this number (rule 1). It must also exceed that of the epoch in force, which this node
-    /// may have learned of without taking part; otherwise whoever was away would confirm what can never count, and
-    /// would later find all new numbers too far ahead.
-    pub fn accepts(&self, epoch: u64) -> Result<(), Refusal> {
+    /// Whether a proposal may use this number at this Unix time in seconds (rule 1). It must also exceed that of the epoch in force,
+    /// which this node may have learned of without taking part; otherwise whoever was away would confirm what can never
+    /// count.
+    pub fn accepts(&self, epoch: u64, unix: u64) -> Result<(), Refusal> {
+        self.is_unused(epoch)?;
+        let largest = largest_number(unix);
+        if epoch > largest { Err(Refusal::TooFar { epoch, largest }) } else { Ok(()) }
+    }
+
+    /// The lower half of rule 1, again: since the proposal was accepted, something else may have used the number. The
+    /// bound is the time's, and whatever once was below it stays below.
+    fn is_unused(&self, epoch: u64) -> Result<(), Refusal> {
         let highest = self.active.map_or(self.highest, |active| self.highest.max(active.id.epoch));
-        if epoch <= highest {
-            Err(Refusal::Used { epoch, highest })
-        } else if epoch - highest > MAX_EPOCH_STEP {
-            Err(Refusal::TooFar { epoch, highest })
-        } else {
-            Ok(())
-        }
+        if epoch <= highest { Err(Refusal::Used { epoch, highest }) } else { Ok(()) }
     }
 
     /// Applies an event; the writes are one transaction. Refused events change nothing.
@@ -152,7 +164,7 @@ impl Ledger {
     }
 
     fn deal(&mut self, id: EpochId, base: EpochId) -> Result<Vec<Write>, Refusal> {
-        self.accepts(id.epoch)?;
+        self.is_unused(id.epoch)?;
         if self.active != Some(Active { id: base, has_share: true }) {
             return Err(Refusal::NotActive);
         }
@@ -165,7 +177,7 @@ impl Ledger {
     fn confirm(&mut self, id: EpochId) -> Result<Vec<Write>, Refusal> {
         let is_overtaken = self.active.is_some_and(|active| active.id >= id);
         if self.dealing != Some(id) || is_overtaken {
-            self.accepts(id.epoch)?;
+            self.is_unused(id.epoch)?;
         }
         self.dealing = None;
         self.pendings.insert(id);

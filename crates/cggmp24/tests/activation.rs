@@ -4,6 +4,9 @@
 //! further difference, and the model leaves it out. Whatever happens, once the honest nodes
 //! have told each other what they know, all of them have the same epoch in force and those who hold it have its share.
 //! Two naive rules, put into the same model, lose the key (attacks ).
+//!
+//! A second model is about numbers alone: a holder that uses up as many as it can, with whom it likes, and clocks that
+//! differ.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
@@ -11,7 +14,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use consign_cggmp24::activation::{Active, Event, Ledger};
+use consign_cggmp24::activation::{Active, EPOCHS_PER_SECOND, Event, Ledger, largest_number};
 use consign_cggmp24::epoch::EpochId;
 use consign_rounds::SessionId;
 
@@ -363,4 +366,65 @@ fn naive_rules_lose_the_key() {
     let shares: BTreeSet<_> = lost.nodes.iter().map(|node| node.rules.active.unwrap().id).collect();
     assert_eq!(shares.len(), 2, "A and B hold shares of different epochs and of nothing else");
     three_refreshes().explore::<GivesUp>().expect_err("a share that was given up is needed");
+}
+
+/// How many seconds the clocks of three honest nodes are ahead of the slowest of them.
+const AHEAD: [u64; 3] = [0, 1, 3];
+/// How long the adversary has, in seconds.
+const ATTACK_S: u64 = 4;
+const START: u64 = 1_800_000_000;
+
+/// The largest number that a node accepts, at a Unix time of its own.
+type Bound = fn(&Ledger, u64) -> u64;
+
+/// An adversary deals with any of three honest nodes, at any time, under the largest number that all of these accept or
+/// the smallest, and drops it. All it can do is explored. The longest time after which one number suits everybody again,
+/// in seconds; nothing if there is a way to no such number within a day.
+fn numbers_come_back(bound: Bound) -> Option<u64> {
+    const DAY: u64 = 24 * 60 * 60;
+    let first = AHEAD.map(|_| Ledger::new(Some(id(0, 0))));
+    let mut worlds = HashSet::from([first]);
+    let mut longest = 0;
+    for time in START..START + ATTACK_S {
+        for world in worlds.clone() {
+            for with in 1..1_u8 << AHEAD.len() {
+                let chosen = || (0..AHEAD.len()).filter(|i| with & 1 << i != 0);
+                let least = chosen().map(|i| world[i].highest()).max().unwrap() + 1;
+                let most = chosen().map(|i| bound(&world[i], time + AHEAD[i])).min().unwrap();
+                for epoch in [least, most].into_iter().filter(|epoch| (least..=most).contains(epoch)) {
+                    let mut next = world.clone();
+                    for i in chosen() {
+                        next[i].apply(Event::Deal { id: id(epoch, 1), base: id(0, 0) }).unwrap();
+                    }
+                    worlds.insert(next);
+                }
+            }
+        }
+        // What an honest proposer takes: the next number after all that were used.
+        for world in &worlds {
+            let next = world.iter().map(Ledger::highest).max().unwrap() + 1;
+            let suits =
+                |later: u64| (0..AHEAD.len()).all(|i| next <= bound(&world[i], time + later + AHEAD[i]));
+            longest = longest.max((0..8).chain([DAY]).find(|later| suits(*later))?);
+        }
+    }
+    Some(longest)
+}
+
+/// The clocks' difference, and one second: then all accept more than anybody has used.
+#[test]
+fn nobody_uses_up_the_numbers() {
+    let shared = numbers_come_back(|_, unix| largest_number(unix));
+    assert_eq!(shared, Some(AHEAD[2] + 1));
+    // With a bound of each node's own they are gone, however long one waits.
+    assert_eq!(numbers_come_back(|ledger, _| ledger.highest() + EPOCHS_PER_SECOND), None);
+}
+
+/// What the bound of the model is, the ledger keeps.
+#[test]
+fn the_ledger_keeps_the_bound() {
+    let ledger = Ledger::new(Some(id(0, 0)));
+    let largest = largest_number(START);
+    assert!(ledger.accepts(largest, START).is_ok() && ledger.accepts(largest + 1, START).is_err());
+    assert_eq!(largest_number(u64::MAX), u64::MAX);
 }

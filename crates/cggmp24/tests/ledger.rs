@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use consign_cggmp24::activation::{Active, Event, Ledger, MAX_EPOCH_STEP, Refusal, Write};
+use consign_cggmp24::activation::{Active, EPOCHS_PER_SECOND, Event, Ledger, Refusal, Write, largest_number};
 use consign_cggmp24::epoch::EpochId;
 use consign_rounds::SessionId;
+
+/// A Unix time in seconds.
+const NOW: u64 = 1_800_000_000;
 
 fn id(epoch: u64, session: u8) -> EpochId {
     EpochId { epoch, session: SessionId([session; 32]) }
@@ -13,10 +16,12 @@ fn id(epoch: u64, session: u8) -> EpochId {
 #[test]
 fn a_number_is_used_once() {
     let mut ledger = Ledger::new(Some(id(3, 0)));
-    assert_eq!(ledger.accepts(3), Err(Refusal::Used { epoch: 3, highest: 3 }));
-    assert_eq!(ledger.accepts(3 + MAX_EPOCH_STEP), Ok(()));
-    let far = 4 + MAX_EPOCH_STEP;
-    assert_eq!(ledger.accepts(far), Err(Refusal::TooFar { epoch: far, highest: 3 }));
+    assert_eq!(ledger.accepts(3, NOW), Err(Refusal::Used { epoch: 3, highest: 3 }));
+    assert_eq!(ledger.accepts(4, NOW), Ok(()));
+    let largest = largest_number(NOW);
+    assert_eq!(ledger.accepts(largest, NOW), Ok(()));
+    assert_eq!(ledger.accepts(largest + 1, NOW), Err(Refusal::TooFar { epoch: largest + 1, largest }));
+    assert_eq!(ledger.accepts(largest + EPOCHS_PER_SECOND, NOW + 1), Ok(()));
     let deal = |new, base| Event::Deal { id: new, base };
     assert_eq!(ledger.apply(deal(id(5, 1), id(2, 0))), Err(Refusal::NotActive));
     assert_eq!(ledger.apply(deal(id(5, 1), id(3, 0))), Ok(vec![Write::Highest(5)]));
@@ -83,21 +88,20 @@ fn what_is_not_larger_than_the_epoch_in_force_is_not_confirmed() {
     assert_eq!(ledger.apply(Event::Confirm(id(5, 1))), Err(used(5)));
     assert_eq!(ledger.pendings().count(), 0);
     // Nor does it take part in anything else that could not count.
-    assert_eq!(ledger.accepts(6), Err(used(6)));
+    assert_eq!(ledger.accepts(6, NOW), Err(used(6)));
     assert_eq!(ledger.apply(Event::Confirm(id(7, 1))), Err(used(7)));
-    assert_eq!(ledger.accepts(8), Ok(()));
+    assert_eq!(ledger.accepts(8, NOW), Ok(()));
 }
 
 #[test]
 fn who_was_away_for_long_takes_part_again() {
-    // The numbers went on without this node, by more than one step: it counts from where the key is.
-    let far = 5 * MAX_EPOCH_STEP;
+    // The numbers went on without this node, as far as they can: it counts from where the key is.
+    let far = largest_number(NOW);
     for first in [None, Some(id(0, 0))] {
         let mut ledger = Ledger::new(first);
         ledger.apply(Event::Complete(id(far, 1))).unwrap();
-        assert_eq!(ledger.accepts(far + MAX_EPOCH_STEP), Ok(()));
-        let beyond = far + MAX_EPOCH_STEP + 1;
-        assert_eq!(ledger.accepts(beyond), Err(Refusal::TooFar { epoch: beyond, highest: far }));
+        assert_eq!(ledger.accepts(far + 1, NOW), Err(Refusal::TooFar { epoch: far + 1, largest: far }));
+        assert_eq!(ledger.accepts(far + 1, NOW + 1), Ok(()));
         ledger.apply(Event::Confirm(id(far + 1, 1))).unwrap();
         let activated = ledger.apply(Event::Complete(id(far + 1, 1))).unwrap();
         assert_eq!(activated, [Write::Activate(id(far + 1, 1))]);

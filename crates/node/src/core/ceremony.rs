@@ -10,6 +10,7 @@ mod priming;
 mod reports;
 mod round0;
 mod running;
+mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use consign_rounds::SessionId;
 use zeroize::Zeroizing;
 
 use self::inbox::Inbox;
+pub(super) use self::turns::Turn;
+pub use self::turns::{TURN_MS, TURN_WITH_PRIMES_MS};
 use super::chain::Step;
 use super::hash::Hash;
 use super::node::Node;
@@ -41,8 +44,8 @@ pub const MAX_RUNNING: usize = 64;
 pub const MAX_RUNNING_OF_ONE: usize = MAX_RUNNING / 2;
 /// Most ceremonies for moduli that one other node may have proposed: each costs a search for primes.
 pub const MAX_AUX_OF_ONE: usize = 4;
-/// Longest time the rounds of a proposal may take that this node accepts, in milliseconds.
-pub const MAX_DEADLINE_MS: u32 = 30 * 60 * 1000;
+/// How much longer the rounds of a proposal may take than they need here, so that this node accepts it.
+pub const DEADLINE_FACTOR: u32 = 2;
 /// How long an ended session still answers reveals, in milliseconds.
 pub const LINGER_MS: u64 = 10_000;
 /// Most bytes of messages longer than any honest one that are kept of one sender, over all its sessions: enough for
@@ -90,8 +93,8 @@ struct Gathering {
 
 /// How far this node is as a participant.
 enum Part {
-    /// Takes no part; after the start it waits for the others' reports, until then.
-    Watching { until: Option<u64> },
+    /// Takes no part; after the start it waits for the others' reports, until then. Which moduli each says were made.
+    Watching { until: Option<u64>, moduli: BTreeMap<NodeId, Hash> },
     /// Its primes are on their way; when the proposer was last told so.
     Priming { told: u64 },
     /// The record of the request is on its way to the disk.
@@ -187,7 +190,7 @@ impl Ceremony {
     }
 
     /// The epoch that its session makes, if it is a change of a key and under way.
-    fn epoch_id(&self) -> Option<EpochId> {
+    pub(super) fn epoch_id(&self) -> Option<EpochId> {
         let Part::Running(running) = &self.part else { return None };
         let session = running.session.filter(|_| self.proposal.is_change())?;
         Some(EpochId { epoch: self.proposal.epoch, session })

@@ -5,14 +5,15 @@
 use std::collections::BTreeSet;
 
 use consign_api as api;
+use consign_cggmp24::epoch::EpochId;
 use consign_rounds::SessionId;
 
 use super::Level;
-use super::ceremony::End;
+use super::ceremony::{Ceremony, End};
 use super::chain::Step;
 use super::hash::Hash;
 use super::keys::{Advance, Key};
-use super::node::Node;
+use super::node::{Node, Then};
 use super::proposal::Proposal;
 use super::requests::Wanted;
 use super::stories::wanted_of;
@@ -35,9 +36,11 @@ impl Node {
         if let Some(request) = request.filter(|_| asked.is_none()) {
             writes.push(key.led_by(request));
         }
-        let (epoch, has_share) = (key.info().epoch, key.share().is_some());
+        let (now, has_share) = (key.info().epoch_id(), key.share().is_some());
+        let epoch = now.epoch;
         writes.extend(made.map(|aux| self.adopt_moduli(aux)));
-        self.end_older(id, epoch);
+        self.end_older(id, now);
+        self.end_turn(id);
         self.erase_presignatures_of(id);
         writes.extend(self.drop_moduli(left));
         let share = if has_share { "with a share" } else { "without a share" };
@@ -75,18 +78,37 @@ impl Node {
         self.keys.get(&shown.id()).is_some_and(|known| !known.agrees_with(shown))
     }
 
-    /// Sessions that use a share of an older epoch end; their requests are tried again.
-    fn end_older(&mut self, key: Hash, epoch: u64) {
-        let older = |p: &Proposal| p.key == Some(key) && p.is_signing() && p.epoch < epoch;
+    /// Sessions that use a share of an older epoch end, and with them the share; their requests are tried again. The one
+    /// that led to the epoch in force has its result.
+    fn end_older(&mut self, key: Hash, now: EpochId) {
+        let base = Some(Hash(now.session.0));
+        let older = |c: &Ceremony| {
+            if c.proposal.is_change() {
+                c.proposal.base != base && c.epoch_id() != Some(now)
+            } else {
+                c.proposal.is_signing() && c.proposal.epoch < now.epoch
+            }
+        };
         let hit: Vec<_> = self
             .ceremonies
             .iter()
-            .filter(|(_, c)| !c.is_over() && older(&c.proposal))
+            .filter(|(_, c)| c.proposal.key == Some(key) && !c.is_over() && older(c))
             .map(|(hash, _)| *hash)
             .collect();
         for hash in hit {
             let text = "The shares of the key were renewed meanwhile; ask again.";
             self.break_off(hash, End::failed(api::ProblemKind::KeyBusy, text, []));
+        }
+    }
+
+    /// Sessions that led to the epoch in force, which somebody else has brought to its end, end too, as soon as what was
+    /// stored before is durable: they need not wait for what nobody says any more.
+    pub(super) fn end_led(&mut self, key: Hash) {
+        let Some(now) = self.keys.get(&key).map(|key| key.info().epoch_id()) else { return };
+        let led = |c: &Ceremony| c.proposal.key == Some(key) && !c.is_over() && c.epoch_id() == Some(now);
+        let hit: Vec<_> = self.ceremonies.iter().filter(|(_, c)| led(c)).map(|(hash, _)| *hash).collect();
+        for hash in hit {
+            self.store(Vec::new(), Then::End(hash, Box::new(End::Key(key))));
         }
     }
 

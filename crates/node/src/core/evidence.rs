@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Level;
 use super::ceremony::End;
+use super::checks::Check;
 use super::hash::Hash;
-use super::jobs::Work;
-use super::node::{For, Node, Then};
+use super::node::{Node, Then};
 use super::pages::page;
 use super::proposal::{Kind, Proposal};
 use super::records::encode;
 use super::requests::request_id;
 use super::sessions::C;
 use super::stories::phase_of;
-use super::verdict::{MAX_FILE_BYTES, NotProven, Verdict};
+use super::verdict::{MAGIC, MAX_FILE_BYTES, NotProven, Verdict};
 use super::views::{api_id, api_key};
 use super::wire::{EvidenceFile, Inputs, PeerMessage};
 use crate::identity::NodeId;
@@ -27,10 +27,8 @@ use crate::store::{Table, Write};
 pub const MAX_EVIDENCE: usize = 1000;
 /// Most pieces that are kept about one accused: the first one convicts, the rest adds nothing.
 pub const MAX_PER_ACCUSED: usize = 8;
-/// Most pieces that are judged at once.
-pub const MAX_JUDGING: usize = 8;
-/// Most pieces of one sender that are judged at once, so that no sender keeps out the others'.
-pub const MAX_JUDGING_OF_ONE: usize = 2;
+/// Longest evidence that is offered to everybody on connect, in bytes; longer ones only to whom they matter.
+pub const MAX_OFFERED_BYTES: usize = 1 << 20;
 
 /// Evidence that convicts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,38 +134,71 @@ impl Node {
         }
         self.evidence.insert(id, record);
         for peer in to {
+            if self.is_up(peer) {
+                self.offered.insert((peer, id));
+            }
             self.send(peer, &message);
         }
     }
 
     /// A peer accuses somebody: judged here before anything is believed.
-    pub(super) fn hear_evidence(&mut self, from: NodeId, file: EvidenceFile) {
-        // Who was convicted before is not convicted again; whom nobody here knows is left out in any case.
-        if self.culprits.contains(&file.accused) {
+    pub(super) fn hear_evidence(&mut self, from: NodeId, file: EvidenceFile, length: usize) {
+        if self.is_no_news(from, &file) {
             return;
-        }
-        if self.culprits.contains(&from) {
-            return self.dropped(from, "evidence from a convicted node");
         }
         if !self.admits(file.accused) {
             return self.dropped(from, "evidence against somebody unknown");
         }
-        let judging = |of: Option<NodeId>| {
-            let jobs = self.jobs.values();
-            jobs.filter(|f| matches!(f, For::Judge(by, _) if of.is_none_or(|of| of == *by))).count()
-        };
-        let too_many = judging(None) >= MAX_JUDGING || judging(Some(from)) >= MAX_JUDGING_OF_ONE;
         let proposal = &file.proposal;
         let ours = proposal.cluster == self.cluster()
             && proposal.is_well_formed()
             && proposal.index_of(file.accused).is_some();
-        if !ours || too_many || self.evidence.len() >= MAX_EVIDENCE {
-            return self.dropped(from, "evidence of another cluster, or more than can be judged");
+        if !ours || self.evidence.len() >= MAX_EVIDENCE {
+            return self.dropped(from, "evidence of another cluster, or more than is kept");
         }
-        if file.to_file().len() > MAX_FILE_BYTES {
+        // As a file it is a little longer than as a message.
+        if length.saturating_add(MAGIC.len()) > MAX_FILE_BYTES {
             return self.dropped(from, "evidence that is too long to be kept");
         }
-        self.compute(Work::Judge(Box::new(file.clone())), For::Judge(from, Box::new(file)));
+        self.check(from, Check::Evidence(Box::new(file)), length);
+    }
+
+    /// Who was convicted before is not convicted again, and accuses nobody.
+    pub(super) fn is_no_news(&mut self, from: NodeId, file: &EvidenceFile) -> bool {
+        if self.culprits.contains(&from) {
+            self.dropped(from, "evidence from a convicted node");
+            return true;
+        }
+        self.culprits.contains(&file.accused)
+    }
+
+    /// Sends a peer evidence against somebody, the shortest there is, once per connection. Whoever has missed it when it
+    /// was new convicts then, too.
+    pub(super) fn offer_evidence(&mut self, to: NodeId, accused: NodeId, most_bytes: usize) {
+        let about = self.evidence.iter().filter(|(_, record)| record.file.accused == accused);
+        let Some((id, record)) = about.min_by_key(|(_, record)| record.file.evidence.len()) else { return };
+        let (id, length) = (*id, record.file.evidence.len());
+        if to == accused || length > most_bytes || self.offered.contains(&(to, id)) {
+            return;
+        }
+        self.offered.insert((to, id));
+        let message = PeerMessage::Evidence(Box::new(record.file.clone()));
+        self.send(to, &message);
+    }
+
+    /// On connect: all that this node convicts whom the peer may not.
+    pub(super) fn offer_all_evidence(&mut self, to: NodeId) {
+        for accused in self.culprits.iter().copied().collect::<Vec<_>>() {
+            self.offer_evidence(to, accused, MAX_OFFERED_BYTES);
+        }
+    }
+
+    /// Beside a refusal: why this node does nothing with somebody whom the proposal concerns.
+    pub(super) fn tell_convicted(&mut self, to: NodeId, proposal: &Proposal) {
+        let concerned: Vec<_> = proposal.participants.iter().map(|p| p.id).collect();
+        for accused in concerned.into_iter().filter(|id| self.culprits.contains(id)).collect::<Vec<_>>() {
+            self.offer_evidence(to, accused, MAX_FILE_BYTES);
+        }
     }
 
     pub(super) fn judged(
@@ -231,7 +262,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::core::proposal::Participant;
+    use crate::core::proposal::sample;
     use crate::core::wire::MAX_MESSAGE_BYTES;
     use crate::core::{Now, Output, Settings, setup};
     use crate::identity::Identity;
@@ -251,27 +282,7 @@ mod tests {
     /// Evidence of so many bytes against node 3, which concerns node 2.
     fn record(node: &Node, length: usize) -> EvidenceRecord {
         let ids = [1, 2, 3].map(|i| Identity::from_seed(&[i; 32]).node_id());
-        let proposal = Proposal {
-            cluster: node.cluster(),
-            kind: Kind::Keygen,
-            version: 1,
-            level: 1,
-            curve: "secp256k1".to_owned(),
-            threshold: 2,
-            participants: (1..).zip(ids).map(|(index, id)| Participant { index, id }).collect(),
-            key: None,
-            base: None,
-            epoch: 0,
-            aux: None,
-            signers: Vec::new(),
-            path: Vec::new(),
-            digest: None,
-            batch: 0,
-            request: Vec::new(),
-            deadline_ms: 1,
-            proposer: ids[0],
-            salt: [0; 16],
-        };
+        let proposal = Proposal { cluster: node.cluster(), level: 1, ..sample(&ids) };
         let file = EvidenceFile {
             proposal,
             accepts: Vec::new(),

@@ -27,14 +27,15 @@ use zeroize::Zeroizing;
 
 use super::changes::{refresh_input, reshare_input};
 use super::hash::Hash;
+use super::keys::{Key, Prefix};
 use super::misbehave::Misbehaviour;
 use super::presigning::online_input;
 use super::proposal::{Kind, Proposal};
 use super::requests::level_of;
 use super::sessions::{Act, C, Live, PublicInput, Roll, Run, Runs, Seal, Standing};
 use super::verdict::{Known, NotProven, Verdict};
-use super::wire::EvidenceFile;
-use crate::identity::Identity;
+use super::wire::{Certificate, EvidenceFile};
+use crate::identity::{ClusterId, Identity};
 
 /// Candidates after which the search for the four primes of a party is likely over; what progress is shown against.
 const EXPECTED_CANDIDATES: u64 = 4_000;
@@ -55,6 +56,8 @@ pub(super) enum Work {
     Step { live: Box<Live>, messages: Vec<Message>, give_up: bool },
     /// Judge evidence that somebody sent.
     Judge(Box<EvidenceFile>),
+    /// Verify a certificate that somebody shows; what is known of the key is not verified again.
+    Certify { certificate: Box<Certificate>, cluster: ClusterId, known: Option<Box<Prefix>> },
 }
 
 /// What came of it.
@@ -63,8 +66,10 @@ pub(super) enum Result {
     Primes(Option<Zeroizing<Vec<u8>>>),
     /// A session moved on, or could not start.
     Session(std::result::Result<Stepped, String>),
-    /// Whom the evidence convicts.
-    Judged(std::result::Result<Box<Verdict>, NotProven>),
+    /// The evidence, and whom it convicts.
+    Judged(Box<EvidenceFile>, std::result::Result<Box<Verdict>, NotProven>),
+    /// The key, if the certificate holds.
+    Certified(Option<Box<Key>>),
 }
 
 /// A session after a job.
@@ -144,7 +149,13 @@ impl Job {
                 let standing = live.standing();
                 Result::Session(Ok(Stepped { live, acts, standing }))
             }
-            Work::Judge(file) => Result::Judged(file.judge(&Known::default()).map(Box::new)),
+            Work::Judge(file) => {
+                let verdict = file.judge(&Known::default()).map(Box::new);
+                Result::Judged(file, verdict)
+            }
+            Work::Certify { certificate, cluster, known } => {
+                Result::Certified(Key::certified(*certificate, cluster, known.as_deref()).map(Box::new))
+            }
         })
     }
 }

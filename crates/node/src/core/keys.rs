@@ -41,6 +41,14 @@ pub(super) struct Key {
     holders: Vec<Participant>,
     /// The request that led to its epoch, as far as it is known here.
     latest: Option<Hash>,
+    /// Who has shown it, if it was shown since the start.
+    shown_by: Option<NodeId>,
+}
+
+/// What is known of a key already, so that a certificate of it takes no longer than what it tells anew.
+pub(super) struct Prefix {
+    info: KeyInfo<C>,
+    chain: Vec<Step>,
 }
 
 /// How a key was made.
@@ -62,6 +70,8 @@ pub(super) struct Waiting {
     pending: Pending<C>,
     /// The request that asked for it.
     request: Hash,
+    /// Who proposed it.
+    proposer: NodeId,
 }
 
 /// What it means for this node that a key has moved to another epoch.
@@ -93,8 +103,8 @@ type Stored = (
 /// Most earlier epochs that are remembered beside the chain.
 const MAX_PAST: usize = 16;
 
-/// The stored form of a pending share: itself, and the request that asked for it.
-type StoredWaiting = (Vec<u8>, Hash);
+/// The stored form of a pending share: itself, the request that asked for it, who proposed it.
+type StoredWaiting = (Vec<u8>, Hash, NodeId);
 
 impl Key {
     /// A share that was just made and is not confirmed by everybody yet.
@@ -110,7 +120,8 @@ impl Key {
     fn new(origin: Origin, chain: Vec<Step>, share: Option<Arc<KeyShare<C>>>, ledger: Ledger) -> Self {
         let holders = Vec::new();
         let (pendings, past) = (BTreeMap::new(), Vec::new());
-        let key = Self { origin, chain, past, share, ledger, pendings, holders, latest: None };
+        let (latest, shown_by) = (None, None);
+        let key = Self { origin, chain, past, share, ledger, pendings, holders, latest, shown_by };
         Self { holders: holders_of(key.info()), ..key }
     }
 
@@ -128,13 +139,13 @@ impl Key {
 
     /// Reads the record of a pending share.
     pub(super) fn read_pending(&mut self, value: &Value) -> Result<(), BadRecord> {
-        let (bytes, request): StoredWaiting = decode(value)?;
+        let (bytes, request, proposer): StoredWaiting = decode(value)?;
         let pending = Pending::decode(&Zeroizing::new(bytes)).map_err(|_| BadRecord)?;
         let info = pending.share().info();
         if info.key_id != self.id().0 {
             return Err(BadRecord);
         }
-        self.pendings.insert(info.epoch_id(), Waiting { pending, request });
+        self.pendings.insert(info.epoch_id(), Waiting { pending, request, proposer });
         Ok(())
     }
 
@@ -159,7 +170,12 @@ impl Key {
 
     /// A key that somebody shows, if everything about it holds together: the request that its proposal carries, the
     /// session that the accepts make of it, the confirmation of every first holder, and every change since.
-    pub(super) fn certified(certificate: Certificate, cluster: ClusterId) -> Option<Self> {
+    /// What is `known` of it is not verified again.
+    pub(super) fn certified(
+        certificate: Certificate,
+        cluster: ClusterId,
+        known: Option<&Prefix>,
+    ) -> Option<Self> {
         let Certificate { proposal, accepts, info, set, steps } = certificate;
         // Before anything that takes longer for longer lists.
         if !proposal.is_well_formed() {
@@ -184,11 +200,16 @@ impl Key {
         let chain: Vec<_> = steps.iter().map(|step| Step::decode(step)).collect::<Option<_>>()?;
         let origin = Origin::new(info, Arc::new(proposal), accepts)?;
         let mut key = Self::new(origin, Vec::new(), None, Ledger::default());
+        let known = known.filter(|known| known.info == key.origin.info);
         // Signatures come before the curve, and the first epoch before what continues it.
-        let certain = key.activate_from(&set)
-            && key.origin.info.validate().is_ok()
-            && chain::holds(&key.origin.info, &chain, cluster);
-        if !certain {
+        if !key.activate_from(&set) || (known.is_none() && key.origin.info.validate().is_err()) {
+            return None;
+        }
+        let same = known.map_or(0, |known| {
+            known.chain.iter().zip(&chain).take_while(|(known, shown)| known == shown).count()
+        });
+        let (old, new) = chain.split_at_checked(same)?;
+        if !chain::holds(old.last().map_or(&key.origin.info, Step::info), new, cluster) {
             return None;
         }
         key.advance(chain);
@@ -197,6 +218,19 @@ impl Key {
 
     pub(super) fn id(&self) -> Hash {
         Hash(self.origin.info.key_id)
+    }
+
+    /// Remembers who has shown it.
+    pub(super) fn shown_by(self, peer: NodeId) -> Self {
+        Self { shown_by: Some(peer), ..self }
+    }
+
+    /// Who has shown it, if it is here for no other reason: this node never had a share of it and has used no number of
+    /// it, so nothing is lost if it is forgotten.
+    pub(super) fn only_shown_by(&self, me: NodeId) -> Option<Option<NodeId>> {
+        let own = self.share.is_some() || !self.pendings.is_empty() || self.ledger.highest() > 0;
+        let took_part = self.is_held_by(me) || self.makers().iter().any(|p| p.id == me);
+        (!own && !took_part).then_some(self.shown_by)
     }
 
     /// The epoch in force.
@@ -334,8 +368,8 @@ impl Key {
     }
 
     /// Whether a proposal may use this number for an epoch (5.7, rule 1).
-    pub(super) fn accepts(&self, epoch: u64) -> Result<(), Refusal> {
-        self.ledger.accepts(epoch)
+    pub(super) fn accepts(&self, epoch: u64, unix: u64) -> Result<(), Refusal> {
+        self.ledger.accepts(epoch, unix)
     }
 
     /// The largest number of an epoch that this node knows to be used.
@@ -343,9 +377,9 @@ impl Key {
         self.ledger.highest().max(self.info().epoch)
     }
 
-    /// Confirmed epochs that may yet turn out to be complete.
-    pub(super) fn unfinished(&self) -> usize {
-        self.pendings.len()
+    /// Confirmed epochs that may yet turn out to be complete, of those that this node proposed.
+    pub(super) fn unfinished_of(&self, proposer: NodeId) -> usize {
+        self.pendings.values().filter(|waiting| waiting.proposer == proposer).count()
     }
 
     /// Shares of another epoch are about to leave; the write must be durable first.
@@ -355,12 +389,18 @@ impl Key {
     }
 
     /// A share of another epoch is about to be confirmed; the writes must be durable first.
-    pub(super) fn confirm(&mut self, pending: Pending<C>, request: Hash) -> Result<Vec<Write>, Refusal> {
+    pub(super) fn confirm(
+        &mut self,
+        pending: Pending<C>,
+        request: Hash,
+        proposer: NodeId,
+    ) -> Result<Vec<Write>, Refusal> {
         let id = pending.share().info().epoch_id();
         self.ledger.apply(Event::Confirm(id))?;
         let bytes = pending.encode();
-        let record = Write::put(Table::Keys, record_key(self.id(), id), encode(&(bytes.as_slice(), request)));
-        self.pendings.insert(id, Waiting { pending, request });
+        let record = encode(&(bytes.as_slice(), request, proposer));
+        let record = Write::put(Table::Keys, record_key(self.id(), id), record);
+        self.pendings.insert(id, Waiting { pending, request, proposer });
         Ok(vec![record, self.write()])
     }
 
@@ -416,6 +456,13 @@ impl Key {
     pub(super) fn led_by(&mut self, request: Hash) -> Write {
         self.latest = Some(request);
         self.write()
+    }
+}
+
+impl Prefix {
+    /// All that is known of a key and certified.
+    pub(super) fn of(key: &Key) -> Box<Self> {
+        Box::new(Self { info: key.origin.info.clone(), chain: key.chain.clone() })
     }
 }
 

@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use consign_api as api;
 
 use super::CallId;
+use super::checks::{Check, Shown};
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::{Node, Then};
-use super::proposal::Proposal;
+use super::proposal::{Participant, Proposal};
 use super::requests::{RawRequest, Wanted};
 use super::wire::{Certificate, PeerMessage};
 use crate::identity::NodeId;
+use crate::store::{Table, Write};
 
 /// How long a client waits for members to show a key, in milliseconds.
 const LOOKUP_MS: u64 = 2_000;
@@ -24,8 +26,10 @@ const PARKED_MS: u64 = 5_000;
 const MAX_PARKED: usize = 16;
 /// Most of them that one proposer may have.
 const MAX_PARKED_OF_ONE: usize = 4;
-/// Most keys of others that are kept.
-const MAX_SHOWN_KEYS: usize = 10_000;
+/// Most keys of others that are kept. One more takes the place of one that nothing here waits for.
+pub const MAX_SHOWN_KEYS: usize = 10_000;
+/// Most of them that one peer has shown, so that nobody pushes out what others show.
+pub const MAX_SHOWN_OF_ONE: usize = 1_000;
 
 /// A call that waits for a key.
 pub(super) struct Lookup {
@@ -119,33 +123,62 @@ impl Node {
     }
 
     /// A peer shows a key.
-    pub(super) fn hear_certificate(&mut self, from: NodeId, certificate: Certificate) {
+    pub(super) fn hear_certificate(&mut self, from: NodeId, certificate: Certificate, length: usize) {
         let Some((id, epoch)) = certificate.claim() else {
             return self.dropped(from, "a certificate that cannot be read");
         };
         // Before anything is verified: is it wanted, and does it tell anything new?
         let news = match self.keys.get(&id) {
             Some(known) => !known.is_active() || known.info().epoch_id() < epoch,
-            None => {
-                let shown = self.keys.values().filter(|key| key.share().is_none()).count();
-                let wanted =
-                    self.lookups.values().any(|l| l.key == id) || self.parked.values().any(|p| p.key == id);
-                wanted && shown < MAX_SHOWN_KEYS
-            }
+            None => self.awaits_key(id),
         };
         if !news {
             return;
         }
-        let Some(key) = Key::certified(certificate, self.cluster()).filter(|key| key.id() == id) else {
+        if !self.keys.contains_key(&id) && !self.knows_all(&certificate.proposal.participants) {
+            return self.dropped(from, "a certificate of a key that was made by nobody known here");
+        }
+        self.check(from, Check::Certificate(Box::new(certificate), Shown::Key(id)), length);
+    }
+
+    /// Whether somebody waits to be shown this key.
+    fn awaits_key(&self, id: Hash) -> bool {
+        self.lookups.values().any(|l| l.key == id) || self.parked.values().any(|p| p.key == id)
+    }
+
+    /// Whether all of them are or were in the cluster: anybody can make keys for identities that it has invented.
+    fn knows_all(&self, list: &[Participant]) -> bool {
+        self.home.roster().is_some_and(|roster| list.iter().all(|p| roster.knows(p.id)))
+    }
+
+    /// A certificate was verified.
+    pub(super) fn certified(&mut self, from: NodeId, shown: Shown, key: Option<Key>) {
+        let id = match shown {
+            Shown::Result(ceremony) => return self.reported_key(from, ceremony, key),
+            Shown::Key(id) => id,
+        };
+        let Some(key) = key.filter(|key| key.id() == id) else {
             return self.dropped(from, "a certificate that does not hold");
         };
         if self.contradicts(&key) {
             return self.dropped(from, "a certificate that is not about the key as it is known here");
         }
-        let writes = self.learn(key, None);
+        let mut writes = Vec::new();
+        if !self.keys.contains_key(&id) {
+            if !self.awaits_key(id) || !self.knows_all(key.holders()) {
+                return self
+                    .dropped(from, "a certificate of a key that nobody waits for, or that nobody holds");
+            }
+            let Some(room) = self.make_room(from) else {
+                return self.dropped(from, "a certificate of one more key than is kept");
+            };
+            writes.extend(room);
+        }
+        writes.extend(self.learn(key.shown_by(from), None));
         if !writes.is_empty() {
             self.store(writes, Then::Rest);
         }
+        self.end_led(id);
         self.unpark(id);
         let answered: Vec<_> = self.lookups.iter().filter(|(_, l)| l.key == id).map(|(c, _)| *c).collect();
         for call in answered {
@@ -153,6 +186,34 @@ impl Node {
                 self.asked(call, lookup.request);
             }
         }
+    }
+
+    /// Makes room for one more key of others: what this peer has shown goes first if that is too much, else one of
+    /// whoever has shown most. Nothing if all of them are in use.
+    fn make_room(&mut self, from: NodeId) -> Option<Vec<Write>> {
+        let mut shown: BTreeMap<Option<NodeId>, Vec<Hash>> = BTreeMap::new();
+        for (id, key) in &self.keys {
+            if let Some(by) = key.only_shown_by(self.me) {
+                shown.entry(by).or_default().push(*id);
+            }
+        }
+        let total: usize = shown.values().map(Vec::len).sum();
+        let theirs = shown.get(&Some(from)).map_or(0, Vec::len);
+        let of = if theirs >= MAX_SHOWN_OF_ONE {
+            shown.get(&Some(from))
+        } else if total >= MAX_SHOWN_KEYS {
+            shown.values().max_by_key(|list| list.len())
+        } else {
+            return Some(Vec::new());
+        };
+        let used = |key: &Hash| {
+            self.awaits_key(*key)
+                || self.ceremonies.values().any(|c| c.proposal.key == Some(*key))
+                || self.tasks.values().any(|task| task.is_about(*key))
+        };
+        let gone = of?.iter().copied().find(|key| !used(key))?;
+        self.keys.remove(&gone);
+        Some(vec![Write::delete(Table::Keys, gone.0)])
     }
 
     pub(super) fn tick_lookups(&mut self) {

@@ -155,6 +155,7 @@ impl Node {
         self.ask_in();
         self.send(peer, &PeerMessage::Process(self.process));
         self.compare(peer);
+        self.offer_all_evidence(peer);
         self.returned(peer);
     }
 
@@ -184,6 +185,7 @@ impl Node {
                 self.peers.remove(&peer);
             }
         }
+        self.offered.retain(|(to, _)| *to != peer);
         self.lost(peer);
     }
 

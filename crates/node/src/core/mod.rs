@@ -7,6 +7,7 @@
 pub mod ceremony;
 mod chain;
 mod changes;
+pub mod checks;
 mod epochs;
 pub mod evidence;
 pub mod hash;
@@ -14,10 +15,10 @@ pub mod invitation;
 pub mod jobs;
 pub mod joining;
 mod keys;
-mod lookups;
+pub mod lookups;
 pub mod membership;
 pub mod misbehave;
-mod moduli;
+pub mod moduli;
 pub mod node;
 mod pages;
 pub mod pool;
@@ -52,7 +53,8 @@ use crate::store::{Table, Value, Write};
 pub struct Now {
     /// Milliseconds of a monotonic clock of this process. All durations are measured with it.
     pub monotonic: u64,
-    /// Unix time in seconds. Decides only how fresh requests and invitations are, and what people read in records.
+    /// Unix time in seconds. Decides only how fresh requests and invitations are, how large the numbers of epochs may be,
+    /// and what people read in records.
     pub unix: u64,
 }
 

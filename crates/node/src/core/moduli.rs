@@ -17,6 +17,9 @@ use super::wire::PeerMessage;
 use crate::identity::NodeId;
 use crate::store::{Table, Value, Write};
 
+/// How many moduli one peer is believed to have lost the factors of, until this node restarts.
+pub const MAX_LOST_OF_ONE: usize = 4;
+
 /// Moduli of which this node holds the own factors.
 pub(super) struct AuxRecord {
     /// All of it.
@@ -47,7 +50,7 @@ impl Node {
         let fits = |record: &AuxRecord| {
             let public = record.aux.public();
             record.confirmed
-                && !self.lacking.contains(&Hash(public.aux_id))
+                && !self.lacking.contains_key(&Hash(public.aux_id))
                 && Some(public.level) == level
                 && public.covers(committee.iter().map(|id| &id.0))
         };
@@ -71,8 +74,11 @@ impl Node {
         let proposed = |p: &Proposal| p.proposer == self.me && p.aux == Some(aux);
         let asked =
             self.ceremonies.values().any(|c| proposed(&c.proposal) && c.proposal.index_of(from).is_some());
-        if asked {
-            self.lacking.insert(aux);
+        // Nobody can prove that it has lost something. New moduli cost all of the committee a search for primes: a peer
+        // is believed so often, and refuses in vain from then on.
+        let lost = self.lacking.values().filter(|peer| **peer == from).count();
+        if asked && !self.lacking.contains_key(&aux) && lost < MAX_LOST_OF_ONE {
+            self.lacking.insert(aux, from);
             self.tasks.values_mut().for_each(|task| task.forget_moduli(aux));
         }
     }

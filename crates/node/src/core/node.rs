@@ -8,7 +8,8 @@ use consign_api as api;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::ceremony::Ceremony;
+use super::ceremony::{Ceremony, Turn};
+use super::checks::{Checks, Shown};
 use super::evidence::EvidenceRecord;
 use super::hash::Hash;
 use super::jobs::{Job, Result as Computed, Work};
@@ -23,7 +24,7 @@ use super::remembered::Remembered;
 use super::spending::Early;
 use super::stories::Story;
 use super::tasks::Task;
-use super::wire::{EvidenceFile, PeerMessage};
+use super::wire::PeerMessage;
 use super::{CallId, Input, JobId, Level, Now, Output, WriteId};
 use crate::identity::{ClusterId, Identity, NodeId};
 use crate::store::{Store, StoreError, Table, Value, Write};
@@ -102,8 +103,8 @@ pub(super) enum For {
     Session(Hash),
     /// A ceremony's primes, for the level with this number.
     Primes(Hash, u16),
-    /// Evidence from this peer.
-    Judge(NodeId, Box<EvidenceFile>),
+    /// Evidence from this peer, or a certificate.
+    Check(NodeId, Option<Shown>),
 }
 
 /// A node without I/O.
@@ -119,8 +120,8 @@ pub struct Node {
     pub(super) peers: BTreeMap<NodeId, Presence>,
     pub(super) keys: BTreeMap<Hash, Key>,
     pub(super) aux: BTreeMap<Hash, AuxRecord>,
-    /// Moduli whose factors somebody has lost: this node proposes nothing more with them.
-    pub(super) lacking: BTreeSet<Hash>,
+    /// Moduli whose factors somebody says to have lost, and who: this node proposes nothing more with them.
+    pub(super) lacking: BTreeMap<Hash, NodeId>,
     /// Record keys of ready-made primes, by the level's number.
     pub(super) pool: BTreeMap<u16, Vec<Vec<u8>>>,
     pub(super) presignatures: Pool,
@@ -131,12 +132,18 @@ pub struct Node {
     pub(super) process: [u8; 16],
     pub(super) requests: Remembered,
     pub(super) ceremonies: BTreeMap<Hash, Ceremony>,
+    /// Whose turn it is to change a key.
+    pub(super) turns: BTreeMap<Hash, Turn>,
     pub(super) tasks: BTreeMap<Hash, Task>,
     pub(super) stories: BTreeMap<Hash, Story>,
     /// Stories that changed since the last event.
     pub(super) changed: BTreeSet<Hash>,
     pub(super) culprits: BTreeSet<NodeId>,
     pub(super) evidence: BTreeMap<Hash, EvidenceRecord>,
+    /// Evidence that was sent to a peer since it is connected.
+    pub(super) offered: BTreeSet<(NodeId, Hash)>,
+    /// What peers have shown and is not verified yet.
+    pub(super) checks: Checks,
     pub(super) lookups: Lookups,
     /// Proposals that wait for the key they are about to be shown.
     pub(super) parked: BTreeMap<Hash, Parked>,
@@ -174,7 +181,7 @@ impl Node {
             peers: BTreeMap::new(),
             keys: BTreeMap::new(),
             aux: BTreeMap::new(),
-            lacking: BTreeSet::new(),
+            lacking: BTreeMap::new(),
             pool: BTreeMap::new(),
             presignatures: Pool::default(),
             early: Vec::new(),
@@ -182,11 +189,14 @@ impl Node {
             process: [0; 16],
             requests: Remembered::read(store)?,
             ceremonies: BTreeMap::new(),
+            turns: BTreeMap::new(),
             tasks: BTreeMap::new(),
             stories: BTreeMap::new(),
             changed: BTreeSet::new(),
             culprits: BTreeSet::new(),
             evidence: BTreeMap::new(),
+            offered: BTreeSet::new(),
+            checks: Checks::default(),
             lookups: Lookups::new(),
             parked: BTreeMap::new(),
             writes: BTreeMap::new(),
@@ -308,11 +318,11 @@ impl Node {
             PeerMessage::Round { ceremony, envelope } => self.hear_round(from, ceremony, &envelope),
             PeerMessage::AskConfirmed(ceremonies) => self.hear_ask(from, &ceremonies),
             PeerMessage::Confirmed { ceremony, set } => self.hear_confirmed(from, ceremony, &set),
-            PeerMessage::Evidence(file) => self.hear_evidence(from, *file),
+            PeerMessage::Evidence(file) => self.hear_evidence(from, *file, bytes.len()),
             PeerMessage::Lost { ceremony } => self.hear_lost(from, ceremony),
-            PeerMessage::Report { ceremony, report } => self.hear_report(from, ceremony, report),
+            PeerMessage::Report { ceremony, report } => self.hear_report(from, ceremony, report, bytes.len()),
             PeerMessage::AskKey(key) => self.hear_ask_key(from, key),
-            PeerMessage::Certificate(certificate) => self.hear_certificate(from, *certificate),
+            PeerMessage::Certificate(certificate) => self.hear_certificate(from, *certificate, bytes.len()),
             PeerMessage::Epochs(known) => self.hear_epochs(from, &known),
             PeerMessage::Used { key, epoch } => self.hear_used(from, key, epoch),
             PeerMessage::Lacks { aux } => self.hear_lacks(from, aux),
@@ -344,9 +354,15 @@ impl Node {
             (Some(For::Primes(ceremony, level)), Computed::Primes(primes)) => {
                 self.primes_found(ceremony, level, primes);
             }
-            (Some(For::Judge(from, file)), Computed::Judged(verdict)) => self.judged(from, *file, verdict),
+            (Some(For::Check(from, None)), Computed::Judged(file, verdict)) => {
+                self.judged(from, *file, verdict)
+            }
+            (Some(For::Check(from, Some(shown))), Computed::Certified(key)) => {
+                self.certified(from, shown, key.map(|key| *key));
+            }
             _ => self.log(Level::Warn, "a job's result belongs to nothing"),
         }
+        self.start_checks();
     }
 
     fn tick(&mut self) {

@@ -380,6 +380,33 @@ pub fn session_nonce(proposal: &Proposal, accepts: &[Accept]) -> Result<Hash, No
     Ok(items.hash())
 }
 
+/// A proposal for a key of these, for tests that need one and do not care.
+#[cfg(test)]
+pub(super) fn sample(ids: &[NodeId]) -> Proposal {
+    let threshold = u16::try_from(ids.len()).expect("a short list");
+    Proposal {
+        cluster: ClusterId::from_bytes([1; 32]),
+        kind: Kind::Keygen,
+        version: PROTOCOL_VERSION,
+        level: 128,
+        curve: "secp256k1".to_owned(),
+        threshold,
+        participants: (1..).zip(ids).map(|(index, id)| Participant { index, id: *id }).collect(),
+        key: None,
+        base: None,
+        epoch: 0,
+        aux: None,
+        signers: Vec::new(),
+        path: Vec::new(),
+        digest: None,
+        batch: 0,
+        request: Vec::new(),
+        deadline_ms: 1,
+        proposer: *ids.first().expect("somebody proposes"),
+        salt: [0; 16],
+    }
+}
+
 #[cfg(test)]
 #[path = "proposal_tests.rs"]
 mod tests;

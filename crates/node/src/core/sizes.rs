@@ -81,32 +81,12 @@ fn by_round<P: Protocol>(public: &P::Public) -> (u8, Vec<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::proposal::Participant;
-    use crate::identity::{ClusterId, Identity};
+    use crate::core::proposal::sample;
+    use crate::identity::Identity;
 
     fn proposal(kind: Kind, level: u16, count: u8) -> Proposal {
         let ids: Vec<_> = (1..=count).map(|i| Identity::from_seed(&[i; 32]).node_id()).collect();
-        Proposal {
-            cluster: ClusterId::from_bytes([1; 32]),
-            kind,
-            version: 1,
-            level,
-            curve: "secp256k1".to_owned(),
-            threshold: count.into(),
-            participants: (1..).zip(&ids).map(|(index, id)| Participant { index, id: *id }).collect(),
-            key: None,
-            base: None,
-            epoch: 0,
-            aux: None,
-            signers: Vec::new(),
-            path: Vec::new(),
-            digest: None,
-            batch: 0,
-            request: Vec::new(),
-            deadline_ms: 1,
-            proposer: ids[0],
-            salt: [0; 16],
-        }
+        Proposal { kind, level, ..sample(&ids) }
     }
 
     /// A member can make others keep little: hundreds of kilobytes, where a message of any kind may have megabytes.

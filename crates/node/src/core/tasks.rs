@@ -2,7 +2,7 @@
 //! committee has none), a signature in up to three tries with different signers.
 
 use consign_api as api;
-use consign_cggmp24::activation::MAX_EPOCH_STEP;
+use consign_cggmp24::activation::largest_number;
 use consign_cggmp24::ecdsa::Digest;
 use rand_core::Rng;
 
@@ -11,7 +11,7 @@ use super::hash::Hash;
 use super::keys::Key;
 use super::node::Node;
 use super::proposal::{Kind, Proposal};
-use super::requests::{self, Free, RawRequest, Unfit, Wanted, child_path, request_id};
+use super::requests::{self, Free, MAX_SKEW_S, RawRequest, Unfit, Wanted, child_path, request_id};
 use super::sessions::C;
 use super::spending::MAX_SPENT;
 use super::views::{api_id, short};
@@ -54,8 +54,12 @@ pub(super) struct Task {
 impl Task {
     /// Whether it makes another epoch of this key.
     pub(super) fn is_change_of(&self, key: Hash) -> bool {
-        matches!(self.wanted, Wanted::Refresh(_) | Wanted::Reshare(_))
-            && self.wanted.key().is_some_and(|id| id.0 == key.0)
+        matches!(self.wanted, Wanted::Refresh(_) | Wanted::Reshare(_)) && self.is_about(key)
+    }
+
+    /// Whether it is about this key.
+    pub(super) fn is_about(&self, key: Hash) -> bool {
+        self.wanted.key().is_some_and(|id| id.0 == key.0)
     }
 
     /// Whether it gives a share to this node, which may have none yet.
@@ -287,9 +291,11 @@ impl Node {
         })
     }
 
-    /// The next try of a change takes a larger number than this.
+    /// The next try of a change takes a larger number than this, which somebody says is used. Nobody is believed more
+    /// than what leaves a number to everybody whose clock lets it take part at all (`docs/spec/auxinfo-refresh.md`, 5.7,
+    /// rule 1).
     pub(super) fn raise_floor(&mut self, key: Hash, epoch: u64) {
-        let limit = self.keys.get(&key).map_or(0, Key::highest).saturating_add(MAX_EPOCH_STEP - 1);
+        let limit = largest_number(self.now.unix.saturating_sub(MAX_SKEW_S)).saturating_sub(1);
         for task in self.tasks.values_mut().filter(|task| task.is_change_of(key)) {
             task.floor = task.floor.max(epoch.min(limit));
         }

@@ -31,7 +31,7 @@ use crate::identity::{ClusterId, NodeId};
 /// Longest evidence file, in bytes.
 pub const MAX_FILE_BYTES: usize = consign_api::limits::MAX_EVIDENCE_BYTES;
 /// How an evidence file begins: what it is, in words, and the version of its form.
-const MAGIC: &[u8] = b"consign evidence 1\n";
+pub(super) const MAGIC: &[u8] = b"consign evidence 1\n";
 
 /// What evidence proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,7 +269,7 @@ impl Inputs {
             return Err(bad("other moduli"));
         }
         if let Some(certificate) = &self.certificate {
-            let certified = Key::certified(certificate.clone(), proposal.cluster);
+            let certified = Key::certified(certificate.clone(), proposal.cluster, None);
             if !certified.is_some_and(|certified| certified.certifies(&key)) {
                 return Err(NotProven::Certificate);
             }

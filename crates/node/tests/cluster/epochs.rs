@@ -2,6 +2,8 @@
 
 mod crashes;
 mod hostile;
+mod numbers;
+mod unfinished;
 
 use std::cell::RefCell;
 use std::rc::Rc;

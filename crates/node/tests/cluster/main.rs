@@ -21,4 +21,5 @@ mod lies;
 mod life;
 mod places;
 mod pool;
+mod shown;
 mod sim;

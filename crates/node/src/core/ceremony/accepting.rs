@@ -74,6 +74,8 @@ impl Node {
             Ok(sizes) => sizes,
             Err(reason) => return self.answer_no(from, &proposal, &reason),
         };
+        self.clear_way(&proposal);
+        self.take_turn(&proposal);
         let request = request_id(&proposal.cluster, &proposal.request);
         let proposal = Arc::new(proposal);
         let ceremony = Ceremony {
@@ -106,6 +108,7 @@ impl Node {
         self.tell_used(to, proposal);
         self.show_newer(to, proposal);
         self.tell_lacks(to, proposal);
+        self.tell_convicted(to, proposal);
         self.log(Level::Info, &format!("refused a proposal of {to}: {reason}"));
         let refusal = Refusal::sign(&self.identity, proposal, me, reason);
         self.send(to, &PeerMessage::Refuse(refusal));

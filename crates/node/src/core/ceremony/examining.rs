@@ -7,10 +7,11 @@ use super::super::keys::Key;
 use super::super::node::Node;
 use super::super::proposal::{Kind, PROTOCOL_VERSION, Participant, Proposal};
 use super::super::requests::{self, Free, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
-use super::{Ceremony, MAX_DEADLINE_MS};
+use super::{Ceremony, DEADLINE_FACTOR, deadline_ms};
 
-/// Most refreshes that this node confirmed without ever hearing that they are complete, until it takes part in no
-/// other: a holder withholds its confirmations. The cure is a resharing without it.
+/// Most changes of one proposer that this node confirmed without ever hearing that they are complete, until it takes
+/// part in no other refresh of it: somebody withholds confirmations. The cure is a resharing without that one, proposed
+/// by somebody else if need be: nobody uses up what others may propose.
 const MAX_UNFINISHED_REFRESHES: usize = 16;
 /// The same for resharings, which a new committee withholds; far more, since they are the cure.
 const MAX_UNFINISHED: usize = 64;
@@ -79,7 +80,10 @@ impl Node {
         if let Some(culprit) = concerned.find(|id| self.culprits.contains(id)) {
             return Err(format!("{culprit} broke the protocol before, and this node has proof of it"));
         }
-        if proposal.deadline_ms > MAX_DEADLINE_MS || level_of(proposal.level).is_none() {
+        let makes_moduli = proposal.aux.is_none();
+        let needed = deadline_ms(proposal.kind, makes_moduli, proposal.signers.len());
+        if proposal.deadline_ms > needed.saturating_mul(DEADLINE_FACTOR) || level_of(proposal.level).is_none()
+        {
             return Err("the deadline or the level is out of range".to_owned());
         }
         Ok(())
@@ -152,18 +156,20 @@ impl Node {
         }
         let receives = members.iter().any(|p| p.id == self.me);
         if deals || receives {
-            key.accepts(proposal.epoch).map_err(|e| e.to_string())?;
+            key.accepts(proposal.epoch, self.now.unix).map_err(|e| e.to_string())?;
         }
         let most = if proposal.kind == Kind::Refresh { MAX_UNFINISHED_REFRESHES } else { MAX_UNFINISHED };
         // Who only deals keeps no share that could turn out to be in force.
-        if receives && key.unfinished() >= most {
+        if receives && key.unfinished_of(proposal.proposer) >= most {
             return Err(
-                "too many changes of the key were never completed: reshare it without those who are \
-                        silent"
+                "too many changes of the key that this proposer wanted were never completed: reshare it \
+                        without those who are silent"
                     .to_owned(),
             );
         }
-        let other = |c: &Ceremony| c.proposal.is_change() && c.proposal.key == proposal.key;
+        let other = |c: &Ceremony| {
+            c.proposal.is_change() && c.proposal.key == proposal.key && !self.gives_way(c, proposal)
+        };
         if self.others_run(proposal, other) {
             return Err("this node takes part in another change of the key; try again".to_owned());
         }

@@ -1,14 +1,18 @@
 //! A proposer that takes no part has no session to learn the end from: the participants report it. What can be
 //! verified is verified; the rest can only make the proposer try again.
 
+use std::sync::Arc;
+
 use consign_api as api;
 use consign_cggmp24::curve::Scalar;
 use consign_cggmp24::ecdsa::{Digest, Signature};
 
+use super::super::checks::{Check, Shown};
 use super::super::hash::Hash;
 use super::super::keys::Key;
 use super::super::node::{Node, Then};
 use super::super::proposal::{Kind, MAX_REASON_BYTES, Proposal};
+use super::super::requests::request_id;
 use super::super::sessions::C;
 use super::super::wire::{PeerMessage, Report};
 use super::{End, Part};
@@ -41,17 +45,10 @@ impl Node {
     }
 
     /// A participant tells how a ceremony ended that this node only proposed.
-    pub(in super::super) fn hear_report(&mut self, from: NodeId, hash: Hash, report: Report) {
-        let Some(ceremony) = self.ceremonies.get(&hash).filter(|c| c.index_of(from).is_some()) else {
-            return;
-        };
-        if !matches!(ceremony.part, Part::Watching { until: Some(_) }) || ceremony.is_over() {
-            return;
-        }
-        let request = ceremony.request;
-        let proposal = std::sync::Arc::clone(&ceremony.proposal);
+    pub(in super::super) fn hear_report(&mut self, from: NodeId, hash: Hash, report: Report, length: usize) {
+        let Some(proposal) = self.watched(from, hash) else { return };
         match report {
-            Report::Aux(aux) => self.end(hash, End::Aux(aux)),
+            Report::Aux(aux) => self.reported_moduli(from, hash, aux),
             Report::Presigned if proposal.kind == Kind::Presign => self.end(hash, End::Presigned),
             Report::Presigned => self.dropped(from, "a report of something else than was proposed"),
             Report::Signature { r_s, recovery_id } => {
@@ -61,21 +58,7 @@ impl Node {
                 }
             }
             Report::Key(certificate) => {
-                let key = Key::certified(*certificate, self.cluster());
-                // A change may have been overtaken by the next one before it was reported.
-                let fits = |key: &Key| match proposal.key {
-                    Some(id) => key.id() == id && key.info().epoch >= proposal.epoch,
-                    None => key.ceremony() == hash,
-                };
-                match key.filter(fits).filter(|key| !self.contradicts(key)) {
-                    Some(key) => {
-                        let id = key.id();
-                        let writes = self.learn(key, Some(request));
-                        let writes = writes.into_iter().chain(self.finish_request(request)).collect();
-                        self.store(writes, Then::End(hash, Box::new(End::Key(id))));
-                    }
-                    None => self.dropped(from, "a report of a key that is not certified"),
-                }
+                self.check(from, Check::Certificate(certificate, Shown::Result(hash)), length);
             }
             Report::Failed { reason, naming } => {
                 let clean: String =
@@ -85,6 +68,50 @@ impl Node {
                 let naming: std::collections::BTreeSet<_> = named.collect();
                 self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, naming));
             }
+        }
+    }
+
+    /// The proposal of a ceremony that this node only proposed, and that is under way, if the peer takes part.
+    fn watched(&self, from: NodeId, hash: Hash) -> Option<Arc<Proposal>> {
+        let ceremony = self.ceremonies.get(&hash).filter(|c| c.index_of(from).is_some() && !c.is_over())?;
+        let watching = matches!(ceremony.part, Part::Watching { until: Some(_), .. });
+        watching.then(|| Arc::clone(&ceremony.proposal))
+    }
+
+    /// Moduli carry no proof that convinces who has none of them. So all who made them say the same, or somebody lies:
+    /// then the try has failed, and no other is built on it.
+    fn reported_moduli(&mut self, from: NodeId, hash: Hash, aux: Hash) {
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
+        let count = ceremony.proposal.participants.len();
+        let Part::Watching { moduli, .. } = &mut ceremony.part else { return };
+        moduli.entry(from).or_insert(aux);
+        if moduli.values().any(|other| *other != aux) {
+            let naming: Vec<_> = moduli.keys().copied().collect();
+            let text = "The participants report different moduli.";
+            return self.end(hash, End::failed(api::ProblemKind::Internal, text, naming));
+        }
+        if moduli.len() == count {
+            self.end(hash, End::Aux(aux));
+        }
+    }
+
+    /// The key that was reported, if its certificate holds.
+    pub(in super::super) fn reported_key(&mut self, from: NodeId, hash: Hash, key: Option<Key>) {
+        let Some(proposal) = self.watched(from, hash) else { return };
+        let request = request_id(&proposal.cluster, &proposal.request);
+        // A change may have been overtaken by the next one before it was reported.
+        let fits = |key: &Key| match proposal.key {
+            Some(id) => key.id() == id && key.info().epoch >= proposal.epoch,
+            None => key.ceremony() == hash,
+        };
+        match key.filter(fits).filter(|key| !self.contradicts(key)) {
+            Some(key) => {
+                let id = key.id();
+                let writes = self.learn(key, Some(request));
+                let writes = writes.into_iter().chain(self.finish_request(request)).collect();
+                self.store(writes, Then::End(hash, Box::new(End::Key(id))));
+            }
+            None => self.dropped(from, "a report of a key that is not certified"),
         }
     }
 
@@ -99,7 +126,7 @@ impl Node {
     pub(super) fn tick_watching(&mut self, hash: Hash) {
         let now = self.now.monotonic;
         let Some(ceremony) = self.ceremonies.get(&hash) else { return };
-        let Part::Watching { until: Some(until) } = ceremony.part else { return };
+        let Part::Watching { until: Some(until), .. } = ceremony.part else { return };
         if now >= until {
             let text = "No participant reported how the ceremony ended.";
             self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, []));

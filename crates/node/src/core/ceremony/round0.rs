@@ -40,7 +40,7 @@ impl Node {
             request,
             me,
             gathering: Some(Gathering { accepts: BTreeMap::new(), heard }),
-            part: Part::Watching { until: None },
+            part: Part::Watching { until: None, moduli: BTreeMap::new() },
             primes: None,
             spent: None,
             inbox: Inbox::default(),
@@ -54,7 +54,11 @@ impl Node {
         }
         if me.is_some() {
             match self.examine(&proposal) {
-                Ok(_) => self.take_part(hash),
+                Ok(_) => {
+                    self.clear_way(&proposal);
+                    self.take_turn(&proposal);
+                    self.take_part(hash);
+                }
                 Err(reason) => {
                     self.end(hash, End::failed(api::ProblemKind::Refused, reason, [self.me]));
                 }
@@ -120,7 +124,7 @@ impl Node {
         if stale.is_empty() {
             let accepts: Vec<_> = gathering.accepts.values().map(|(accept, _)| accept.clone()).collect();
             ceremony.gathering = None;
-            if let Part::Watching { until } = &mut ceremony.part {
+            if let Part::Watching { until, .. } = &mut ceremony.part {
                 let longest = u64::from(proposal.deadline_ms).saturating_add(REPORT_MS);
                 *until = Some(now.saturating_add(longest));
             }

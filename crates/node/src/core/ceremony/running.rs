@@ -216,7 +216,7 @@ impl Node {
             }
             Kept::Pending(pending) => {
                 let key = proposal.key.and_then(|key| self.keys.get_mut(&key)).ok_or(Refusal::NotActive)?;
-                key.confirm(*pending, request)
+                key.confirm(*pending, request, proposal.proposer)
             }
         }
     }
