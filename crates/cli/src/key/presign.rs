@@ -52,7 +52,7 @@ impl Presign {
         let terms = PresignTerms { count: self.count, signers }.checked().map_err(Failure::Usage)?;
         let over = follow::to_end(&node, node.presign(&Request { key: key.id, terms })?, out)?;
         let Some(Outcome::Internal) = over.outcome else { return Err(follow::odd_outcome(&over)) };
-        let key = node.key(&key.id)?;
+        let key = node.key(key.id)?;
         out.show(&key, || describe(&key))
     }
 }

@@ -262,6 +262,9 @@ fn one_proposer_does_not_keep_others_from_presigning() {
     assert_eq!(sim.level(0, &key), 3);
 }
 
+/// A presignature, and the request for it.
+type Passed = (Hash, Vec<u8>);
+
 /// What is passed on serves who may sign with it, and only for what is asked.
 #[test]
 fn only_signers_pass_requests_on() {
@@ -269,7 +272,7 @@ fn only_signers_pass_requests_on() {
     let tape = record(&mut sim);
     sim.signs(0, &key, b"of node 0");
     let spent = proposed(&tape, 0, Kind::Online).unwrap();
-    let passed: Rc<RefCell<Option<(Hash, Vec<u8>)>>> = Rc::default();
+    let passed: Rc<RefCell<Option<Passed>>> = Rc::default();
     let seen = Rc::clone(&passed);
     sim.signs(1, &key, b"the last of its own");
     sim.tamper = Some(Box::new(move |_, _, message| match message {
