@@ -18,9 +18,10 @@ use crate::modulus::Modulus;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timing {
     /// Base and exponent are secret: run time and memory accesses depend on the limbs of modulus and exponent
-    /// only (`BN_mod_exp_mont_consttime`, or its paired form).
+    /// only (lanes, `BN_mod_exp_mont_consttime`, or its paired form).
     Secret,
-    /// All operands are public: leading zeros of the exponent are skipped, short exponents use sliding windows.
+    /// All operands are public: leading zeros of the exponent are skipped, short exponents use sliding windows. In
+    /// a group of lanes they are treated as secret but for the length of the exponent.
     Public,
 }
 
@@ -43,13 +44,13 @@ pub struct Power<'a> {
 /// The modulus sizes, in exact bits, of the paired kernel (AWS-LC's `RSAZ_mod_exp_avx512_x2`).
 const PAIRED_BITS: [u32; 3] = [1024, 1536, 2048];
 
-/// The modulus sizes, in bits, for which lanes are used: of shorter ones AWS-LC is faster than packing is worth, longer ones
-/// do not occur.
+/// The modulus sizes, in bits, for which lanes are used: shorter ones take AWS-LC no longer than packing and the tables,
+/// longer ones do not occur.
 const LANE_BITS: RangeInclusive<u32> = 512..=8192;
 
-/// What a group in lanes costs, filled or not, by the cost of its longest entry on AWS-LC, as a fraction: on processors
-/// with the instructions 1.1 to 1.25 for moduli from 2048 to 6144 bits, where two filled lanes pay
-/// (1.8 for 1536 bits, where they pay just so).
+/// What a group in lanes costs, filled or not, by the cost of its longest entry on AWS-LC, as a fraction: 1.1 to 1.25 for
+/// moduli from 2048 to 6144 bits, where two filled lanes pay, and 1.8 for 1536 bits, where they pay just so
+/// (`docs/performance.md`).
 const LANES_COST: (u64, u64) = (5, 4);
 
 /// Public exponents up to this many bits go to sliding windows: filling the 32-entry table of the fixed-window

@@ -1,4 +1,4 @@
-//! The kernel on AVX512-IFMA. The only other file with `unsafe` than `awslc.rs`.
+//! The kernel on AVX512-IFMA. The only file with `unsafe` but `awslc.rs`.
 //!
 //! [`detected`] alone leaves this file: whoever holds its [`Kernel`] runs on a processor with the instructions.
 

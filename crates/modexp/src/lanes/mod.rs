@@ -9,8 +9,8 @@
 //! | this file | exponentiation by fixed windows, and the switch |
 //!
 //! **Secrets.** All lanes do the same operations on the same addresses: their number depends on the longest modulus
-//! and the longest exponent of the group, which are public, each entry of the table of powers is read for each window,
-//! and choices are made by masks. Tables, digits of exponents and intermediate numbers are wiped. So public
+//! and the longest exponent of the group, which are public, each entry of the table of powers is read for each
+//! window, and choices are made by masks. Tables, digits of exponents and intermediate numbers are wiped. So public
 //! operands may share a group with secret ones; nothing is gained from their being public but the length.
 
 mod digits;
