@@ -292,12 +292,15 @@ fn only_signers_pass_requests_on() {
         (1, spent, request.clone()),
         (1, Hash([1; 32]), request.clone()),
         (1, presignature, b"no request".to_vec()),
-        // Done already.
-        (1, presignature, request),
     ] {
         sim.transmit(from, 0, PeerMessage::Pass { presignature, request }.encode());
     }
     sim.pass(2_000);
     assert!(proposed(&tape, 0, Kind::Online).is_none());
     assert_eq!((sim.records(0, Table::Requests), sim.levels(&key)), (before, vec![1, 1, 0]));
+    // It has signed that with node 2 meanwhile, so it refuses: the presignature is burnt, and nothing is signed.
+    sim.transmit(1, 0, PeerMessage::Pass { presignature, request }.encode());
+    sim.pass(2_000);
+    assert!(proposed(&tape, 0, Kind::Online).is_some());
+    assert_eq!(sim.level(0, &key), 0);
 }
