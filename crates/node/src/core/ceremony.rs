@@ -166,6 +166,11 @@ impl Ceremony {
         self.ended.is_some()
     }
 
+    /// Whether its session has begun.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.part, Part::Running(_))
+    }
+
     /// The accepts that made its session; none before.
     pub(super) fn session_accepts(&self) -> &[Accept] {
         match &self.part {

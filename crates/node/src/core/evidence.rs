@@ -134,9 +134,6 @@ impl Node {
         }
         self.evidence.insert(id, record);
         for peer in to {
-            if self.is_up(peer) {
-                self.offered.insert((peer, id));
-            }
             self.send(peer, &message);
         }
     }

@@ -197,21 +197,13 @@ impl Node {
                 shown.entry(by).or_default().push(*id);
             }
         }
-        let total: usize = shown.values().map(Vec::len).sum();
-        let theirs = shown.get(&Some(from)).map_or(0, Vec::len);
-        let of = if theirs >= MAX_SHOWN_OF_ONE {
-            shown.get(&Some(from))
-        } else if total >= MAX_SHOWN_KEYS {
-            shown.values().max_by_key(|list| list.len())
-        } else {
-            return Some(Vec::new());
-        };
+        let Some(of) = crowd(&shown, from) else { return Some(Vec::new()) };
         let used = |key: &Hash| {
             self.awaits_key(*key)
                 || self.ceremonies.values().any(|c| c.proposal.key == Some(*key))
                 || self.tasks.values().any(|task| task.is_about(*key))
         };
-        let gone = of?.iter().copied().find(|key| !used(key))?;
+        let gone = of.iter().copied().find(|key| !used(key))?;
         self.keys.remove(&gone);
         Some(vec![Write::delete(Table::Keys, gone.0)])
     }
@@ -231,5 +223,32 @@ impl Node {
             let text = "No connected member shows such a key; list the keys with GET /v1/keys.";
             self.refuse(call, api::ProblemKind::UnknownKey, text);
         }
+    }
+}
+
+/// Of whose keys one must go before this peer may show one more, if that is so: its own, if it has shown as many as it
+/// may, else of whoever has shown most. What was shown before this start counts for nobody.
+fn crowd(shown: &BTreeMap<Option<NodeId>, Vec<Hash>>, from: NodeId) -> Option<&Vec<Hash>> {
+    let own = shown.get(&Some(from)).filter(|keys| keys.len() >= MAX_SHOWN_OF_ONE);
+    let total: usize = shown.values().map(Vec::len).sum();
+    own.or_else(|| shown.values().max_by_key(|keys| keys.len()).filter(|_| total >= MAX_SHOWN_KEYS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    #[test]
+    fn who_shows_too_much_makes_room() {
+        let [a, b, c] = [1, 2, 3].map(|seed| Identity::from_seed(&[seed; 32]).node_id());
+        let keys = |by: u8, count: usize| vec![Hash([by; 32]); count];
+        let mut shown = BTreeMap::from([(Some(a), keys(1, MAX_SHOWN_OF_ONE)), (Some(b), keys(2, 1))]);
+        assert_eq!(crowd(&shown, a), shown.get(&Some(a)), "its own, so that others' stay");
+        assert_eq!((crowd(&shown, b), crowd(&shown, c)), (None, None));
+        // Full: whoever shows one more pushes out nobody's few.
+        shown.insert(None, keys(0, MAX_SHOWN_KEYS - MAX_SHOWN_OF_ONE - 1));
+        assert_eq!(crowd(&shown, b), shown.get(&None));
+        assert_eq!(crowd(&shown, c), shown.get(&None));
     }
 }

@@ -1,6 +1,7 @@
 //! The protocols behind one type: a [`Live`] session takes messages and returns [`Act`]s that know neither curve nor
 //! protocol. Only this file and `jobs.rs` name the protocols. Read `ceremony.rs` for what is done with acts.
 
+use std::fmt;
 use std::sync::Arc;
 
 use consign_cggmp24::aux_info::{self, Aux, AuxInfo};
@@ -194,6 +195,10 @@ pub(super) trait Runs: Protocol {
     fn kept(durable: Self::Durable) -> Kept;
     /// Names the result.
     fn product(finished: Finished<Self>) -> Product;
+    /// What a culprit did, for people.
+    fn charge(charge: &dyn fmt::Display) -> String {
+        charge.to_string()
+    }
     /// Whether everybody owes a proof that takes far longer than any round.
     fn owes_alert(&self) -> bool {
         false
@@ -231,9 +236,19 @@ impl Runs for Interactive<C> {
         Product::Signature(finished.output)
     }
 
+    fn charge(charge: &dyn fmt::Display) -> String {
+        without_slot(charge)
+    }
+
     fn owes_alert(&self) -> bool {
         self.owes_alert()
     }
+}
+
+/// In a session for one signature the number of its slot tells nobody anything.
+fn without_slot(charge: &dyn fmt::Display) -> String {
+    let text = charge.to_string();
+    text.strip_prefix("slot 0: ").map(ToOwned::to_owned).unwrap_or(text)
 }
 
 impl Runs for WrongDelta<C> {
@@ -243,6 +258,10 @@ impl Runs for WrongDelta<C> {
 
     fn product(finished: Finished<Self>) -> Product {
         Product::Signature(finished.output)
+    }
+
+    fn charge(charge: &dyn fmt::Display) -> String {
+        without_slot(charge)
     }
 }
 
@@ -380,7 +399,7 @@ fn erase<P: Runs>(effect: Effect<P>) -> Act {
         Effect::Send { to, message } => Act::Send { to: to.get(), message: message.encode() },
         Effect::Accuse(verdict) => Act::Accuse {
             culprit: verdict.culprit.get(),
-            charge: verdict.charge.to_string(),
+            charge: P::charge(&verdict.charge),
             round: verdict.evidence.round(),
             evidence: verdict.evidence.encode(),
         },
@@ -422,12 +441,12 @@ impl PublicInput {
         session: SessionId,
         roll: &Roll,
     ) -> Option<(u16, String)> {
-        fn sentence<P: Protocol>(
+        fn sentence<P: Runs>(
             public: &P::Public,
             (evidence, session, roll): (&Evidence, SessionId, &Roll),
         ) -> Option<(u16, String)> {
-            let (culprit, charge) = evidence.judge::<P>(public, session, roll)?;
-            Some((culprit.get(), charge.to_string()))
+            let (culprit, accusation) = evidence.judge::<P>(public, session, roll)?;
+            Some((culprit.get(), P::charge(&accusation)))
         }
         let case = (evidence, session, roll);
         match self {

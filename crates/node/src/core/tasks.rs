@@ -92,6 +92,15 @@ impl Task {
         }
     }
 
+    /// Whether others can do what these did. A signer or dealer is replaced; all holders refresh, and who is to get a
+    /// share was chosen by the client.
+    fn replaceable(&self, these: &[NodeId]) -> bool {
+        match &self.wanted {
+            Wanted::Reshare(_) => !these.iter().any(|id| self.gives_to(*id)),
+            _ => self.may_choose(),
+        }
+    }
+
     /// Somebody has lost the factors of these moduli.
     pub(super) fn forget_moduli(&mut self, aux: Hash) {
         self.aux = self.aux.filter(|own| *own != aux);
@@ -381,8 +390,8 @@ impl Node {
         }
     }
 
-    /// A try came to nothing: another one, or the end. A conviction uses up no try and needs no pause: whoever was
-    /// convicted is asked no more, so that happens once for every holder at most.
+    /// A try came to nothing: another one, or the end. A conviction uses up no try and needs no pause, where others can
+    /// do instead: whoever was convicted is asked no more, so that happens once for every holder at most.
     pub(super) fn try_failed(&mut self, request: Hash, _: Hash, problem: api::Problem, demote: &[NodeId]) {
         let now = self.now.monotonic;
         let convicted = !demote.is_empty()
@@ -394,7 +403,7 @@ impl Node {
         if !(spending && problem.kind == api::ProblemKind::Refused) {
             task.demoted.extend_from_slice(demote);
         }
-        if spending || (convicted && task.may_choose()) {
+        if spending || (convicted && task.replaceable(demote)) {
             task.due = Some(now);
             return;
         }

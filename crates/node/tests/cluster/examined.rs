@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use consign_api as api;
+use consign_node::core::ceremony::DEADLINE_FACTOR;
 use consign_node::core::evidence::MAX_EVIDENCE;
 use consign_node::core::hash::Hash;
 use consign_node::core::proposal::{Kind, Participant, Proposal};
@@ -107,6 +108,17 @@ fn revoke(sim: &mut Sim, which: usize) {
 fn a_good_proposal_is_accepted() {
     let (mut sim, model) = with_model(61);
     let proposal = test_level(&sim, &model, &[0, 1, 2]);
+    assert_eq!(answer(&mut sim, &proposal), None);
+}
+
+#[test]
+fn a_deadline_is_not_much_longer_than_what_is_needed() {
+    let (mut sim, model) = with_model(60);
+    let needed = model.deadline_ms;
+    let with = |sim: &Sim, deadline_ms| Proposal { deadline_ms, ..test_level(sim, &model, &[0, 1, 2]) };
+    let proposal = with(&sim, needed * DEADLINE_FACTOR + 1);
+    refuses(&mut sim, &proposal, "the deadline or the level is out of range");
+    let proposal = with(&sim, needed * DEADLINE_FACTOR);
     assert_eq!(answer(&mut sim, &proposal), None);
 }
 

@@ -11,7 +11,7 @@ use consign_api as api;
 use super::super::hash::Hash;
 use super::super::node::Node;
 use super::super::proposal::Proposal;
-use super::{Ceremony, End, Part};
+use super::{Ceremony, End};
 use crate::identity::NodeId;
 
 /// How long a proposer may keep a key to itself without starting, in milliseconds: a few times the way to everybody and
@@ -49,7 +49,7 @@ impl Node {
 
     /// Whether a change that this node takes part in, of the same key, gives way to what another proposer wants.
     pub(super) fn gives_way(&self, held: &Ceremony, proposal: &Proposal) -> bool {
-        if held.proposal.proposer == proposal.proposer || matches!(held.part, Part::Running(_)) {
+        if held.proposal.proposer == proposal.proposer || held.is_running() {
             return false;
         }
         let patience = if held.proposal.needs_primes() { TURN_WITH_PRIMES_MS } else { TURN_MS };

@@ -121,3 +121,15 @@ fn a_cheat_in_a_resharing_is_convicted() {
     assert_eq!((used.id.0, used.epoch, used.certified), (key.id.0, 0, true));
     mutilate(&bytes, 200);
 }
+
+/// A dealer that gets no share is convicted and replaced, and the one request still moves the key.
+#[test]
+fn a_dealer_that_cheats_is_replaced() {
+    let (mut sim, key) = with_key(145, 4);
+    spoil(&mut sim, Kind::Reshare, 3, |_| true);
+    let request = sim.reshare(&key, 2, &[0, 2, 3]);
+    let moved = sim.change(0, &key, request);
+    sim.agree(&[0, 2, 3], &moved);
+    all_convict(&mut sim, &[0, 2, 3], Kind::Reshare);
+    sim.sign_with(&[0, 2, 3], &moved);
+}

@@ -99,6 +99,53 @@ fn a_withheld_confirmation_splits_nobody() {
     sim.sign_with(&[0, 1, 2], &next);
 }
 
+/// The same with new moduli in the first refresh and the old ones in the second: when the first turns out to be complete,
+/// the key leaves moduli that the share of the second needs.
+#[test]
+fn moduli_of_a_share_that_waits_stay() {
+    let (mut sim, key) = with_key(167, 3);
+    let held: Rc<RefCell<Option<Vec<u8>>>> = Rc::default();
+    let certificate = Rc::clone(&held);
+    sim.tamper = Some(Box::new(move |from, _, message| {
+        match &message {
+            PeerMessage::Round { envelope, .. } if from == 2 && round_of(envelope) == 6 => {}
+            PeerMessage::Certificate(_) if from == 2 => *certificate.borrow_mut() = Some(message.encode()),
+            _ => return vec![message.encode()],
+        }
+        Vec::new()
+    }));
+    let request = sim.refresh(&key, super::RENEW);
+    sim.start(0, request).unwrap();
+    sim.until("node 2 has confirmed", |sim| sim.records(2, Table::Keys) == 2);
+    let confirmed = sim.machines[2].store.clone();
+    sim.until("node 2 has the set", |_| held.borrow().is_some());
+    (0..3).for_each(|i| sim.crash(i));
+    sim.machines[2].store = confirmed;
+    sim.tamper = Some(Box::new(|_, to, message| match &message {
+        PeerMessage::Round { envelope, .. } if to == 0 && round_of(envelope) == 6 => Vec::new(),
+        PeerMessage::Certificate(_) if to == 0 => Vec::new(),
+        _ => vec![message.encode()],
+    }));
+    (0..3).for_each(|i| sim.boot(i));
+    sim.until("all are back", |sim| (0..3).all(|i| (0..3).all(|j| sim.sees(i, j))));
+    let request = sim.refresh(&key, KEEP);
+    let second = sim.start(1, request).unwrap();
+    sim.finish(1, second).unwrap();
+    let next = sim.key_at(1, key.id).unwrap();
+    assert_eq!(
+        (next.epoch, sim.records(0, Table::Keys)),
+        (2, 3),
+        "both shares that node 0 has confirmed, and the old one"
+    );
+    sim.transmit(2, 0, held.take().unwrap());
+    sim.until("node 0 believes the first", |sim| sim.key_at(0, key.id).unwrap().epoch == 1);
+    assert_eq!(sim.records(0, Table::Aux), 2, "the new moduli, and those of the share that waits");
+    sim.tamper = None;
+    sim.agree(&[0, 1, 2], &next);
+    sim.sign_with(&[0, 1, 2], &next);
+    assert_eq!(sim.records(0, Table::Aux), 1);
+}
+
 /// Node 2 dies before it has confirmed, again and again: the old epoch signs, and the cure is to reshare without it.
 #[test]
 fn a_stalled_refresh_costs_nothing_and_is_cured() {

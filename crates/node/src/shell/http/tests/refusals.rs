@@ -172,3 +172,18 @@ async fn there_are_only_so_many_streams() {
     assert_eq!(problem(site.call(&format!("GET {path}"), "", "")).kind, ProblemKind::Busy);
     assert_eq!(site.call(&format!("GET /v1/ceremonies/{}", ceremony_id()), "", "").0, 200);
 }
+
+/// Who shows no token holds no connection, even where none is needed; who shows one keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_without_a_token_ends_with_the_answer() {
+    let limits = Limits { head: std::time::Duration::from_millis(300), ..Limits::default() };
+    let site = Site::with(limits, |_| Reply::Health(api::HealthView::ok())).await;
+    let head = |headers: &str| {
+        let (status, head, _) =
+            site.raw(&format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n"));
+        assert_eq!(status, 200);
+        head
+    };
+    assert!(head("").contains("connection: close"));
+    assert!(!head(&format!("authorization: Bearer {TOKEN}\r\n")).contains("connection: close"));
+}
