@@ -22,6 +22,9 @@ pub const MIN_THRESHOLD: u16 = 2;
 /// Largest threshold. Traffic of a signing is quadratic in it.
 pub const MAX_THRESHOLD: u16 = 20;
 
+/// Most presignatures that one call asks for: a batch of the protocol.
+pub const MAX_PRESIGNATURES: u32 = 32;
+
 /// Longest `Prefer: wait`, in seconds; longer wishes are cut to it. A key at the highest level
 /// takes minutes on a small machine.
 pub const MAX_WAIT_S: u32 = 300;

@@ -14,7 +14,7 @@ use crate::view::{
     CeremonyView, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
 use crate::{
-    CeremonyId, Curve, EvidenceId, HashName, KeyId, Level, NodeId, Problem, Refresh, Reshare, Scheme,
+    CeremonyId, Curve, EvidenceId, HashName, KeyId, Level, NodeId, Presign, Problem, Refresh, Reshare, Scheme,
 };
 
 #[cfg(test)]
@@ -31,6 +31,8 @@ pub enum Request {
     ShowKey(KeyId),
     /// `POST /v1/keys/{id}/signatures`: answered by [`Reply::Started`].
     Sign(Sign),
+    /// `POST /v1/keys/{id}/presignatures`: answered by [`Reply::Started`].
+    Presign(Presign),
     /// `POST /v1/keys/{id}/refresh`: answered by [`Reply::Started`].
     Refresh(Refresh),
     /// `POST /v1/keys/{id}/reshare`: answered by [`Reply::Started`].

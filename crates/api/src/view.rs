@@ -55,6 +55,10 @@ pub struct KeyView {
     pub share: bool,
     /// Whether it can be used.
     pub state: KeyState,
+    /// Presignatures that the node that answers holds for it: so many messages can be signed in one round, with those
+    /// who made them.
+    #[serde(default)]
+    pub presignatures: u32,
     /// Public key: compressed SEC1, 33 bytes, hexadecimal.
     pub public_key: String,
     /// Chain code, 32 bytes in hexadecimal: with it, and the public key, anybody finds the public keys of all children
@@ -99,6 +103,9 @@ pub struct SignatureView {
     pub recovery_id: u8,
     /// Who signed.
     pub signers: Vec<Member>,
+    /// Whether it was made in one round, from a presignature of the pool.
+    #[serde(default)]
+    pub presigned: bool,
 }
 
 /// How far a piece of work is that has no rounds, for example the search for primes.

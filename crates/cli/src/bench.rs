@@ -27,6 +27,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use self::local::{Cost, Keys, thread_cpu};
+use crate::flags::Lanes;
 
 mod local;
 
@@ -54,6 +55,9 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 1, value_name = "B",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_BATCH)))]
     batch: u32,
+
+    #[command(flatten)]
+    lanes: Lanes,
 }
 
 /// The value parser lets no other number through.
@@ -100,6 +104,8 @@ struct Line {
     parties: u16,
     threshold: u16,
     batch: u32,
+    /// Whether lanes were used: switched on, and there.
+    lanes: bool,
     cpu_s_per_party: f64,
     bytes_sent_per_party: u64,
     rounds: u8,
@@ -110,6 +116,7 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<(), BenchError> {
     if args.threshold > args.parties {
         return Err(BenchError::Threshold { threshold: args.threshold, parties: args.parties });
     }
+    args.lanes.apply();
     // One thread does all the arithmetic, so its clock sees all of it.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     pool.install(|| measure(args, &mut Report::new(args, json)?))
@@ -183,6 +190,7 @@ impl<'a> Report<'a> {
             parties: self.args.parties,
             threshold: self.args.threshold,
             batch: self.args.batch,
+            lanes: consign_modexp::lanes_in_use(),
             cpu_s_per_party: cost.cpu.as_secs_f64() / f64::from(parties),
             bytes_sent_per_party: cost.bytes / u64::from(parties),
             rounds: cost.rounds,
@@ -370,7 +378,7 @@ mod tests {
     #[test]
     fn arguments_are_bounded() {
         let defaults = parse(&[]).unwrap();
-        let Bench { level, parties, threshold, batch } = defaults;
+        let Bench { level, parties, threshold, batch, .. } = defaults;
         assert_eq!((level, parties, threshold, batch), (Level::L128, 3, 2, 1));
         assert_eq!(parse(&["--level", "112"]).unwrap().level, Level::L112);
         for refused in [
@@ -380,6 +388,7 @@ mod tests {
             ["--threshold", "1"],
             ["--batch", "0"],
             ["--batch", "33"],
+            ["--lanes", "maybe"],
         ] {
             assert!(parse(&refused).is_none(), "{refused:?}");
         }

@@ -6,7 +6,7 @@ use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
     CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, InvitationView, Invite, KeyId, KeyView,
-    NodeView, PageQuery, Refresh, Reshare, Sign, ValidatorView,
+    NodeView, PageQuery, Presign, Refresh, Reshare, Sign, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -97,6 +97,11 @@ impl Connection {
     /// Begins to sign.
     pub(crate) fn sign(&self, request: &Sign) -> Result<CeremonyView, Failure> {
         Ok(self.client.sign(request, &Start::default())?)
+    }
+
+    /// Begins to make presignatures.
+    pub(crate) fn presign(&self, request: &Presign) -> Result<CeremonyView, Failure> {
+        Ok(self.client.presign(&request.key, &request.terms, &Start::default())?)
     }
 
     /// Begins to renew the shares of a key.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{ArgAction, Args};
 use consign_node::config::Flags;
 
 /// Where the node keeps its things.
@@ -11,6 +12,23 @@ pub(crate) struct Data {
     /// Data folder of the node
     #[arg(long, value_name = "DIR", env = "CONSIGN_DATA", default_value = "./consign-data")]
     pub(crate) data: PathBuf,
+}
+
+/// Whether many exponentiations are computed at once.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Lanes {
+    /// Compute in lanes of AVX512-IFMA if the processor has it: faster, with the same results
+    #[arg(long, value_name = "SWITCH", env = "CONSIGN_LANES", default_value = "on",
+        value_parser = PossibleValuesParser::new(["on", "off"]).map(|word| word == "on"),
+        action = ArgAction::Set)]
+    lanes: bool,
+}
+
+impl Lanes {
+    /// Switches them for this process.
+    pub(crate) fn apply(&self) {
+        consign_modexp::set_lanes(self.lanes);
+    }
 }
 
 /// What a node runs with. A flag wins over its environment variable, that over `config.toml` in the data folder

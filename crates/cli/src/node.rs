@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
-use crate::flags::{Data, NodeFlags};
+use crate::flags::{Data, Lanes, NodeFlags};
 use crate::output::Output;
 use crate::passphrase;
 use crate::signals::Signals;
@@ -47,6 +47,9 @@ pub(crate) struct Node {
     #[command(flatten)]
     node: NodeFlags,
 
+    #[command(flatten)]
+    lanes: Lanes,
+
     /// Which log lines are written: error, warn, info, debug, trace, or per module [env: CONSIGN_LOG]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -69,6 +72,7 @@ impl Node {
                  {DEMO_VARIABLE} is set"
             )));
         }
+        self.lanes.apply();
         let folder = DataFolder::open(&self.data.data)?;
         let config = Config::load(&folder, &self.node.to_flags(self.log.clone()))?;
         log(&config, out)?;

@@ -128,6 +128,7 @@ mod tests {
             epoch: 0,
             share: true,
             state: KeyState::Active,
+            presignatures: 0,
             public_key: hex::encode(public.serialize()),
             chain_code: Some("09".repeat(32)),
             xpub: Some(extended.to_xpub()),
@@ -148,6 +149,7 @@ mod tests {
             der: hex::encode(made.to_standard().serialize_der().as_ref()),
             recovery_id: id.to_u8(),
             signers: vec![member(1), member(3)],
+            presigned: false,
         };
         (key, signature)
     }

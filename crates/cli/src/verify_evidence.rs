@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::files;
+use crate::flags::Lanes;
 use crate::output::{Output, bold, facts};
 
 /// Bytes of a compressed public key.
@@ -37,6 +38,9 @@ pub(crate) struct VerifyEvidence {
     /// Only evidence about this cluster counts
     #[arg(long, value_name = "ID")]
     cluster: Option<ClusterId>,
+
+    #[command(flatten)]
+    lanes: Lanes,
 }
 
 /// A verdict as this command prints it.
@@ -66,6 +70,7 @@ struct ShownKey {
 impl VerifyEvidence {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        self.lanes.apply();
         let key = self.key.as_deref().map(known_key).transpose()?;
         let verdict =
             judge(&files::read(&self.file, MAX_FILE_BYTES)?, &Known { cluster: self.cluster, key })?;

@@ -81,6 +81,19 @@ fn wrong_arguments_are_refused() {
     }
 }
 
+/// The switch of the lanes, as an argument and in the environment.
+#[test]
+fn a_wrong_switch_is_refused() {
+    let wrong = |said: common::Said| said.fails(2, "[possible values: on, off]");
+    wrong(run(&["bench", "--lanes", "maybe"]));
+    for command in [&["bench"][..], &["node"], &["verify-evidence", "file"]] {
+        let mut command = consign(command);
+        command.env("CONSIGN_LANES", "0");
+        wrong(common::finish(command));
+        assert!(run(&["bench", "--help"]).ok().out.contains("[env: CONSIGN_LANES=]"));
+    }
+}
+
 #[test]
 fn errors_are_json_for_programs() {
     let said = run(&["--json", "demo", "--threshold", "3"]).fails(2, "threshold");

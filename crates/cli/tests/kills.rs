@@ -14,19 +14,6 @@ use serde_json::Value;
 /// More transactions than a change has.
 const MANY: u64 = 40;
 
-fn nodes(place: &std::path::Path, names: &[&str]) -> Vec<TestNode> {
-    let mut founder = TestNode::found(place, names[0]);
-    founder.start();
-    let mut nodes = vec![founder];
-    for name in &names[1..] {
-        let mut node = TestNode::join(place, name, &nodes[0].invite());
-        node.start();
-        nodes.push(node);
-    }
-    nodes.iter().for_each(|node| node.meets(names.len()));
-    nodes
-}
-
 fn key(node: &TestNode) -> Value {
     node.ask(&["key", "show", "pay"]).ok().json()
 }
@@ -119,7 +106,7 @@ const TO_OTHERS: &[&str] =
 
 fn at_every_transaction(case: &Case) {
     let place = tempfile::tempdir().unwrap();
-    let mut nodes = nodes(place.path(), &["anna", "bert", "carl"]);
+    let mut nodes = TestNode::cluster(place.path(), &["anna", "bert", "carl"]);
     let create = ["key", "create", "--name", "pay", "--threshold", "2", "--level", "insecure-test"];
     nodes[0].ask(&create).ok();
     let first = agree(&nodes);

@@ -1,9 +1,10 @@
 //! Modular exponentiation at the sizes the protocol uses: this crate against crypto-bigint, in one run.
 //!
-//! `cargo bench -p consign-modexp --bench powers`. Figures are per list; lists of two show the paired kernel.
+//! `cargo bench -p consign-modexp --bench powers`. Figures are per list; lists of eight are shown in lanes of
+//! AVX512-IFMA (the same as without, where the processor has none) and without.
 //! `RAYON_NUM_THREADS=1` gives one core.
 
-use consign_modexp::{BoxedUint, Modulus, Power, Timing, power, powers};
+use consign_modexp::{BoxedUint, Modulus, Power, Timing, lanes_in_use, power, powers, set_lanes};
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{Odd, RandomBits, Resize};
 use divan::{Bencher, black_box};
@@ -60,6 +61,18 @@ fn public(bencher: Bencher<'_, '_>, size: (u32, u32)) {
 #[divan::bench(args = SIZES)]
 fn secret_list_of_two(bencher: Bencher<'_, '_>, size: (u32, u32)) {
     list_of(bencher, size, 2, Timing::Secret);
+}
+
+#[divan::bench(args = SIZES)]
+fn secret_list_of_eight(bencher: Bencher<'_, '_>, size: (u32, u32)) {
+    list_of(bencher, size, 8, Timing::Secret);
+}
+
+#[divan::bench(args = SIZES)]
+fn secret_list_of_eight_without_lanes(bencher: Bencher<'_, '_>, size: (u32, u32)) {
+    set_lanes(false);
+    list_of(bencher, size, 8, Timing::Secret);
+    set_lanes(true);
 }
 
 #[divan::bench(args = SIZES)]
@@ -129,5 +142,6 @@ fn precompute_6144_public(bencher: Bencher<'_, '_>) {
 }
 
 fn main() {
+    println!("lanes: {}", if lanes_in_use() { "in use" } else { "none" });
     divan::main();
 }

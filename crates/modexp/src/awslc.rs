@@ -1,4 +1,5 @@
-//! Safe wrappers around the few big-number functions of AWS-LC this crate calls. The only file with `unsafe`.
+//! Safe wrappers around the few big-number functions of AWS-LC this crate calls. With `lanes/ifma.rs` the only file
+//! with `unsafe`.
 //!
 //! What makes the constant-time claims true, each read in the sources of `aws-lc-sys` and pinned by a test in
 //! `powers.rs` or below:

@@ -13,8 +13,12 @@
 //!   faults before it is given out.
 //! * [`primes`] finds Blum and safe primes.
 //!
-//! Read next: `powers.rs` (how a list is run), then `factors/mod.rs` (the CRT equations and the fault check),
-//! then `primes/mod.rs`. All `unsafe` code is in `awslc.rs`.
+//! * Lists run in eight lanes of AVX512-IFMA where the processor has them, else on AWS-LC one by one; results are
+//!   the same. [`set_lanes`] switches the lanes off.
+//!
+//! Read next: `powers.rs` (how a list is run), then `lanes/mod.rs` (eight exponentiations at once),
+//! `factors/mod.rs` (the CRT equations and the fault check), `primes/mod.rs`. All `unsafe` code is in `awslc.rs`
+//! and `lanes/ifma.rs`.
 //!
 //! ```
 //! use consign_modexp::{BoxedUint, Modulus, Power, Timing, power};
@@ -28,12 +32,14 @@
 mod awslc;
 mod factors;
 mod jacobi;
+mod lanes;
 mod modulus;
 mod powers;
 pub mod primes;
 
 pub use crypto_bigint::BoxedUint;
 pub use factors::Factors;
+pub use lanes::{lanes_in_use, set_lanes};
 pub use modulus::{MAX_MODULUS_BITS, Modulus};
 pub use powers::{Power, Timing, power, powers};
 pub use primes::{PrimeKind, SMALL_FACTOR_BOUND, fermat_composites, generate, generate_many, small_factor};

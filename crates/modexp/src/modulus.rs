@@ -3,7 +3,7 @@
 //! Exponentiations are in `powers.rs`: they come in lists.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crypto_bigint::{BoxedUint, NonZero, Odd, RandomMod, Resize};
 use rand_core::CryptoRng;
@@ -26,7 +26,8 @@ struct Inner {
     value: Odd<BoxedUint>,
     bits: u32,
     secret: bool,
-    montgomery: Montgomery,
+    /// Made when AWS-LC first needs it: candidates for primes are tested in lanes only.
+    montgomery: OnceLock<Montgomery>,
 }
 
 impl Drop for Inner {
@@ -57,8 +58,7 @@ impl Modulus {
             return None;
         }
         let value = Option::<Odd<BoxedUint>>::from(Odd::new(value.resize(bits)))?;
-        let montgomery = Montgomery::new(value.as_ref().as_words(), secret);
-        Some(Self(Arc::new(Inner { value, bits, secret, montgomery })))
+        Some(Self(Arc::new(Inner { value, bits, secret, montgomery: OnceLock::new() })))
     }
 
     /// The modulus itself, stored in [`Modulus::limbs`] limbs.
@@ -103,7 +103,7 @@ impl Modulus {
     pub fn mul(&self, a: &BoxedUint, b: &BoxedUint) -> BoxedUint {
         debug_assert!(self.contains(a) && self.contains(b), "invariant: factors are reduced");
         let mut out = self.zero();
-        self.0.montgomery.multiply(a.as_words(), b.as_words(), out.as_mut_words());
+        self.montgomery().multiply(a.as_words(), b.as_words(), out.as_mut_words());
         out
     }
 
@@ -135,7 +135,7 @@ impl Modulus {
     #[must_use]
     pub fn invert_public(&self, a: &BoxedUint) -> Option<BoxedUint> {
         let mut out = self.zero();
-        self.0.montgomery.invert_public(a.as_words(), out.as_mut_words()).then_some(out)
+        self.montgomery().invert_public(a.as_words(), out.as_mut_words()).then_some(out)
     }
 
     /// The inverse of a secret `a`; None if `gcd(a, n) ≠ 1`. Constant time but for that outcome.
@@ -209,7 +209,8 @@ impl Modulus {
     }
 
     pub(crate) fn montgomery(&self) -> &Montgomery {
-        &self.0.montgomery
+        let Inner { value, secret, montgomery, .. } = &*self.0;
+        montgomery.get_or_init(|| Montgomery::new(value.as_ref().as_words(), *secret))
     }
 }
 

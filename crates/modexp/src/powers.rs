@@ -1,21 +1,27 @@
 //! Lists of exponentiations: how each entry is computed, and how a list is spread over lanes and cores.
 //!
-//! A list is cut into tasks: two entries that the paired kernel of AWS-LC can take together, or one entry. Tasks
-//! run on the rayon pool when the list is worth it. Results come back in the order of the list.
+//! A list is cut into tasks: up to eight entries of one size for the lanes of AVX512-IFMA, two entries that the
+//! paired kernel of AWS-LC can take together, or one entry. Tasks run on the rayon pool when the list is worth it.
+//! Results come back in the order of the list.
+
+use std::cmp::Reverse;
+use std::ops::RangeInclusive;
 
 use crypto_bigint::BoxedUint;
 use rayon::prelude::*;
 
 use crate::awslc::{Half, Montgomery, Word};
+use crate::lanes::{self, Base, Kernel, LANES, Lane};
 use crate::modulus::Modulus;
 
 /// Whether the operands of an exponentiation are secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timing {
     /// Base and exponent are secret: run time and memory accesses depend on the limbs of modulus and exponent
-    /// only (`BN_mod_exp_mont_consttime`, or its paired form).
+    /// only (lanes, `BN_mod_exp_mont_consttime`, or its paired form).
     Secret,
-    /// All operands are public: leading zeros of the exponent are skipped, short exponents use sliding windows.
+    /// All operands are public: leading zeros of the exponent are skipped, short exponents use sliding windows. In
+    /// a group of lanes they are treated as secret but for the length of the exponent.
     Public,
 }
 
@@ -38,6 +44,15 @@ pub struct Power<'a> {
 /// The modulus sizes, in exact bits, of the paired kernel (AWS-LC's `RSAZ_mod_exp_avx512_x2`).
 const PAIRED_BITS: [u32; 3] = [1024, 1536, 2048];
 
+/// The modulus sizes, in bits, for which lanes are used: shorter ones take AWS-LC no longer than packing and the tables,
+/// longer ones do not occur.
+const LANE_BITS: RangeInclusive<u32> = 512..=8192;
+
+/// What a group in lanes costs, filled or not, by the cost of its longest entry on AWS-LC, as a fraction: 1.1 to 1.25 for
+/// moduli from 2048 to 6144 bits, where two filled lanes pay, and 1.8 for 1536 bits, where they pay just so
+/// (`docs/performance.md`).
+const LANES_COST: (u64, u64) = (5, 4);
+
 /// Public exponents up to this many bits go to sliding windows: filling the 32-entry table of the fixed-window
 /// code would cost more than it saves.
 const SLIDING_WINDOW_BITS: u32 = 96;
@@ -51,7 +66,17 @@ const PARALLEL_WORK: usize = 200_000;
 /// If a base is not below its modulus.
 #[must_use]
 pub fn powers(list: &[Power<'_>]) -> Vec<BoxedUint> {
-    let tasks = pair_up(list);
+    powers_with(lanes::kernel(), list, Base::Any)
+}
+
+/// [`powers`] for a list whose bases all are two, which may be known: in lanes that saves a quarter.
+pub(crate) fn powers_of_two(list: &[Power<'_>]) -> Vec<BoxedUint> {
+    powers_with(lanes::kernel(), list, Base::Two)
+}
+
+/// [`powers`] with these lanes, or none.
+pub(crate) fn powers_with(kernel: Option<&Kernel>, list: &[Power<'_>], base: Base) -> Vec<BoxedUint> {
+    let tasks = cut(kernel, list, base);
     let work: usize = list.iter().map(Power::work).sum();
     let parts: Vec<Vec<(usize, BoxedUint)>> = if tasks.len() > 1 && work > PARALLEL_WORK {
         tasks.par_iter().map(|task| task.run()).collect()
@@ -74,40 +99,87 @@ pub fn power(p: Power<'_>) -> BoxedUint {
 
 /// What runs in one piece, with the positions in the list.
 enum Task<'a> {
-    One(usize, Power<'a>),
-    Two([(usize, Power<'a>); 2]),
+    One(Entry<'a>),
+    Two([Entry<'a>; 2]),
+    /// At most [`LANES`], the longest exponent first.
+    Lanes(&'a Kernel, Base, Vec<Entry<'a>>),
 }
+
+/// A power and its position in the list.
+type Entry<'a> = (usize, Power<'a>);
 
 impl Task<'_> {
     fn run(&self) -> Vec<(usize, BoxedUint)> {
         match self {
-            Task::One(position, power) => vec![(*position, power.compute())],
+            Task::One((position, power)) => vec![(*position, power.compute())],
             Task::Two([(i, first), (j, second)]) => {
                 let (mut out1, mut out2) = (first.modulus.zero(), second.modulus.zero());
                 Montgomery::power_pair(first.half(&mut out1), second.half(&mut out2));
                 vec![(*i, out1), (*j, out2)]
             }
+            Task::Lanes(kernel, base, entries) => {
+                let group: Vec<Lane<'_>> = entries.iter().map(|(_, power)| power.lane()).collect();
+                let bits = entries.iter().map(|(_, power)| power.exponent_bits()).max().unwrap_or_default();
+                let results = lanes::powers(kernel, &group, bits, *base);
+                entries.iter().map(|(position, _)| *position).zip(results).collect()
+            }
         }
     }
 }
 
-/// Cuts a list into tasks; each pair shares one modulus size.
-fn pair_up<'a>(list: &[Power<'a>]) -> Vec<Task<'a>> {
-    let paired = paired_kernel();
-    let mut waiting: [Option<(usize, Power<'a>)>; PAIRED_BITS.len()] = [None; PAIRED_BITS.len()];
-    let mut tasks = Vec::with_capacity(list.len());
-    for (position, power) in list.iter().enumerate() {
+/// Cuts a list into tasks.
+fn cut<'a>(kernel: Option<&'a Kernel>, list: &[Power<'a>], base: Base) -> Vec<Task<'a>> {
+    let entries = list.iter().copied().enumerate();
+    let Some(kernel) = kernel else {
+        return pair_up(entries);
+    };
+    let (mut fit, mut rest): (Vec<_>, Vec<_>) =
+        entries.partition(|(_, power)| LANE_BITS.contains(&power.modulus.bits()));
+    // Like moduli together, and among them like exponents: a group works as long as its longest one.
+    fit.sort_by_key(|(_, power)| (power.quads(), Reverse(power.exponent_bits())));
+    let mut tasks = Vec::new();
+    for alike in fit.chunk_by(|(_, a), (_, b)| a.quads() == b.quads()) {
+        for group in alike.chunks(LANES) {
+            if lanes_pay(group) {
+                tasks.push(Task::Lanes(kernel, base, group.to_vec()));
+            } else {
+                rest.extend_from_slice(group);
+            }
+        }
+    }
+    tasks.extend(pair_up(rest.into_iter()));
+    tasks
+}
+
+/// Whether a group of one modulus size, the longest exponent first, costs less in lanes than entry by entry.
+fn lanes_pay(group: &[Entry<'_>]) -> bool {
+    let mut pairs = group.iter().map(|(_, power)| power.fills_a_pair());
+    if let (Some(true), Some(true), None) = (pairs.next(), pairs.next(), pairs.next()) {
+        return false;
+    }
+    let bits = group.iter().map(|(_, power)| u64::from(power.exponent_bits()));
+    let longest = bits.clone().max().unwrap_or_default();
+    let (paid, of) = LANES_COST;
+    bits.sum::<u64>() * of > longest * paid
+}
+
+/// Finds pairs for AWS-LC; each shares one modulus size.
+fn pair_up<'a>(list: impl Iterator<Item = Entry<'a>>) -> Vec<Task<'a>> {
+    let mut waiting: [Option<Entry<'a>>; PAIRED_BITS.len()] = [None; PAIRED_BITS.len()];
+    let mut tasks = Vec::new();
+    for entry in list {
+        let (_, power) = &entry;
         let size = PAIRED_BITS.iter().position(|bits| *bits == power.modulus.bits());
-        let seat = size.and_then(|size| waiting.get_mut(size)).filter(|_| paired && power.fills_a_pair());
+        let seat = size.and_then(|size| waiting.get_mut(size)).filter(|_| power.fills_a_pair());
         match seat {
-            None => tasks.push(Task::One(position, *power)),
+            None => tasks.push(Task::One(entry)),
             Some(seat) => match seat.take() {
-                None => *seat = Some((position, *power)),
-                Some(other) => tasks.push(Task::Two([other, (position, *power)])),
+                None => *seat = Some(entry),
+                Some(other) => tasks.push(Task::Two([other, entry])),
             },
         }
     }
-    tasks.extend(waiting.into_iter().flatten().map(|(position, power)| Task::One(position, power)));
+    tasks.extend(waiting.into_iter().flatten().map(Task::One));
     tasks
 }
 
@@ -137,11 +209,29 @@ impl<'a> Power<'a> {
         }
     }
 
-    /// Whether the paired kernel pays: it always walks over as many exponent bits as the modulus has, at about
-    /// half the cost of a bit.
+    /// Whether the paired kernel takes the entry and pays: it always walks over as many exponent bits as the
+    /// modulus has, at about half the cost of a bit.
     fn fills_a_pair(&self) -> bool {
         let (words, limbs) = (self.exponent_words().len(), self.modulus.limbs());
-        (limbs.div_ceil(2)..=limbs).contains(&words)
+        let paid = (limbs.div_ceil(2)..=limbs).contains(&words);
+        paid && PAIRED_BITS.contains(&self.modulus.bits()) && paired_kernel()
+    }
+
+    /// Bits of the exponent that are walked over in lanes: all stored ones of a secret exponent.
+    fn exponent_bits(&self) -> u32 {
+        match self.timing {
+            Timing::Secret => self.exponent.bits_precision(),
+            Timing::Public => self.exponent.bits_vartime(),
+        }
+    }
+
+    /// The size of the modulus in lanes.
+    fn quads(&self) -> usize {
+        lanes::quads(self.modulus.bits())
+    }
+
+    pub(crate) fn lane(&self) -> Lane<'a> {
+        Lane { modulus: self.modulus, base: self.base, exponent: self.exponent.as_words() }
     }
 
     fn half<'b>(&'b self, out: &'b mut BoxedUint) -> Half<'b> {

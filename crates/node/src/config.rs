@@ -25,6 +25,9 @@ pub const MAX_ADDRESSES: usize = 8;
 /// Longest display name of a node, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
 
+/// Most presignatures that a node keeps ready for a key: all its signers together stay below what may be outstanding.
+pub const MAX_KEPT_PRESIGNATURES: u32 = 64;
+
 /// Port other nodes connect to, unless told otherwise.
 pub const DEFAULT_P2P_PORT: u16 = 7600;
 
@@ -90,6 +93,8 @@ pub struct Config {
     pub passphrase_variable: String,
     /// Which log lines are written, as `tracing` filters.
     pub log: String,
+    /// How many presignatures of its own the node keeps ready for each key, at most [`MAX_KEPT_PRESIGNATURES`].
+    pub keep_presignatures: u32,
 }
 
 /// Values given by flags; `None` or empty means not given.
@@ -117,6 +122,7 @@ struct File {
     p2p: P2pSection,
     api: ApiSection,
     store: StoreSection,
+    presignatures: PresignaturesSection,
     log: LogSection,
 }
 
@@ -144,6 +150,12 @@ struct StoreSection {
 #[serde(deny_unknown_fields, default)]
 struct LogSection {
     filter: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PresignaturesSection {
+    keep: u32,
 }
 
 /// A value and where it came from.
@@ -201,6 +213,10 @@ impl Config {
                 .passphrase_variable
                 .unwrap_or_else(|| PASSPHRASE_VARIABLE.to_owned()),
             log: log.value,
+            keep_presignatures: kept_presignatures(Given {
+                value: file.presignatures.keep,
+                source: pick.file,
+            })?,
         })
     }
 
@@ -223,6 +239,7 @@ impl Config {
             api = text(&self.api.to_string()),
             key_file = key_file,
             passphrase_variable = text(&self.passphrase_variable),
+            keep_presignatures = self.keep_presignatures,
             log = text(&self.log),
         )
     }
@@ -262,6 +279,15 @@ impl Given<String> {
     fn refused_value(&self, name: &'static str, value: &str, reason: &'static str) -> ConfigError {
         ConfigError::Value { name, value: value.to_owned(), reason, source_name: self.source.clone() }
     }
+}
+
+/// Checks the number of presignatures to keep.
+fn kept_presignatures(given: Given<u32>) -> Result<u32, ConfigError> {
+    if given.value <= MAX_KEPT_PRESIGNATURES {
+        return Ok(given.value);
+    }
+    let (name, value) = ("presignatures.keep", given.value.to_string());
+    Err(ConfigError::Value { name, value, reason: "must be at most 64", source_name: given.source })
 }
 
 /// Checks a display name: it is shown on other people's terminals.

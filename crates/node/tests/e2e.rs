@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use consign_api::client::{Client, Start};
 use consign_api::{
-    CeremonyState, CreateKey, Curve, HashName, Invite, KeyId, KeyView, Level, Outcome, PathText, ProblemKind,
-    Scheme, Sign, SignTarget, SignatureView,
+    CeremonyState, CreateKey, Curve, HashName, Invite, KeyId, KeyView, Level, NodeId, Outcome, PathText,
+    PresignTerms, ProblemKind, Scheme, Sign, SignTarget, SignatureView,
 };
 use consign_node::config::{Config, DataFolder};
 use consign_node::core::setup;
@@ -36,6 +36,7 @@ fn config(name: &str) -> Config {
         key_file: None,
         passphrase_variable: "CONSIGN_PASSPHRASE".to_owned(),
         log: "info".to_owned(),
+        keep_presignatures: 0,
     }
 }
 
@@ -134,6 +135,18 @@ impl Running {
         *signature
     }
 
+    /// Makes presignatures of these signers.
+    async fn presign(&self, key: KeyId, count: u32, signers: Vec<NodeId>) {
+        let terms = PresignTerms { count, signers };
+        let view = self.call(move |client| client.presign(&key, &terms, &Start::and_wait())).await.unwrap();
+        assert_eq!((view.state, view.outcome), (CeremonyState::Done, Some(Outcome::Internal)));
+    }
+
+    /// How many presignatures it has.
+    fn presignatures(&self, key: KeyId) -> u32 {
+        self.client.key(&key).unwrap().presignatures
+    }
+
     /// The kind of problem a signing ends with.
     async fn sign_fails(&self, key: KeyId) -> ProblemKind {
         let target = SignTarget::Message { bytes: b"text".to_vec(), hash: HashName::Sha256 };
@@ -207,6 +220,38 @@ async fn two_of_three_sign_through_restarts() {
     verify(&key, "three", &c.sign(key.id, "three").await);
     b.stop().await;
     c.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn presignatures_serve_until_a_restart() {
+    let place = tempfile::tempdir().unwrap();
+    let [a, b, c] = cluster(place.path()).await;
+    let key = a.create_key("pay", 2).await;
+    let id = |node: &Running| node.client.node().unwrap().id;
+    a.presign(key.id, 6, vec![id(&a), id(&b)]).await;
+    until("both signers have them", || (b.presignatures(key.id) == 6).then_some(())).await;
+    assert_eq!((a.presignatures(key.id), c.presignatures(key.id)), (6, 0));
+    for (node, text) in [(&a, "one"), (&b, "two"), (&a, "three")] {
+        let signature = node.sign(key.id, text).await;
+        verify(&key, text, &signature);
+        assert!(signature.presigned);
+    }
+    let signature = c.sign(key.id, "without").await;
+    verify(&key, "without", &signature);
+    assert!(!signature.presigned);
+    // The other signer forgets them, and this node hears of it.
+    let folder_b = b.stop().await;
+    let b = Running::start(folder_b, "b").await;
+    until("they are gone", || (a.presignatures(key.id) == 0).then_some(())).await;
+    for node in [&a, &b, &c] {
+        node.sees(3).await;
+    }
+    let signature = b.sign(key.id, "again").await;
+    verify(&key, "again", &signature);
+    assert!(!signature.presigned);
+    for node in [a, b, c] {
+        node.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use consign_modexp::{Modulus, Power, Timing, power};
+use consign_modexp::{Modulus, Power, Timing, lanes_in_use, power, powers};
 use consign_zk::BoxedUint;
 use consign_zk::curve::{Curve, P256, Point, Scalar, Secp256k1};
 use consign_zk::integer::Integer;
@@ -127,6 +127,24 @@ fn power_of(modulus: &Modulus, timing: Timing) -> Times {
     times(FEW, || small(modulus), |rng| modulus.random_below(rng), run)
 }
 
+/// Eight powers at once, as a list of that length is computed: in lanes where the processor has them. The exponents of
+/// all eight are secret.
+fn powers_of(modulus: &Modulus) -> Times {
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let bases: [_; 8] = std::array::from_fn(|_| modulus.random_below(&mut rng));
+    let run = |exponents: &[BoxedUint; 8]| {
+        let list: [_; 8] = std::array::from_fn(|lane| Power {
+            base: &bases[lane],
+            exponent: &exponents[lane],
+            modulus,
+            timing: Timing::Secret,
+        });
+        black_box(powers(&list));
+    };
+    let random = |rng: &mut ChaCha20Rng| std::array::from_fn(|_| modulus.random_below(rng));
+    times(FEW, || std::array::from_fn(|_| small(modulus)), random, run)
+}
+
 fn decrypt(own: &Party) -> Times {
     let factors = own.paillier.factors();
     let nn = factors.modulus_squared();
@@ -203,9 +221,11 @@ fn main() -> ExitCode {
     let parties = [0, 1].map(|which| party(LEVEL, which, 1));
     let [own, other] = &parties;
     let (n, nn) = (own.paillier.public().n(), own.paillier.public().nn());
+    println!("lanes: {}", if lanes_in_use() { "in use" } else { "none" });
     let secret = [
         report("power modulo N, secret exponent", &power_of(n, Timing::Secret)),
         report("power modulo N^2, secret exponent", &power_of(nn, Timing::Secret)),
+        report("eight powers modulo N, secret exponents", &powers_of(n)),
         report("decryption, ciphertexts", &decrypt(own)),
         report("decryption, keys", &decrypt_under_keys(&parties)),
         report("nonce of a ciphertext", &open(own)),

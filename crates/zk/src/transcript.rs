@@ -60,6 +60,8 @@ purposes! {
     Ssid => "ssid",
     /// Session identifier of a change to another epoch.
     NextEpoch => "ssid/next",
+    /// Session identifier of signing from a presignature.
+    Online => "ssid/online",
     /// Subprotocol of a session.
     SubSession => "sub",
     /// Slot of a batch.

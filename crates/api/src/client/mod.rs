@@ -17,7 +17,8 @@ use crate::limits::{MAX_ANSWER_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
     CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, HealthView, InvitationView, Invite, KeyId,
-    KeyView, NodeView, Page, PageQuery, Problem, RefreshTerms, ReshareTerms, Sign, ValidatorView,
+    KeyView, NodeView, Page, PageQuery, PresignTerms, Problem, RefreshTerms, ReshareTerms, Sign,
+    ValidatorView,
 };
 
 /// How long a connection may take to be made: the node is near.
@@ -155,6 +156,19 @@ impl Client {
     /// [`ClientError`].
     pub fn sign(&self, sign: &Sign, start: &Start) -> Result<CeremonyView, ClientError> {
         self.post(&format!("/v1/keys/{}/signatures", sign.key), &sign.body(), start)
+    }
+
+    /// `POST /v1/keys/{id}/presignatures`. As [`Client::create_key`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn presign(
+        &self,
+        key: &KeyId,
+        terms: &PresignTerms,
+        start: &Start,
+    ) -> Result<CeremonyView, ClientError> {
+        self.post(&format!("/v1/keys/{key}/presignatures"), terms, start)
     }
 
     /// `POST /v1/keys/{id}/refresh`. As [`Client::create_key`].

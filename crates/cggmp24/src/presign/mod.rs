@@ -45,7 +45,7 @@ mod shape;
 pub mod testing;
 
 pub use alert::{Alert, MAX_ALERT_SIGNERS};
-pub use public::{MAX_BATCH, PresignError, Public};
+pub use public::{MAX_BATCH, PresignError, Public, max_batch};
 pub use shape::Shape;
 pub(crate) use shape::{max_broadcast_bytes, max_direct_bytes};
 
@@ -292,6 +292,13 @@ pub(crate) fn first_round<C: Curve>(
 ) -> Result<round1::FirstRound<C>, PresignError> {
     let w = public.admit(share, aux)?;
     Ok(round1::speak(public, session, share.index(), w, Arc::clone(aux.paillier()), rng))
+}
+
+impl<C: Curve> Presign<C> {
+    /// Whether a check of the sums has failed, so that everybody owes everybody a long proof.
+    pub fn owes_alert(&self) -> bool {
+        matches!(self, Self::Closing(Err(_)))
+    }
 }
 
 impl<C: Curve> Protocol for Presign<C> {

@@ -95,6 +95,18 @@ pub(crate) struct Member<C: Curve> {
     pub(super) W: Point<C>,
 }
 
+/// Whether the messages of such a batch are short enough.
+fn fits<C: Curve>(shape: Shape) -> bool {
+    let short = |round| shape.max_message_bytes::<C>(round) <= MAX_ROUND_BYTES;
+    (1..=MAX_BATCH).contains(&shape.batch) && (ROUND_1..=ROUND_3).all(short)
+}
+
+/// Most presignatures that so many signers can make in one ceremony: [`MAX_BATCH`], or fewer where messages would be too
+/// long.
+pub fn max_batch<C: Curve>(level: Level, signers: usize) -> u32 {
+    (1..=MAX_BATCH).rev().find(|&batch| fits::<C>(Shape { level, signers, batch })).unwrap_or(0)
+}
+
 impl<C: Curve> Public<C> {
     /// For a batch of presignatures: `signers` are exactly `t` holders of the key, with their indices and identities.
     /// They will sign for the child at `path`, and for no other.
@@ -152,9 +164,7 @@ impl<C: Curve> Public<C> {
         if !whole {
             return Err(PresignError::Key(KeyError::Interpolation));
         }
-        let fits = |round| public.shape().max_message_bytes::<C>(round) <= MAX_ROUND_BYTES;
-        let batch_fits = (1..=MAX_BATCH).contains(&batch) && (ROUND_1..=ROUND_3).all(fits);
-        if batch_fits { Ok(public) } else { Err(PresignError::Batch(batch)) }
+        if fits::<C>(public.shape()) { Ok(public) } else { Err(PresignError::Batch(batch)) }
     }
 
     /// The session identifier for a nonce that nobody picked alone.

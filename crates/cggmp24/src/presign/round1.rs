@@ -181,17 +181,19 @@ pub(super) fn speak<C: Curve>(
     for to in public.signers().others(me) {
         let verifier = public.known(to);
         let slots = slots.iter().zip(&drawn).zip(broadcast.iter().zip(&sessions));
-        let proofs = slots.map(|((slot, drawn), (said, ssid))| {
+        let claims = slots.flat_map(|((slot, drawn), (said, ssid))| {
             let bound = |role| context(public, ssid, role, ROUND, me, Some(to));
             let witness = enc_elg::Witness { x: &drawn.k, rho: &drawn.rho, b: slot.a.expose() };
             let statement = psi0(prover, verifier, said);
-            let psi0 = enc_elg::prove(&bound(Role::Psi0), &statement, &witness, &paillier, rng);
+            let psi0 = enc_elg::Claim { context: bound(Role::Psi0), statement, witness };
             let witness = enc_elg::Witness { x: &drawn.gamma, rho: &drawn.nu, b: slot.b.expose() };
             let statement = psi1(prover, verifier, said);
-            let psi1 = enc_elg::prove(&bound(Role::Psi1), &statement, &witness, &paillier, rng);
-            Direct { psi0, psi1 }
+            [psi0, enc_elg::Claim { context: bound(Role::Psi1), statement, witness }]
         });
-        direct.insert(to, proofs.collect());
+        let proofs = enc_elg::prove_all(&claims.collect::<Vec<_>>(), &paillier, rng);
+        let mut proofs = proofs.into_iter();
+        let mut next = || proofs.next().expect("invariant: two proofs per slot");
+        direct.insert(to, sessions.iter().map(|_| Direct { psi0: next(), psi1: next() }).collect());
     }
     Spoken { state: Round1 { me, session, w, paillier, slots }, broadcast, direct }
 }

@@ -275,7 +275,7 @@ impl<C: Curve> Speaker<'_, C> {
             .map(|b| &self.view.committed(to, b).expect("invariant: the view holds round 1").K)
             .collect();
         let responses = self.compute(receiver, &K, &drawn);
-        let mut proofs = Vec::with_capacity(drawn.len());
+        let mut claims = Vec::with_capacity(2 * drawn.len());
         for (((response, drawn), K), ((gamma, &Gamma), ssid)) in
             responses.iter().zip(&drawn).zip(&K).zip(self.gamma.iter().zip(self.Gamma).zip(self.sessions))
         {
@@ -283,13 +283,15 @@ impl<C: Curve> Speaker<'_, C> {
             let Drawn { nonce, key } = drawn;
             let witness = aff_g::Witness { x: gamma, y: &nonce.b, rho: &nonce.s, rho_y: &nonce.r };
             let statement = psi(prover, receiver, K, Gamma, response);
-            let psi = aff_g::prove(&bound(Role::Psi), &statement, &witness, &self.state.paillier, rng);
+            claims.push(aff_g::Claim { context: bound(Role::Psi), statement, witness });
             let witness = aff_g::Witness { x: self.w, y: &key.b, rho: &key.s, rho_y: &key.r };
             let statement = psi_hat(prover, receiver, K, response);
-            let psi_hat = aff_g::prove(&bound(Role::PsiHat), &statement, &witness, &self.state.paillier, rng);
-            let unit = "invariant: psi0 has shown that K is a unit";
-            proofs.push(Direct { psi: psi.expect(unit), psi_hat: psi_hat.expect(unit) });
+            claims.push(aff_g::Claim { context: bound(Role::PsiHat), statement, witness });
         }
+        let proofs = aff_g::prove_all(&claims, &self.state.paillier, rng);
+        let mut proofs = proofs.expect("invariant: psi0 has shown that K is a unit").into_iter();
+        let mut next = || proofs.next().expect("invariant: two proofs per slot");
+        let proofs = drawn.iter().map(|_| Direct { psi: next(), psi_hat: next() }).collect();
         (responses, drawn, proofs)
     }
 

@@ -1,4 +1,4 @@
-//! Signing: one round with a presignature ([`Presignature`]), or four rounds without ([`interactive`]), which is the
+//! Signing: one round with a presignature ([`Presignature`], [`online`]), or four rounds without ([`interactive`]), which is the
 //! default (`docs/spec/signing.md`, 6.5 and 6.6).
 //!
 //! A presignature is the nonce of one signature. It is used by value, so that it cannot be used twice:
@@ -47,6 +47,7 @@ use thiserror::Error;
 use crate::ecdsa::{Digest, HashedMessage, Signature};
 
 pub mod interactive;
+pub mod online;
 mod presignature;
 
 pub use presignature::{PresignaturePublic, Share};
@@ -76,7 +77,8 @@ pub struct Partial<C: Curve> {
 /// What is wrong with a partial signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Error)]
 pub enum PartialFault {
-    /// Made with another presignature or for another digest. No proof of anything: it may be good elsewhere.
+    /// Made with another presignature or for another digest. No proof of anything by itself: it may be good elsewhere.
+    /// It is a fault of whoever says it in a session about this presignature and digest ([`online`]).
     #[error("the partial signature is of another presignature or digest")]
     Foreign,
     /// `[sigma_j]Gamma` is not `[m]Delta_j + [r]S_j`. Proven by the signed partial signature and the

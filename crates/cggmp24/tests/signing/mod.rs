@@ -18,6 +18,7 @@ use consign_rounds::PerParty;
 
 mod derivation;
 mod ecdsa;
+mod online;
 mod p256;
 mod sign;
 

@@ -139,6 +139,7 @@ impl Story<'_> {
             key_file: Some(key_file.clone()),
             passphrase_variable: consign_node::config::PASSPHRASE_VARIABLE.to_owned(),
             log: "info".to_owned(),
+            keep_presignatures: 0,
         };
         found::folder_with(&self.nodes.data(number), &config, &Unlock::KeyFile(key_file), |identity| {
             Ok(match invitation {

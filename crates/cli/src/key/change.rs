@@ -118,6 +118,7 @@ pub(crate) fn changed<'a>(
         epoch: new.epoch,
         share: new.share,
         state: new.state,
+        presignatures: new.presignatures,
         ..old.clone()
     };
     if **new != same {
@@ -157,6 +158,7 @@ mod tests {
             epoch,
             share: true,
             state: KeyState::Active,
+            presignatures: 0,
             public_key: "02".repeat(33),
             chain_code: Some("03".repeat(32)),
             xpub: Some("xpub1".to_owned()),

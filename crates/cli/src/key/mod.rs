@@ -4,6 +4,7 @@ mod address;
 mod change;
 mod create;
 mod find;
+mod presign;
 mod show;
 mod sign;
 
@@ -55,6 +56,7 @@ Example:
         data: Data,
     },
     Sign(sign::Sign),
+    Presign(presign::Presign),
     Address(address::Address),
     Refresh(change::Refresh),
     Reshare(change::Reshare),
@@ -68,6 +70,7 @@ impl Key {
             Command::List { data } => show::list(&Connection::open(&data.data)?, out),
             Command::Show { key, data } => show::one(&Connection::open(&data.data)?, key, out),
             Command::Sign(sign) => sign.run(out),
+            Command::Presign(presign) => presign.run(out),
             Command::Address(address) => address.run(out),
             Command::Refresh(refresh) => refresh.run(out),
             Command::Reshare(reshare) => reshare.run(out),

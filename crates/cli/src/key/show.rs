@@ -38,6 +38,7 @@ pub(super) fn describe(key: &KeyView) -> String {
         ("signers", format!("any {} of {}", key.threshold, members(&key.committee))),
         ("state", format!("{}, epoch {}", key.state, key.epoch)),
         ("this node", if key.share { "holds a share" } else { "holds no share" }.to_owned()),
+        ("presignatures", key.presignatures.to_string()),
         ("public key", key.public_key.clone()),
         ("chain code", given(&key.chain_code)),
         ("xpub", given(&key.xpub)),

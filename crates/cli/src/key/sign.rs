@@ -98,6 +98,7 @@ impl Sign {
                 ("s", signature.s.clone()),
                 ("recovery id", signature.recovery_id.to_string()),
                 ("signers", show::members(&signature.signers)),
+                ("presignature", if signature.presigned { "used" } else { "none" }.to_owned()),
                 ("verified", format!("{} by libsecp256k1", green("yes"))),
             ])
         })

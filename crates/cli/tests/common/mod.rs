@@ -144,6 +144,21 @@ impl TestNode {
         Self { data, process: None }
     }
 
+    /// A cluster of running nodes that have met.
+    pub(crate) fn cluster(place: &Path, names: &[&str]) -> Vec<Self> {
+        let mut nodes: Vec<Self> = Vec::new();
+        for name in names {
+            let mut node = match nodes.first() {
+                Some(founder) => Self::join(place, name, &founder.invite()),
+                None => Self::found(place, name),
+            };
+            node.start();
+            nodes.push(node);
+        }
+        nodes.iter().for_each(|node| node.meets(names.len()));
+        nodes
+    }
+
     /// Makes a node that will join.
     pub(crate) fn join(place: &Path, name: &str, invitation: &str) -> Self {
         let data = place.join(name);

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::PrimeKind;
 use crate::modulus::Modulus;
-use crate::powers::{Power, Timing, powers};
+use crate::powers::{Power, Timing, powers, powers_of_two};
 
 /// Rounds of Miller–Rabin from a size in bits on. The module documentation gives the formula; a test computes it.
 const ROUNDS: [(u32, usize); 3] = [(1536, 6), (1024, 8), (512, 18)];
@@ -73,7 +73,7 @@ pub fn fermat_composites(list: &[&Modulus], timing: Timing) -> Vec<bool> {
         .zip(&exponents)
         .map(|(modulus, exponent)| Power { base: &two, exponent, modulus, timing })
         .collect();
-    powers(&tests).iter().map(|x| !bool::from(x.is_one())).collect()
+    powers_of_two(&tests).iter().map(|x| !bool::from(x.is_one())).collect()
 }
 
 /// All rounds of Miller–Rabin as one list.

@@ -18,6 +18,7 @@ fn an_empty_file_means_the_defaults() {
     assert_eq!(config.key_file, None);
     assert_eq!(config.passphrase_variable, "CONSIGN_PASSPHRASE");
     assert_eq!(config.log, "info");
+    assert_eq!(config.keep_presignatures, 0);
 }
 
 #[test]
@@ -55,6 +56,7 @@ fn what_init_writes_reads_as_it_was() {
     config.key_file = Some("/keys/a \"b\".key".into());
     config.announce = vec![parse_address("/ip4/192.0.2.7/tcp/9").unwrap()];
     config.api = "[::1]:5".parse().unwrap();
+    config.keep_presignatures = MAX_KEPT_PRESIGNATURES;
     assert_eq!(resolve(&Flags::default(), &[], &config.to_file()).unwrap(), config);
     assert!(config.to_file().lines().all(|line| line.len() <= 110));
 }
@@ -74,6 +76,10 @@ fn a_wrong_value_is_named_with_its_source() {
 
     let text = resolve(&Flags::default(), &[], "nmae = \"x\"").unwrap_err().to_string();
     assert!(text.contains("nmae") && text.contains("config.toml"), "{text}");
+
+    let file = format!("[presignatures]\nkeep = {}", MAX_KEPT_PRESIGNATURES + 1);
+    let text = resolve(&Flags::default(), &[], &file).unwrap_err().to_string();
+    assert!(text.contains("presignatures.keep") && text.contains("config.toml"), "{text}");
 
     let many = vec!["/ip4/192.0.2.1/tcp/1".to_owned(); MAX_ADDRESSES + 1];
     assert!(resolve(&Flags { listen: many, ..Flags::default() }, &[], "").is_err());

@@ -19,6 +19,7 @@ use consign_api as api;
 use consign_cggmp24::ecdsa::Signature as Ecdsa;
 use consign_cggmp24::epoch::EpochId;
 use consign_cggmp24::key::KeyInfo;
+use consign_cggmp24::sign::PresignaturePublic;
 use consign_rounds::SessionId;
 use zeroize::Zeroizing;
 
@@ -31,6 +32,7 @@ use super::node::Node;
 use super::proposal::{Accept, Drawn, Kind, Proposal};
 use super::sessions::{Act, C, Live, Standing};
 use super::sizes::Sizes;
+use super::spending::Spent;
 use super::stories::phase_of;
 use super::views::api_id;
 use super::wire::PeerMessage;
@@ -71,6 +73,8 @@ pub(super) struct Ceremony {
     part: Part,
     /// Primes that were never opened; they go back to the pool if no session opens them.
     primes: Option<Zeroizing<Vec<u8>>>,
+    /// The presignature that it uses up, from the moment this node agreed to.
+    spent: Option<Spent>,
     inbox: Inbox,
     /// How long its messages may be.
     sizes: Sizes,
@@ -134,6 +138,8 @@ pub(super) enum End {
     Aux(Hash),
     /// A signature.
     Signature(Box<Ecdsa<C>>),
+    /// Presignatures are in the pool.
+    Presigned,
     /// Nothing came of it.
     Failed {
         /// What to tell.
@@ -171,6 +177,11 @@ impl Ceremony {
             Part::Running(running) => &running.accepts,
             Part::Watching { .. } | Part::Priming { .. } | Part::Recording | Part::Accepted { .. } => &[],
         }
+    }
+
+    /// What everybody knows of the presignature that it uses up.
+    pub(super) fn presignature(&self) -> Option<&PresignaturePublic<C>> {
+        self.spent.as_ref().map(|spent| &spent.shown)
     }
 
     fn index_of(&self, id: NodeId) -> Option<u16> {
@@ -333,14 +344,16 @@ impl Node {
 }
 
 /// How long the rounds may take, in milliseconds: generous for a small machine at the highest level, since a slow
-/// participant must not look like a silent one.
+/// participant must not look like a silent one. In a batch every slot counts for as many signers as there are.
 pub(super) fn deadline_ms(kind: Kind, makes_moduli: bool, signers: usize) -> u32 {
     let signers = u32::try_from(signers).unwrap_or(u32::MAX);
     match kind {
         Kind::Refresh if makes_moduli => 600_000,
         Kind::Keygen | Kind::Refresh | Kind::Reshare => 120_000,
         Kind::Aux => 600_000,
-        Kind::Sign => SIGN_MS.saturating_add(SIGN_MS_PER_SIGNER.saturating_mul(signers)),
+        Kind::Sign | Kind::Presign | Kind::Online => {
+            SIGN_MS.saturating_add(SIGN_MS_PER_SIGNER.saturating_mul(signers))
+        }
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn draft_reshare(
             signers: free.signers,
             ..blank
         }),
-        Kind::Keygen | Kind::Sign | Kind::Refresh => Err(Unfit::Kind),
+        Kind::Keygen | Kind::Sign | Kind::Refresh | Kind::Presign | Kind::Online => Err(Unfit::Kind),
     }
 }
 

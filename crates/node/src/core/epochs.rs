@@ -14,7 +14,7 @@ use super::chain::Step;
 use super::hash::Hash;
 use super::keys::{Advance, Key};
 use super::node::{Node, Then};
-use super::proposal::{Kind, Proposal};
+use super::proposal::Proposal;
 use super::requests::Wanted;
 use super::stories::wanted_of;
 use super::wire::{KnownEpoch, PeerMessage};
@@ -41,6 +41,7 @@ impl Node {
         writes.extend(made.map(|aux| self.adopt_moduli(aux)));
         self.end_older(id, now);
         self.end_turn(id);
+        self.erase_presignatures_of(id);
         writes.extend(self.drop_moduli(left));
         let share = if has_share { "with a share" } else { "without a share" };
         self.log(Level::Info, &format!("the key {id} is in epoch {epoch} now, here {share}"));
@@ -85,7 +86,7 @@ impl Node {
             if c.proposal.is_change() {
                 c.proposal.base != base && c.epoch_id() != Some(now)
             } else {
-                c.proposal.kind == Kind::Sign && c.proposal.epoch < now.epoch
+                c.proposal.is_signing() && c.proposal.epoch < now.epoch
             }
         };
         let hit: Vec<_> = self
@@ -148,7 +149,7 @@ impl Node {
     /// Beside a refusal: the epoch in force, to who asks this node to act in an older one (5.7, rule 5).
     pub(super) fn show_newer(&mut self, peer: NodeId, proposal: &Proposal) {
         let Some(key) = proposal.key.and_then(|key| self.keys.get(&key)) else { return };
-        let is_older = match proposal.base {
+        let is_older = match proposal.base.filter(|_| proposal.is_change()) {
             Some(base) => key.info_of(SessionId(base.0)).is_some_and(|base| base.epoch < key.info().epoch),
             None => proposal.epoch < key.info().epoch,
         };

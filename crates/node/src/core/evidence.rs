@@ -2,6 +2,7 @@
 //! convicts does nothing more with this node, also after a restart, and what is under way with it ends at once.
 
 use consign_api as api;
+use consign_cggmp24::sign::PresignaturePublic;
 use consign_rounds::SessionId;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ use super::pages::page;
 use super::proposal::{Kind, Proposal};
 use super::records::encode;
 use super::requests::request_id;
+use super::sessions::C;
 use super::stories::phase_of;
 use super::verdict::{MAGIC, MAX_FILE_BYTES, NotProven, Verdict};
 use super::views::{api_id, api_key};
@@ -59,15 +61,15 @@ impl Node {
         let Some(accused) = ceremony.proposal.identity_of(culprit) else { return };
         let proposal = (*ceremony.proposal).clone();
         let accepts = ceremony.session_accepts().to_vec();
-        let inputs = self.inputs_of(&proposal);
+        let inputs = self.inputs_of(&proposal, ceremony.presignature());
         let file = EvidenceFile { proposal, accepts, accused, evidence, inputs };
         self.convict(EvidenceRecord { file, since: self.now.unix, charge, round }, None);
     }
 
     /// The key that the session of a proposal was about, as this participant knows it.
-    fn inputs_of(&self, proposal: &Proposal) -> Option<Inputs> {
+    fn inputs_of(&self, proposal: &Proposal, presignature: Option<&PresignaturePublic<C>>) -> Option<Inputs> {
         let key = self.keys.get(&proposal.key?)?;
-        let info = match proposal.base {
+        let info = match proposal.base.filter(|_| proposal.is_change()) {
             Some(base) => key.info_of(SessionId(base.0)),
             None => key.info_at(proposal.epoch),
         }?;
@@ -75,7 +77,10 @@ impl Node {
         let aux = aux.and_then(|aux| self.aux.get(&aux));
         Some(Inputs {
             key: consign_rounds::encode(info),
-            aux: aux.map(|record| consign_rounds::encode(record.aux.public())),
+            aux: match presignature {
+                Some(public) => Some(consign_rounds::encode(public)),
+                None => aux.map(|record| consign_rounds::encode(record.aux.public())),
+            },
             certificate: key.certificate().filter(|_| key.certifies(info)),
         })
     }
@@ -87,6 +92,7 @@ impl Node {
         let text = format!("{accused} broke the protocol: {}. Evidence {id} proves it.", record.charge);
         self.log(Level::Warn, &text);
         self.culprits.insert(accused);
+        self.erase_presignatures_with(accused);
         let request = request_id(&record.file.proposal.cluster, &record.file.proposal.request);
         let view = self.evidence_view(id, &record);
         self.tell_evidence(request, view);
@@ -264,7 +270,8 @@ mod tests {
         let identity = Arc::new(Identity::from_seed(&[1; 32]));
         let mut store = Memory::new();
         store.apply(&setup::founder(&identity, 5, [1; 16])).unwrap();
-        let settings = Settings { name: "a".to_owned(), addresses: Vec::new(), version: "1".to_owned() };
+        let (name, version) = ("a".to_owned(), "1".to_owned());
+        let settings = Settings { name, addresses: Vec::new(), version, keep_presignatures: 0 };
         let now = Now { monotonic: 0, unix: 5 };
         Node::open(identity, settings, &store, [7; 32], now).unwrap().0
     }

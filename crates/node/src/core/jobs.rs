@@ -8,15 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use consign_api as api;
 use consign_cggmp24::aux_info::{self, Aux, AuxInfo, AuxPublic, Primes};
 use consign_cggmp24::derivation::Path;
-use consign_cggmp24::ecdsa::Digest;
+use consign_cggmp24::ecdsa::{Digest, HashedMessage};
 use consign_cggmp24::hedge::session_rng;
 use consign_cggmp24::key::{KeyInfo, KeyShare};
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::misbehave::WrongDelta;
+use consign_cggmp24::presign::{self, Presign};
 use consign_cggmp24::refresh::{self, Refresh};
 use consign_cggmp24::reshare::{self, Reshare};
+use consign_cggmp24::sign::Presignature;
+use consign_cggmp24::sign::interactive::{self, Interactive};
+use consign_cggmp24::sign::online::{self, Online};
 use consign_cggmp24::ssid::{ProtocolKind, sid};
-use consign_rounds::{Message, PartyIndex, Seat, SessionId};
+use consign_rounds::{Message, PartyIndex, Seat, SessionId, Speech};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
@@ -25,13 +29,13 @@ use super::changes::{refresh_input, reshare_input};
 use super::hash::Hash;
 use super::keys::{Key, Prefix};
 use super::misbehave::Misbehaviour;
+use super::presigning::online_input;
 use super::proposal::{Kind, Proposal};
 use super::requests::level_of;
 use super::sessions::{Act, C, Live, PublicInput, Roll, Run, Runs, Seal, Standing};
 use super::verdict::{Known, NotProven, Verdict};
 use super::wire::{Certificate, EvidenceFile};
 use crate::identity::{ClusterId, Identity};
-use consign_cggmp24::sign::interactive::{self, Interactive};
 
 /// Candidates after which the search for the four primes of a party is likely over; what progress is shown against.
 const EXPECTED_CANDIDATES: u64 = 4_000;
@@ -95,6 +99,8 @@ pub(super) enum Materials {
     Aux(Zeroizing<Vec<u8>>),
     /// The share of the key, and the moduli.
     Sign { share: Arc<KeyShare<C>>, aux: Arc<Aux> },
+    /// This signer's half of a presignature, out of the pool for good, and what it signs.
+    Online { presignature: Box<Presignature<C>>, message: HashedMessage },
     /// The share of the key; the moduli that stay, or primes for new ones.
     Refresh { share: Arc<KeyShare<C>>, aux: Option<Arc<Aux>>, primes: Option<Zeroizing<Vec<u8>>> },
     /// The key; a dealer's share of it; a receiver's moduli.
@@ -102,10 +108,19 @@ pub(super) enum Materials {
 }
 
 impl Materials {
+    /// What all participants agreed on.
+    fn input(&self, proposal: &Proposal) -> std::result::Result<PublicInput, String> {
+        if let Self::Online { presignature, .. } = self {
+            return online_input(proposal, presignature.public().clone());
+        }
+        let (key, aux) = self.public();
+        public_input(proposal, key, aux)
+    }
+
     /// What is known of the key, and of the moduli that are used.
     fn public(&self) -> (Option<&KeyInfo<C>>, Option<&AuxPublic>) {
         match self {
-            Self::Keygen | Self::Aux(_) => (None, None),
+            Self::Keygen | Self::Aux(_) | Self::Online { .. } => (None, None),
             Self::Sign { share, aux } => (Some(share.info()), Some(aux.public())),
             Self::Refresh { share, aux, .. } => (Some(share.info()), aux.as_deref().map(Aux::public)),
             Self::Reshare { base, aux, .. } => (Some(base), aux.as_deref().map(Aux::public)),
@@ -115,7 +130,7 @@ impl Materials {
     /// The share, if there is one.
     fn share(&self) -> Option<&Arc<KeyShare<C>>> {
         match self {
-            Self::Keygen | Self::Aux(_) => None,
+            Self::Keygen | Self::Aux(_) | Self::Online { .. } => None,
             Self::Sign { share, .. } | Self::Refresh { share, .. } => Some(share),
             Self::Reshare { share, .. } => share.as_ref(),
         }
@@ -188,6 +203,14 @@ pub(super) fn public_input(
                 interactive::Public::new(key, aux, parties, &path, digest).map_err(|e| e.to_string())?;
             PublicInput::Sign(Box::new(public))
         }
+        Kind::Presign => {
+            let (key, aux) = key.zip(aux).ok_or("the key or its auxiliary information is not here")?;
+            let path = Path::try_from(proposal.path.clone()).map_err(|e| e.to_string())?;
+            let public = presign::Public::new(key, aux, parties, &path, proposal.batch);
+            PublicInput::Presign(Box::new(public.map_err(|e| e.to_string())?))
+        }
+        // What is agreed on is in the presignature (`online_input`).
+        Kind::Online => return Err("the presignature is not here".to_owned()),
         Kind::Refresh => {
             let key = key.ok_or("the key is not here")?;
             PublicInput::Refresh(Box::new(refresh_input(proposal, key, aux)?))
@@ -214,6 +237,8 @@ pub(super) fn session_id(
         PublicInput::Sign(public) => public.session(&nonce.0),
         PublicInput::Refresh(public) => public.session(&nonce.0),
         PublicInput::Reshare(public) => public.session(&nonce.0),
+        PublicInput::Presign(public) => public.session(&nonce.0),
+        PublicInput::Online(public) => public.session(&nonce.0),
     })
 }
 
@@ -221,8 +246,7 @@ impl Enter {
     fn run(self) -> std::result::Result<Stepped, String> {
         let Self { proposal, me, nonce, materials, identity, entropy, misbehaviour } = self;
         let me = PartyIndex::new(me).ok_or("index 0")?;
-        let (key, aux) = materials.public();
-        let input = public_input(&proposal, key, aux)?;
+        let input = materials.input(&proposal)?;
         let session = session_id(&proposal, &input, &nonce)?;
         let secret = materials
             .share()
@@ -246,21 +270,22 @@ impl Enter {
                 (Live::Aux(run), acts)
             }
             (PublicInput::Sign(public), Materials::Sign { share, aux }) => {
-                let (state, speech) = interactive::start(&public, session, &share, &aux, &mut rng)
-                    .map_err(|e| e.to_string())?;
-                match misbehaviour {
-                    None => {
-                        let seat = seat::<Interactive<C>>(session, me, *public, roll, signer);
-                        let (run, acts) = Run::start(seat, state, speech, rng)?;
-                        (Live::Sign(run), acts)
-                    }
-                    Some(Misbehaviour::WrongDelta) => {
-                        let seat = seat::<WrongDelta<C>>(session, me, *public, roll, signer);
-                        let (state, speech) = (WrongDelta(state), WrongDelta::altered(speech));
-                        let (run, acts) = Run::start(seat, state, speech, rng)?;
-                        (Live::Misbehaving(run), acts)
-                    }
-                }
+                let started = interactive::start(&public, session, &share, &aux, &mut rng);
+                let (state, speech) = started.map_err(|e| e.to_string())?;
+                let seats = (session, me, *public, roll, signer);
+                sign(seats, state, speech, rng, misbehaviour)?
+            }
+            (PublicInput::Presign(public), Materials::Sign { share, aux }) => {
+                let started = presign::start(&public, session, &share, &aux, &mut rng);
+                let (state, speech) = started.map_err(|e| e.to_string())?;
+                let seat = seat::<Presign<C>>(session, me, *public, roll, signer);
+                Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Presign(run), acts))?
+            }
+            (PublicInput::Online(public), Materials::Online { presignature, message }) => {
+                let started = online::start(&public, *presignature, message);
+                let (state, speech) = started.map_err(|e| e.to_string())?;
+                let seat = seat::<Online<C>>(session, me, *public, roll, signer);
+                Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Online(run), acts))?
             }
             (PublicInput::Refresh(public), Materials::Refresh { share, primes, .. }) => {
                 let level = public.base().level;
@@ -283,6 +308,33 @@ impl Enter {
         };
         let standing = live.standing();
         Ok(Stepped { live: Box::new(live), acts, standing })
+    }
+}
+
+/// Interactive signing, honest as a rule.
+fn sign(
+    (session, me, public, roll, signer): (
+        SessionId,
+        PartyIndex,
+        interactive::Public<C>,
+        Arc<Roll>,
+        Arc<Seal>,
+    ),
+    state: Interactive<C>,
+    speech: Speech<Interactive<C>>,
+    rng: ChaCha20Rng,
+    misbehaviour: Option<Misbehaviour>,
+) -> std::result::Result<(Live, Vec<Act>), String> {
+    match misbehaviour {
+        None => {
+            let seat = seat::<Interactive<C>>(session, me, public, roll, signer);
+            Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Sign(run), acts))
+        }
+        Some(Misbehaviour::WrongDelta) => {
+            let seat = seat::<WrongDelta<C>>(session, me, public, roll, signer);
+            let (state, speech) = (WrongDelta(state), WrongDelta::altered(speech));
+            Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Misbehaving(run), acts))
+        }
     }
 }
 

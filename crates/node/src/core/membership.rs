@@ -153,6 +153,7 @@ impl Node {
             return;
         }
         self.ask_in();
+        self.send(peer, &PeerMessage::Process(self.process));
         self.compare(peer);
         self.offer_all_evidence(peer);
         self.returned(peer);

@@ -62,7 +62,7 @@ impl Node {
         let gets_share = match proposal.kind {
             Kind::Keygen => proposal.index_of(self.me).is_some(),
             Kind::Reshare => receivers(proposal).is_some_and(|list| list.iter().any(|p| p.id == self.me)),
-            Kind::Aux | Kind::Sign | Kind::Refresh => false,
+            Kind::Aux | Kind::Sign | Kind::Refresh | Kind::Presign | Kind::Online => false,
         };
         if let Some(aux) = proposal.aux.filter(|aux| gets_share && !self.aux.contains_key(aux)) {
             self.send(to, &PeerMessage::Lacks { aux });

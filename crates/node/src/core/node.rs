@@ -17,8 +17,11 @@ use super::joining::Home;
 use super::keys::Key;
 use super::lookups::{Lookups, Parked};
 use super::moduli::AuxRecord;
+use super::pool::Pool;
 use super::records::{BadRecord, decode};
+use super::refill::Refill;
 use super::remembered::Remembered;
+use super::spending::Early;
 use super::stories::Story;
 use super::tasks::Task;
 use super::wire::PeerMessage;
@@ -38,6 +41,8 @@ pub struct Settings {
     pub addresses: Vec<String>,
     /// Version of the program.
     pub version: String,
+    /// How many presignatures of its own this node keeps ready for each key; 0: it makes none unasked.
+    pub keep_presignatures: u32,
 }
 
 /// Why a node cannot start.
@@ -70,6 +75,8 @@ pub(super) struct Presence {
     pub(super) dropped: u64,
     /// Whether two processes were heard to speak for it.
     pub(super) twice: bool,
+    /// The number of its process, as it says.
+    pub(super) process: Option<[u8; 16]>,
 }
 
 /// What waits for a transaction.
@@ -117,6 +124,12 @@ pub struct Node {
     pub(super) lacking: BTreeMap<Hash, NodeId>,
     /// Record keys of ready-made primes, by the level's number.
     pub(super) pool: BTreeMap<u16, Vec<Vec<u8>>>,
+    pub(super) presignatures: Pool,
+    /// Proposals that wait for presignatures.
+    pub(super) early: Vec<Early>,
+    pub(super) refill: Refill,
+    /// A random number of this process.
+    pub(super) process: [u8; 16],
     pub(super) requests: Remembered,
     pub(super) ceremonies: BTreeMap<Hash, Ceremony>,
     /// Whose turn it is to change a key.
@@ -170,6 +183,10 @@ impl Node {
             aux: BTreeMap::new(),
             lacking: BTreeMap::new(),
             pool: BTreeMap::new(),
+            presignatures: Pool::default(),
+            early: Vec::new(),
+            refill: Refill::default(),
+            process: [0; 16],
             requests: Remembered::read(store)?,
             ceremonies: BTreeMap::new(),
             turns: BTreeMap::new(),
@@ -191,6 +208,7 @@ impl Node {
             out: Vec::new(),
             misbehaviour: None,
         };
+        node.process = node.random();
         node.read(store)?;
         node.announce();
         node.name_peers();
@@ -308,6 +326,8 @@ impl Node {
             PeerMessage::Epochs(known) => self.hear_epochs(from, &known),
             PeerMessage::Used { key, epoch } => self.hear_used(from, key, epoch),
             PeerMessage::Lacks { aux } => self.hear_lacks(from, aux),
+            PeerMessage::Process(number) => self.hear_process(from, number),
+            PeerMessage::Pass { presignature, request } => self.hear_pass(from, presignature, request),
         }
     }
 
@@ -355,7 +375,9 @@ impl Node {
         }
         self.tick_membership();
         self.tick_ceremonies();
+        self.tick_pool();
         self.tick_tasks();
+        self.tick_refill();
         self.tick_stories();
         self.tick_lookups();
     }

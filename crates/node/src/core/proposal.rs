@@ -38,6 +38,10 @@ pub enum Kind {
     Refresh,
     /// Makes new shares of a key for another committee.
     Reshare,
+    /// Makes presignatures.
+    Presign,
+    /// Makes one signature from a presignature.
+    Online,
 }
 
 impl Kind {
@@ -50,6 +54,8 @@ impl Kind {
             Self::Sign => "sign",
             Self::Refresh => "refresh",
             Self::Reshare => "reshare",
+            Self::Presign => "presign",
+            Self::Online => "online",
         }
     }
 }
@@ -83,11 +89,11 @@ pub struct Proposal {
     pub participants: Vec<Participant>,
     /// The key that is used; none in keygen and aux.
     pub key: Option<Hash>,
-    /// The session that made the epoch to start from; only in refresh and reshare.
+    /// The session that made the epoch to start from, in refresh and reshare; the presignature, in signing from one.
     pub base: Option<Hash>,
     /// The key's epoch, or the one to make.
     pub epoch: u64,
-    /// The aux info that is used; none in aux, and in a refresh that makes its own.
+    /// The aux info that is used; none in aux, in a refresh that makes its own, and where a presignature is used.
     pub aux: Option<Hash>,
     /// Signer set, or the quorum that deals in a resharing: ascending share indices; else empty.
     #[serde(deserialize_with = "at_most::<MAX_PARTIES, _, _>")]
@@ -97,7 +103,7 @@ pub struct Proposal {
     pub path: Vec<u32>,
     /// The digest to sign, only in signing.
     pub digest: Option<[u8; 32]>,
-    /// Number of slots.
+    /// Number of slots: presignatures to make; in signing 1.
     pub batch: u32,
     /// The client's request as it came, raw.
     pub request: Vec<u8>,
@@ -151,6 +157,12 @@ impl Proposal {
     #[must_use]
     pub fn is_change(&self) -> bool {
         matches!(self.kind, Kind::Refresh | Kind::Reshare)
+    }
+
+    /// Whether it uses the shares of one epoch of a key, and leaves them as they are.
+    #[must_use]
+    pub fn is_signing(&self) -> bool {
+        matches!(self.kind, Kind::Sign | Kind::Presign | Kind::Online)
     }
 
     /// Whether every participant needs primes before it can accept.

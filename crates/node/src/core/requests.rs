@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::changes::{draft_refresh, draft_reshare};
 use super::hash::{Hash, Items};
 use super::keys::Key;
+use super::presigning::{draft_online, draft_presign};
 use super::proposal::{Kind, MAX_PARTIES, MAX_REQUEST_BYTES, PROTOCOL_VERSION, Participant, Proposal};
 use crate::identity::{ClusterId, NodeId};
 
@@ -56,6 +57,8 @@ pub enum Wanted {
     Refresh(api::Refresh),
     /// New shares for another committee.
     Reshare(api::Reshare),
+    /// Presignatures.
+    Presign(api::Presign),
 }
 
 impl Wanted {
@@ -67,6 +70,7 @@ impl Wanted {
             Self::Signature(sign) => Some(sign.key),
             Self::Refresh(refresh) => Some(refresh.key),
             Self::Reshare(reshare) => Some(reshare.key),
+            Self::Presign(presign) => Some(presign.key),
         }
     }
 }
@@ -75,6 +79,7 @@ const KEYS_PATH: &str = "/v1/keys";
 const SIGNATURES: &str = "signatures";
 const REFRESH: &str = "refresh";
 const RESHARE: &str = "reshare";
+const PRESIGNATURES: &str = "presignatures";
 
 impl RawRequest {
     /// Wraps what the API layer has parsed.
@@ -90,6 +95,9 @@ impl RawRequest {
             }
             Wanted::Reshare(api::Reshare { key, terms }) => {
                 (about(key, RESHARE), json(serde_json::to_vec(terms)))
+            }
+            Wanted::Presign(api::Presign { key, terms }) => {
+                (about(key, PRESIGNATURES), json(serde_json::to_vec(terms)))
             }
         };
         Self { path, body, created, nonce }
@@ -124,6 +132,9 @@ impl RawRequest {
                 RESHARE => {
                     Wanted::Reshare(api::Reshare { key, terms: serde_json::from_slice(&raw.body).ok()? })
                 }
+                PRESIGNATURES => {
+                    Wanted::Presign(api::Presign { key, terms: serde_json::from_slice(&raw.body).ok()? })
+                }
                 _ => return None,
             }
         };
@@ -147,11 +158,14 @@ pub fn request_id(cluster: &ClusterId, raw: &[u8]) -> Hash {
 /// Everything the proposer may choose.
 #[derive(Debug, Clone)]
 pub struct Free {
-    /// Aux or keygen, where a key is wanted; sign, where a signature is; aux or reshare, where another committee is.
+    /// Aux or keygen, where a key is wanted; sign or online, where a signature is; aux or reshare, where another
+    /// committee is.
     pub kind: Kind,
     /// The moduli, in keygen and resharing: any that covers the committee at the level.
     pub aux: Option<Hash>,
-    /// The signer set, in signing, or the dealers, in resharing: any `t` holders.
+    /// The presignature, where a signature is made from one: any unused one of the proposer's own.
+    pub presignature: Option<Hash>,
+    /// The signer set, in signing and presigning, or the dealers, in resharing: any `t` holders.
     pub signers: Vec<u16>,
     /// The number of the epoch to make: any that no participant has used.
     pub epoch: u64,
@@ -170,6 +184,7 @@ impl Free {
         Self {
             kind: proposal.kind,
             aux: proposal.aux,
+            presignature: proposal.base.filter(|_| proposal.kind == Kind::Online),
             signers: proposal.signers.clone(),
             epoch: proposal.epoch,
             deadline_ms: proposal.deadline_ms,
@@ -200,6 +215,9 @@ pub enum Unfit {
     /// Old and new holders are more than a session may have.
     #[error("dealers and new holders together are more than {MAX_PARTIES}")]
     TooMany,
+    /// The path or the digest cannot be signed with a presignature, or none is named.
+    #[error("a presignature signs only messages that its signers hash, for the key itself")]
+    Presignature,
     /// The path cannot be read.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -251,6 +269,7 @@ pub(super) fn draft(
             aux: if kind == Kind::Keygen { aux } else { None },
             ..blank
         }),
+        Wanted::Signature(sign) if kind == Kind::Online => draft_online(sign, key, &free, blank),
         Wanted::Signature(_) if kind != Kind::Sign => Err(Unfit::Kind),
         Wanted::Signature(sign) => {
             let key = key.filter(|key| key.id().0 == sign.key.0).ok_or(Unfit::Key)?;
@@ -272,6 +291,7 @@ pub(super) fn draft(
         }
         Wanted::Refresh(refresh) => draft_refresh(refresh, key, &free, blank),
         Wanted::Reshare(reshare) => draft_reshare(reshare, key, free, blank),
+        Wanted::Presign(presign) => draft_presign(presign, key, &free, blank),
     }
 }
 
@@ -349,6 +369,7 @@ mod tests {
         Free {
             kind,
             aux: Some(Hash([7; 32])),
+            presignature: None,
             signers: vec![1],
             epoch: 1,
             deadline_ms: 5,
@@ -363,9 +384,14 @@ mod tests {
         let refresh = api::Refresh { key, terms: api::RefreshTerms { epoch: 3, moduli: api::Moduli::Renew } };
         let committee = vec![api::NodeId([1; 32]), api::NodeId([2; 32])];
         let reshare = api::Reshare { key, terms: api::ReshareTerms { epoch: 3, threshold: 2, committee } };
-        for wanted in
-            [create("pay"), Wanted::Signature(sign), Wanted::Refresh(refresh), Wanted::Reshare(reshare)]
-        {
+        let presign = api::Presign { key, terms: api::PresignTerms { count: 4, signers: Vec::new() } };
+        for wanted in [
+            create("pay"),
+            Wanted::Signature(sign),
+            Wanted::Refresh(refresh),
+            Wanted::Reshare(reshare),
+            Wanted::Presign(presign),
+        ] {
             let raw = RawRequest::new(&wanted, 100, [2; 16]);
             let bytes = raw.encode();
             assert_eq!(RawRequest::parse(&bytes), Some((raw.clone(), wanted)));
@@ -403,7 +429,7 @@ mod tests {
         assert!(keygen.signers.is_empty() && keygen.is_well_formed());
         let aux = draft(cluster, &raw, &wanted, None, free(Kind::Aux)).unwrap();
         assert_eq!(aux.aux, None);
-        for kind in [Kind::Sign, Kind::Refresh, Kind::Reshare] {
+        for kind in [Kind::Sign, Kind::Refresh, Kind::Reshare, Kind::Presign, Kind::Online] {
             assert_eq!(draft(cluster, &raw, &wanted, None, free(kind)), Err(Unfit::Kind));
         }
         let sign = sign();

@@ -12,9 +12,12 @@ use consign_cggmp24::key::{KeyInfo, KeyShare};
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::misbehave::WrongDelta;
 use consign_cggmp24::parties::{Parties, PartiesError};
+use consign_cggmp24::presign::{self, Presign};
 use consign_cggmp24::refresh::{self, Refresh};
 use consign_cggmp24::reshare::{self, Reshare, Reshared};
+use consign_cggmp24::sign::Presignature;
 use consign_cggmp24::sign::interactive::{self, Interactive};
+use consign_cggmp24::sign::online::{self, Online};
 use consign_rounds::{
     Effect, Evidence, Failure, Finished, Identities, Message, PartyIndex, PerParty, Protocol, PublicPart,
     Seat, Session, SessionId, Signature, Signer, Speech,
@@ -124,6 +127,8 @@ pub(super) enum Product {
     Aux { aux: [u8; 32] },
     /// A signature.
     Signature(Ecdsa<C>),
+    /// Presignatures, usable: all agree on everything that was said.
+    Presignatures(Vec<Presignature<C>>),
     /// Another epoch for the same holders, with its moduli and everybody's confirmations.
     Refreshed { info: Box<KeyInfo<C>>, aux: [u8; 32], confirmations: PerParty<PublicPart> },
     /// Another epoch for another committee, with what was said in each round.
@@ -163,6 +168,8 @@ pub(super) enum Live {
     Sign(Run<Interactive<C>>),
     Refresh(Run<Refresh<C>>),
     Reshare(Run<Reshare<C>>),
+    Presign(Run<Presign<C>>),
+    Online(Run<Online<C>>),
     /// On purpose (`misbehave.rs`).
     Misbehaving(Run<WrongDelta<C>>),
 }
@@ -258,6 +265,30 @@ impl Runs for WrongDelta<C> {
     }
 }
 
+impl Runs for Presign<C> {
+    fn kept(nothing: Self::Durable) -> Kept {
+        match nothing {}
+    }
+
+    fn product(finished: Finished<Self>) -> Product {
+        Product::Presignatures(finished.output)
+    }
+
+    fn owes_alert(&self) -> bool {
+        self.owes_alert()
+    }
+}
+
+impl Runs for Online<C> {
+    fn kept(nothing: Self::Durable) -> Kept {
+        match nothing {}
+    }
+
+    fn product(finished: Finished<Self>) -> Product {
+        Product::Signature(finished.output)
+    }
+}
+
 impl Runs for Refresh<C> {
     fn kept(record: Record) -> Kept {
         kept(record)
@@ -341,6 +372,8 @@ impl Live {
             Self::Sign(run) => run.step(messages, give_up),
             Self::Refresh(run) => run.step(messages, give_up),
             Self::Reshare(run) => run.step(messages, give_up),
+            Self::Presign(run) => run.step(messages, give_up),
+            Self::Online(run) => run.step(messages, give_up),
             Self::Misbehaving(run) => run.step(messages, give_up),
         }
     }
@@ -353,6 +386,8 @@ impl Live {
             Self::Sign(run) => run.standing(),
             Self::Refresh(run) => run.standing(),
             Self::Reshare(run) => run.standing(),
+            Self::Presign(run) => run.standing(),
+            Self::Online(run) => run.standing(),
             Self::Misbehaving(run) => run.standing(),
         }
     }
@@ -394,6 +429,8 @@ pub(super) enum PublicInput {
     Sign(Box<interactive::Public<C>>),
     Refresh(Box<refresh::Public<C>>),
     Reshare(Box<reshare::Public<C>>),
+    Presign(Box<presign::Public<C>>),
+    Online(Box<online::Public<C>>),
 }
 
 impl PublicInput {
@@ -418,6 +455,8 @@ impl PublicInput {
             Self::Sign(public) => sentence::<Interactive<C>>(public, case),
             Self::Refresh(public) => sentence::<Refresh<C>>(public, case),
             Self::Reshare(public) => sentence::<Reshare<C>>(public, case),
+            Self::Presign(public) => sentence::<Presign<C>>(public, case),
+            Self::Online(public) => sentence::<Online<C>>(public, case),
         }
     }
 }

@@ -3,9 +3,11 @@
 use consign_cggmp24::aux_info::{AuxInfo, AuxPublic};
 use consign_cggmp24::key::KeyInfo;
 use consign_cggmp24::keygen::Keygen;
+use consign_cggmp24::presign::{Presign, Shape};
 use consign_cggmp24::refresh::Refresh;
 use consign_cggmp24::reshare::Reshare;
 use consign_cggmp24::sign::interactive::{self, Interactive};
+use consign_cggmp24::sign::online;
 use consign_rounds::limits::{max_envelope_bytes, max_reveal_bytes};
 use consign_rounds::{Message, Protocol};
 
@@ -37,13 +39,22 @@ impl Sizes {
                 let last = Interactive::<C>::ROUNDS;
                 (last, (1..=last).map(|r| interactive::max_message_bytes::<C>(level, count, r)).collect())
             }
+            Kind::Presign => {
+                let level = level_of(proposal.level).ok_or("unknown level")?;
+                let shape = Shape { level, signers: count, batch: proposal.batch };
+                let last = Presign::<C>::ROUNDS;
+                (last, (1..=last).map(|r| shape.max_message_bytes::<C>(r)).collect())
+            }
+            Kind::Online => (online::ROUND, vec![online::max_message_bytes::<C>()]),
             Kind::Keygen | Kind::Aux | Kind::Refresh | Kind::Reshare => {
                 match public_input(proposal, key, aux)? {
                     PublicInput::Keygen(public) => by_round::<Keygen<C>>(&public),
                     PublicInput::Aux(public) => by_round::<AuxInfo<C>>(&public),
                     PublicInput::Refresh(public) => by_round::<Refresh<C>>(&public),
                     PublicInput::Reshare(public) => by_round::<Reshare<C>>(&public),
-                    PublicInput::Sign(_) => return Err("a signing is proposed as something else".to_owned()),
+                    PublicInput::Sign(_) | PublicInput::Presign(_) | PublicInput::Online(_) => {
+                        return Err("a signing is proposed as something else".to_owned());
+                    }
                 }
             }
         };

@@ -94,6 +94,9 @@ impl Node {
             Wanted::Reshare(reshare) => {
                 (api::CeremonyKind::Reshare, Some(reshare.key), self.label_of(reshare.key))
             }
+            Wanted::Presign(presign) => {
+                (api::CeremonyKind::Presign, Some(presign.key), self.label_of(presign.key))
+            }
         };
         let (now, unix) = (self.now.monotonic, self.now.unix);
         let fresh = || Story {
@@ -298,7 +301,8 @@ pub(super) fn phase_of(kind: Kind) -> api::Phase {
     match kind {
         Kind::Keygen => api::Phase::Keygen,
         Kind::Aux => api::Phase::Aux,
-        Kind::Sign => api::Phase::Sign,
+        Kind::Sign | Kind::Online => api::Phase::Sign,
+        Kind::Presign => api::Phase::Presign,
         Kind::Refresh => api::Phase::Refresh,
         Kind::Reshare => api::Phase::Reshare,
     }

@@ -13,6 +13,7 @@ use super::node::Node;
 use super::proposal::{Kind, Proposal};
 use super::requests::{self, Free, MAX_SKEW_S, RawRequest, Unfit, Wanted, child_path, request_id};
 use super::sessions::C;
+use super::spending::MAX_SPENT;
 use super::views::{api_id, short};
 use super::{CallId, Output};
 use crate::identity::NodeId;
@@ -38,6 +39,12 @@ pub(super) struct Task {
     /// The largest number of the key's epochs that a participant says is used.
     floor: u64,
     tries: u8,
+    /// Presignatures that were used up for it.
+    spent: u8,
+    /// Whether the try under way uses one.
+    spending: bool,
+    /// To whom the try under way is left.
+    passed: Option<NodeId>,
     /// Who failed a try: asked last.
     demoted: Vec<NodeId>,
     /// When the next try is due; none while one runs.
@@ -59,9 +66,39 @@ impl Task {
     pub(super) fn gives_to(&self, id: NodeId) -> bool {
         let committee = match &self.wanted {
             Wanted::Reshare(reshare) => reshare.terms.committee.as_slice(),
-            Wanted::Key(_) | Wanted::Signature(_) | Wanted::Refresh(_) => &[],
+            Wanted::Key(_) | Wanted::Signature(_) | Wanted::Refresh(_) | Wanted::Presign(_) => &[],
         };
         committee.iter().any(|member| member.0 == *id.as_bytes())
+    }
+
+    /// A try begins, with a presignature or without.
+    pub(super) fn tries(&mut self, with_presignature: bool) {
+        self.spending = with_presignature;
+        self.spent = self.spent.saturating_add(with_presignature.into());
+    }
+
+    /// It is left to somebody else for a while, who comes last from then on.
+    pub(super) fn pass(&mut self, to: NodeId, until: u64) {
+        self.passed = Some(to);
+        self.due = Some(until);
+    }
+
+    /// Whether other signers may do it as well.
+    fn may_choose(&self) -> bool {
+        match &self.wanted {
+            Wanted::Signature(_) => true,
+            Wanted::Presign(presign) => presign.terms.signers.is_empty(),
+            Wanted::Key(_) | Wanted::Refresh(_) | Wanted::Reshare(_) => false,
+        }
+    }
+
+    /// Whether others can do what these did. A signer or dealer is replaced; all holders refresh, and who is to get a
+    /// share was chosen by the client.
+    fn replaceable(&self, these: &[NodeId]) -> bool {
+        match &self.wanted {
+            Wanted::Reshare(_) => !these.iter().any(|id| self.gives_to(*id)),
+            _ => self.may_choose(),
+        }
     }
 
     /// Somebody has lost the factors of these moduli.
@@ -71,30 +108,33 @@ impl Task {
 }
 
 impl Node {
-    /// A client wants a key, a signature, or a change of a key.
+    /// A client wants a key, a signature, presignatures, or a change of a key.
     pub(super) fn begin(&mut self, call: CallId, wanted: Wanted) {
-        let problem = self.obstacle(&wanted).err().or_else(|| {
-            let busy = self.busy() || self.tasks.len() >= MAX_RUNNING;
+        let reply = self.bring(wanted).map_or_else(api::Reply::Problem, api::Reply::Started);
+        self.out.push(Output::Reply(call, reply));
+    }
+
+    /// Begins what is wanted. Its story, as it is then.
+    pub(super) fn bring(&mut self, wanted: Wanted) -> Result<api::CeremonyView, api::Problem> {
+        self.obstacle(&wanted)?;
+        if self.busy() || self.tasks.len() >= MAX_RUNNING {
             let text = "This node has all the ceremonies it may run; try again in a moment.";
-            busy.then(|| api::Problem::new(api::ProblemKind::Busy, text).retry_after(1))
-        });
-        if let Some(problem) = problem {
-            return self.out.push(Output::Reply(call, api::Reply::Problem(problem)));
+            return Err(api::Problem::new(api::ProblemKind::Busy, text).retry_after(1));
         }
         let raw = RawRequest::new(&wanted, self.now.unix, self.random()).encode();
         let request = request_id(&self.cluster(), &raw);
-        let task = Task { raw, wanted, aux: None, floor: 0, tries: 0, demoted: Vec::new(), due: None };
+        let (tries, spent, spending) = (0, 0, false);
+        let (aux, floor, passed, demoted, due) = (None, 0, None, Vec::new(), None);
+        let task = Task { raw, wanted, aux, floor, tries, spent, spending, passed, demoted, due };
         self.tasks.insert(request, task);
         match self.next_step(request) {
             Ok(proposal) => {
-                self.propose(proposal);
-                if let Some(view) = self.ceremony_view(&request) {
-                    self.out.push(Output::Reply(call, api::Reply::Started(view)));
-                }
+                self.set_out(request, proposal);
+                Ok(self.ceremony_view(&request).expect("invariant: a proposal has a story"))
             }
             Err(problem) => {
                 self.tasks.remove(&request);
-                self.out.push(Output::Reply(call, api::Reply::Problem(problem)));
+                Err(problem)
             }
         }
     }
@@ -123,6 +163,11 @@ impl Node {
                 let terms = reshare.terms.clone().checked().map_err(malformed)?;
                 self.may_change(key, terms.epoch)?;
                 self.committee_is_here(&terms.committee)?;
+            }
+            (Wanted::Presign(presign), key) => {
+                let terms = presign.terms.clone().checked().map_err(malformed)?;
+                let fits = key.map_or(Ok(()), |key| self.may_presign(key, self.me, terms.count, None));
+                fits.map_err(|text| api::Problem::new(api::ProblemKind::Busy, format!("{text}.")))?;
             }
             (Wanted::Signature(sign), _) => {
                 if Digest::raw::<C>(sign.target.digest()).is_err() {
@@ -192,12 +237,27 @@ impl Node {
         let salt = self.random();
         let task = self.tasks.get(&request).expect("invariant: the caller looked it up");
         let key = task.wanted.key().map(|id| self.usable(id)).transpose()?;
+        let chosen = match (&task.wanted, key) {
+            (Wanted::Signature(sign), Some(key)) if task.spent < MAX_SPENT => {
+                self.choose_presignature(key, sign, &task.demoted)
+            }
+            _ => None,
+        };
+        let (proposer, presignature) =
+            chosen.as_ref().map_or((self.me, None), |chosen| (chosen.owner, Some(chosen.presignature)));
         let (kind, aux, signers) = match (&task.wanted, key) {
             (Wanted::Key(create), _) => {
                 match task.aux.or_else(|| self.moduli_for(create.level, &create.committee)) {
                     Some(aux) => (Kind::Keygen, Some(aux), Vec::new()),
                     None => (Kind::Aux, None, Vec::new()),
                 }
+            }
+            (Wanted::Signature(_), _) if chosen.is_some() => {
+                (Kind::Online, None, chosen.map(|chosen| chosen.signers).unwrap_or_default())
+            }
+            (Wanted::Presign(presign), key) => {
+                let signers = key.map(|key| self.presigners(key, &presign.terms.signers, &task.demoted));
+                (Kind::Presign, key.map(Key::aux), signers.transpose()?.unwrap_or_default())
             }
             (Wanted::Signature(_), key) => {
                 let signers = key.map(|key| self.choose_signers(key, &task.demoted)).transpose()?;
@@ -218,8 +278,12 @@ impl Node {
         let makes_moduli =
             matches!(&task.wanted, Wanted::Refresh(refresh) if refresh.terms.moduli == api::Moduli::Renew);
         let epoch = key.map_or(0, Key::highest).max(task.floor).saturating_add(1);
-        let deadline_ms = deadline_ms(kind, makes_moduli, signers.len());
-        let free = Free { kind, aux, signers, epoch, deadline_ms, proposer: self.me, salt };
+        let slots = match &task.wanted {
+            Wanted::Presign(presign) => presign.terms.count as usize,
+            Wanted::Key(_) | Wanted::Signature(_) | Wanted::Refresh(_) | Wanted::Reshare(_) => 1,
+        };
+        let deadline_ms = deadline_ms(kind, makes_moduli, signers.len().saturating_mul(slots));
+        let free = Free { kind, aux, presignature, signers, epoch, deadline_ms, proposer, salt };
         requests::draft(self.cluster(), &task.raw, &task.wanted, key, free).map_err(|unfit| {
             let kind = match unfit {
                 Unfit::Epoch(_) => api::ProblemKind::KeyBusy,
@@ -228,6 +292,7 @@ impl Node {
                 | Unfit::Signers
                 | Unfit::Key
                 | Unfit::TooMany
+                | Unfit::Presignature
                 | Unfit::Path(_)
                 | Unfit::Derivation(_) => api::ProblemKind::Malformed,
             };
@@ -286,6 +351,26 @@ impl Node {
         Ok(signers)
     }
 
+    /// The holders that a request for presignatures names, or any.
+    fn presigners(
+        &self,
+        key: &Key,
+        named: &[api::NodeId],
+        demoted: &[NodeId],
+    ) -> Result<Vec<u16>, api::Problem> {
+        if named.is_empty() {
+            return self.choose_signers(key, demoted);
+        }
+        let chosen = key.holders().iter().filter(|h| named.contains(&api_id(h.id)));
+        let mut signers: Vec<_> = chosen.clone().map(|h| h.index).collect();
+        signers.sort_unstable();
+        if signers.len() != named.len() || signers.len() != usize::from(key.info().threshold) {
+            let text = "The signers must be holders of the key, exactly as many as must sign.";
+            return Err(api::Problem::new(api::ProblemKind::Malformed, text));
+        }
+        self.all_are_up(chosen.map(|h| h.id)).map(|()| signers)
+    }
+
     /// The moduli are made; the key is next.
     pub(super) fn go_on_with(&mut self, request: Hash, aux: Hash) {
         if let Some(task) = self.tasks.get_mut(&request) {
@@ -297,9 +382,7 @@ impl Node {
     /// The next phase or try begins.
     pub(super) fn go_on(&mut self, request: Hash) {
         match self.next_step(request) {
-            Ok(proposal) => {
-                self.propose(proposal);
-            }
+            Ok(proposal) => self.set_out(request, proposal),
             Err(problem) => {
                 self.tasks.remove(&request);
                 self.tell_failure(request, problem);
@@ -315,14 +398,12 @@ impl Node {
             && problem.kind == api::ProblemKind::PeerCheated
             && demote.iter().all(|id| self.culprits.contains(id));
         let Some(task) = self.tasks.get_mut(&request) else { return };
-        task.demoted.extend_from_slice(demote);
-        // A signer or dealer is replaced. All holders refresh, and who is to get a share was chosen by the client.
-        let replaceable = match task.wanted {
-            Wanted::Signature(_) => true,
-            Wanted::Reshare(_) => !demote.iter().any(|id| task.gives_to(*id)),
-            Wanted::Key(_) | Wanted::Refresh(_) => false,
-        };
-        if convicted && replaceable {
+        let spending = std::mem::take(&mut task.spending);
+        // Who refuses a presignature has lost it, and may sign all the same.
+        if !(spending && problem.kind == api::ProblemKind::Refused) {
+            task.demoted.extend_from_slice(demote);
+        }
+        if spending || (convicted && task.replaceable(demote)) {
             task.due = Some(now);
             return;
         }
@@ -331,6 +412,7 @@ impl Node {
         let again = task.tries < SIGN_TRIES
             && match task.wanted {
                 Wanted::Signature(_) => true,
+                Wanted::Presign(_) => task.may_choose(),
                 // A number that was used, or another change that was a moment earlier: neither is a result.
                 Wanted::Refresh(_) | Wanted::Reshare(_) => problem.kind == api::ProblemKind::Refused,
                 Wanted::Key(_) => false,
@@ -354,6 +436,7 @@ impl Node {
             .filter(|(_, task)| task.due.is_some_and(|due| due <= now))
             .map(|(request, task)| {
                 task.due = None;
+                task.demoted.extend(task.passed.take());
                 *request
             })
             .collect();

@@ -14,12 +14,14 @@
 
 use consign_cggmp24::aux_info::AuxPublic;
 use consign_cggmp24::key::KeyInfo;
+use consign_cggmp24::sign::PresignaturePublic;
 use consign_rounds::limits::MAX_EVIDENCE_BYTES;
 use consign_rounds::{Evidence, decode as decode_parts};
 
 use super::hash::{Hash, Items};
 use super::jobs::{public_input, session_id};
 use super::keys::Key;
+use super::presigning::online_input;
 use super::proposal::{Kind, NoEntry, PROTOCOL_VERSION, Proposal, session_nonce};
 use super::requests::request_id;
 use super::sessions::{C, Roll};
@@ -188,7 +190,12 @@ impl EvidenceFile {
         if known.key.as_ref().is_some_and(|known| !key.is_some_and(|key| known.is(key))) {
             return Err(NotProven::OtherKey);
         }
-        let input = public_input(proposal, key, aux).map_err(NotProven::Inputs)?;
+        let presignature = read.as_ref().and_then(|read| read.presignature.clone());
+        let input = match presignature {
+            Some(presignature) => online_input(proposal, presignature),
+            None => public_input(proposal, key, aux),
+        };
+        let input = input.map_err(NotProven::Inputs)?;
         let session = session_id(proposal, &input, &nonce).map_err(NotProven::Inputs)?;
         let evidence = Evidence::decode(evidence, MAX_EVIDENCE_BYTES).map_err(|_| NotProven::NotEvidence)?;
         let sentence = input.judge(&evidence, session, &Roll::of(proposal));
@@ -216,6 +223,7 @@ impl EvidenceFile {
 struct Read {
     key: KeyInfo<C>,
     aux: Option<AuxPublic>,
+    presignature: Option<PresignaturePublic<C>>,
     certified: bool,
 }
 
@@ -237,7 +245,11 @@ impl Inputs {
         let key: KeyInfo<C> = decode_parts(&self.key, MAX_MESSAGE_BYTES).map_err(|_| bad("not a key"))?;
         let (epoch, moduli) = match proposal.kind {
             Kind::Keygen | Kind::Aux => return Err(bad("this protocol uses none")),
-            Kind::Sign => (proposal.base.is_none() && proposal.epoch == key.epoch, proposal.aux),
+            Kind::Sign | Kind::Presign => {
+                (proposal.base.is_none() && proposal.epoch == key.epoch, proposal.aux)
+            }
+            // The signers need no moduli any more: what they look at is fixed by the presignature's id.
+            Kind::Online => (proposal.epoch == key.epoch, None),
             Kind::Refresh => (proposal.base == Some(Hash(key.session.0)), proposal.aux),
             // Only who will hold a share looks at the moduli; the session names them.
             Kind::Reshare => (proposal.base == Some(Hash(key.session.0)), None),
@@ -245,7 +257,13 @@ impl Inputs {
         if proposal.key != Some(Hash(key.key_id)) || !epoch {
             return Err(bad("another key or epoch"));
         }
-        let aux = self.aux.as_deref().map(|bytes| decode_parts::<AuxPublic>(bytes, MAX_MESSAGE_BYTES));
+        let (moduli_here, presignature) = match proposal.kind {
+            Kind::Online => (None, self.presignature(&key)?),
+            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Refresh | Kind::Reshare | Kind::Presign => {
+                (self.aux.as_deref(), None)
+            }
+        };
+        let aux = moduli_here.map(|bytes| decode_parts::<AuxPublic>(bytes, MAX_MESSAGE_BYTES));
         let aux = aux.transpose().map_err(|_| bad("no moduli"))?;
         if aux.as_ref().map(|aux| Hash(aux.aux_id)) != moduli || !aux.iter().all(AuxPublic::is_genuine) {
             return Err(bad("other moduli"));
@@ -256,7 +274,15 @@ impl Inputs {
                 return Err(NotProven::Certificate);
             }
         }
-        Ok(Read { key, aux, certified: self.certificate.is_some() })
+        Ok(Read { key, aux, presignature, certified: self.certificate.is_some() })
+    }
+
+    /// The public half of a presignature of this key, which stands in the place of the moduli.
+    fn presignature(&self, key: &KeyInfo<C>) -> Result<Option<PresignaturePublic<C>>, NotProven> {
+        let bad = || NotProven::Inputs("no presignature of the key".to_owned());
+        let bytes = self.aux.as_deref().ok_or_else(bad)?;
+        let public: PresignaturePublic<C> = decode_parts(bytes, MAX_MESSAGE_BYTES).map_err(|_| bad())?;
+        if public.public_key == key.public_key { Ok(Some(public)) } else { Err(bad()) }
     }
 }
 

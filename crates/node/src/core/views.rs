@@ -9,7 +9,7 @@ use super::hash::Hash;
 use super::joining::Home;
 use super::node::Node;
 use super::pages::page;
-use super::proposal::Proposal;
+use super::proposal::{Kind, Proposal};
 use super::requests::{RawRequest, Wanted};
 use super::sessions::C;
 use super::{CallId, Output};
@@ -53,6 +53,7 @@ pub(super) fn signature_view(
         s: hex::encode(s),
         recovery_id: signature.recovery_id,
         signers,
+        presigned: proposal.kind == Kind::Online,
     })
 }
 
@@ -77,6 +78,7 @@ impl Node {
     pub(super) fn asked(&mut self, call: CallId, request: api::Request) {
         let named = match &request {
             api::Request::Sign(sign) => Some(sign.key),
+            api::Request::Presign(presign) => Some(presign.key),
             api::Request::Refresh(refresh) => Some(refresh.key),
             api::Request::Reshare(reshare) => Some(reshare.key),
             api::Request::ShowKey(key) => Some(*key),
@@ -97,6 +99,7 @@ impl Node {
         let reply = match request {
             api::Request::CreateKey(create) => return self.begin(call, Wanted::Key(create)),
             api::Request::Sign(sign) => return self.begin(call, Wanted::Signature(sign)),
+            api::Request::Presign(presign) => return self.begin(call, Wanted::Presign(presign)),
             api::Request::Refresh(refresh) => return self.begin(call, Wanted::Refresh(refresh)),
             api::Request::Reshare(reshare) => return self.begin(call, Wanted::Reshare(reshare)),
             api::Request::Invite(invite) => return self.invite(call, invite.valid_for),
@@ -157,6 +160,7 @@ impl Node {
             epoch: info.epoch,
             share: key.share().is_some(),
             state: if key.is_active() { api::KeyState::Active } else { api::KeyState::Confirming },
+            presignatures: u32::try_from(self.presignatures.of_key(*id).count()).unwrap_or(u32::MAX),
             public_key: hex::encode(sec1),
             chain_code: info.chain_code.map(hex::encode),
             xpub: info.extended().map(|extended| extended.to_xpub()),

@@ -125,6 +125,16 @@ pub enum PeerMessage {
         /// The moduli.
         aux: Hash,
     },
+    /// The sender's process, by a random number that it drew at its start; said on connect. Whatever an earlier one had
+    /// in memory is gone.
+    Process([u8; 16]),
+    /// A client asked the sender for a signature, and the receiver owns a presignature that both signed for.
+    Pass {
+        /// The presignature.
+        presignature: Hash,
+        /// The client's request as it came, raw.
+        request: Vec<u8>,
+    },
 }
 
 /// A key and an epoch of it.
@@ -159,6 +169,8 @@ pub enum Report {
         /// Who was silent or cheated, as the sender sees it.
         naming: Vec<NodeId>,
     },
+    /// Presignatures were made, and are where they can be used.
+    Presigned,
 }
 
 /// A key with what certifies it (exact rules, 11.3): the proposal with the client's request, everybody's accept,
@@ -212,8 +224,8 @@ pub struct EvidenceFile {
 pub struct Inputs {
     /// The encoded public part of the key, in the epoch that was used, or from which a change started.
     pub key: Vec<u8>,
-    /// The encoded public part of the auxiliary info, where the rules of the session look at it: in signing, and in a
-    /// refresh that keeps it.
+    /// The encoded public part of the auxiliary info, where the rules of the session look at it: in signing,
+    /// presigning, and in a refresh that keeps it. In signing from a presignature, that one's public half instead.
     pub aux: Option<Vec<u8>>,
     /// How the key was made and came to that epoch, confirmed by all who hold it.
     pub certificate: Option<Certificate>,
@@ -262,9 +274,9 @@ impl PeerMessage {
 /// Largest length by the first byte, which is the number of the variant; 0 for an unknown one.
 fn limit_of(kind: u8) -> usize {
     match kind {
-        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=19 => SMALL,
+        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 => SMALL,
         1 => ROSTER,
-        4 => PROPOSAL,
+        4 | 21 => PROPOSAL,
         8 => ACCEPTS,
         9 | 11 | 14 | 16 => LONG,
         10 | 17 => ACCEPTS,
@@ -294,6 +306,8 @@ mod tests {
             (PeerMessage::Epochs(vec![KnownEpoch { key: hash, epoch: 1, session: hash }]), ACCEPTS),
             (PeerMessage::Used { key: hash, epoch: 1 }, SMALL),
             (PeerMessage::Lacks { aux: hash }, SMALL),
+            (PeerMessage::Process([1; 16]), SMALL),
+            (PeerMessage::Pass { presignature: hash, request: Vec::new() }, PROPOSAL),
         ];
         for (message, limit) in cases {
             let mut bytes = message.encode();
@@ -306,7 +320,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bytes in [&[][..], &[0], &[20; 40], &[0xff; 40], &[4; 40]] {
+        for bytes in [&[][..], &[0], &[22; 40], &[0xff; 40], &[4; 40]] {
             assert_eq!(PeerMessage::decode(bytes, false), Err(NotAMessage::Malformed));
         }
         let mut trailing = PeerMessage::RosterDigest(Hash([1; 32])).encode();

@@ -176,6 +176,7 @@ async fn start(
         name: config.name,
         addresses: announced.iter().map(ToString::to_string).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        keep_presignatures: config.keep_presignatures,
     };
     info!(node = %identity.node_id(), %cluster, addresses = ?settings.addresses, "listening for nodes");
     let (mut node, first) = Node::open(identity, settings, &store, entropy::fresh()?, clock.now())?;

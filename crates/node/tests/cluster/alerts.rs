@@ -20,7 +20,7 @@ const SLOW_MS: u64 = 60_000;
 type Held = Rc<RefCell<Vec<(usize, Vec<u8>)>>>;
 
 /// The round of an envelope; a reveal comes after all of them.
-fn round(envelope: &[u8]) -> u8 {
+pub(crate) fn round(envelope: &[u8]) -> u8 {
     match Message::decode(envelope, envelope.len()).unwrap() {
         Message::Envelope(envelope) => envelope.signed.header.round,
         Message::Reveal(_) => ROUND_LAST,

@@ -37,7 +37,7 @@ fn cheats(sim: &mut Sim) {
     sim.machines[CHEAT].node.as_mut().unwrap().misbehave(Misbehaviour::WrongDelta);
 }
 
-fn evidence_of(sim: &mut Sim, which: usize) -> Vec<api::EvidenceView> {
+pub(crate) fn evidence_of(sim: &mut Sim, which: usize) -> Vec<api::EvidenceView> {
     match sim.ask(which, api::Request::ListEvidence(api::PageQuery::default())) {
         api::Reply::Evidence(page) => page.items,
         other => panic!("{other:?}"),
@@ -57,7 +57,7 @@ fn outsider(bytes: &[u8]) -> Result<Verdict, NotProven> {
 }
 
 /// All of `nodes` hold evidence against the cheat and nobody else, and all of it convinces outsiders.
-fn all_convict(sim: &mut Sim, nodes: &[usize], kind: Kind) -> Vec<u8> {
+pub(crate) fn all_convict(sim: &mut Sim, nodes: &[usize], kind: Kind) -> Vec<u8> {
     let wanted = nodes.to_vec();
     sim.until("all convict", move |sim| wanted.iter().all(|i| !evidence_of(sim, *i).is_empty()));
     let mut last = Vec::new();

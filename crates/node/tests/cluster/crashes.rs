@@ -85,6 +85,7 @@ fn a_partition_heals() {
     for seed in seeds(2) {
         let mut sim = Sim::cluster(seed + 60, 4, Weather::default());
         let key = sim.new_key(3, 2, &[0, 1, 2, 3]);
+        sim.agree(&[0, 1, 2, 3], &key);
         sim.cut.extend([(0, 2), (0, 3), (1, 2), (1, 3)]);
         sim.relink();
         for (i, message) in [(0, b"left"), (3, b"rite")] {

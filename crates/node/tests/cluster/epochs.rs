@@ -184,6 +184,7 @@ fn whoever_was_down_is_shown_the_proof() {
             moved
         } else {
             // It was out and is back in, before it knows of either.
+            sim.agree(&[0, 1, 3], &moved);
             let request = sim.refresh(&moved, KEEP);
             sim.change(1, &moved, request)
         };

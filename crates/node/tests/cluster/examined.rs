@@ -18,7 +18,7 @@ use crate::hostile::{Tape, equivocation, proposal_of};
 use crate::sim::{Sim, Weather};
 
 /// All messages from now on.
-fn record(sim: &mut Sim) -> Tape {
+pub(crate) fn record(sim: &mut Sim) -> Tape {
     let tape: Tape = Rc::default();
     let written = Rc::clone(&tape);
     sim.tamper = Some(Box::new(move |from, to, message| {
@@ -29,7 +29,7 @@ fn record(sim: &mut Sim) -> Tape {
 }
 
 /// What node 0 answers to a proposal of node 1: the reason why not, if there is one.
-fn answer(sim: &mut Sim, proposal: &Proposal) -> Option<String> {
+pub(crate) fn answer(sim: &mut Sim, proposal: &Proposal) -> Option<String> {
     let hash = proposal.hash();
     let answer: Rc<RefCell<Option<Option<String>>>> = Rc::default();
     let heard = Rc::clone(&answer);
@@ -51,7 +51,7 @@ fn answer(sim: &mut Sim, proposal: &Proposal) -> Option<String> {
     answer.take().unwrap()
 }
 
-fn refuses(sim: &mut Sim, proposal: &Proposal, why: &str) {
+pub(crate) fn refuses(sim: &mut Sim, proposal: &Proposal, why: &str) {
     let reason = answer(sim, proposal).unwrap_or_else(|| panic!("accepted, in spite of: {why}"));
     assert!(reason.contains(why), "{reason}");
 }

@@ -20,5 +20,6 @@ mod hostile;
 mod lies;
 mod life;
 mod places;
+mod pool;
 mod shown;
 mod sim;

@@ -70,6 +70,8 @@ pub(crate) struct Sim {
     broken: Vec<(u64, usize, usize)>,
     pub(crate) weather: Weather,
     pub(crate) tamper: Option<Tamper>,
+    /// What is configured of every node that starts from now on.
+    pub(crate) keep_presignatures: u32,
 }
 
 impl Drop for Sim {
@@ -113,6 +115,7 @@ impl Sim {
             broken: Vec::new(),
             weather: Weather::default(),
             tamper: None,
+            keep_presignatures: 0,
         }
     }
 
@@ -234,6 +237,7 @@ impl Sim {
             name: format!("node-{which}"),
             addresses: vec![format!("/ip4/127.0.0.1/tcp/{}", 7000 + which)],
             version: "test".to_owned(),
+            keep_presignatures: self.keep_presignatures,
         };
         let (node, outputs) =
             Node::open(Arc::clone(&machine.identity), settings, &machine.store, entropy, now).unwrap();

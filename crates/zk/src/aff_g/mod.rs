@@ -42,6 +42,7 @@ pub struct Statement<'a, C: Curve> {
 }
 
 /// What the prover knows.
+#[derive(Clone, Copy)]
 pub struct Witness<'a> {
     /// The factor, in `I(l)`.
     pub x: &'a Integer,
@@ -126,6 +127,17 @@ impl Masks {
     }
 }
 
+/// One proof of a list.
+#[derive(Clone, Copy)]
+pub struct Claim<'a, C: Curve> {
+    /// What the proof is bound to.
+    pub context: Context<'a>,
+    /// What is proven.
+    pub statement: Statement<'a, C>,
+    /// What the prover knows.
+    pub witness: Witness<'a>,
+}
+
 /// Proves the statement; `key` is the secret half of `statement.prover`. Constant time in witness and masks.
 ///
 /// Fails if `C` is not a unit below `N0^2`. An honest proof fails a range check with probability at most `2^(l-1-eps)`.
@@ -136,9 +148,21 @@ pub fn prove<C: Curve>(
     key: &DecryptionKey,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Proof<C>, Rejection> {
-    let masks = Masks::random(context, statement, rng);
-    let first = commit(statement, witness, &masks, key)?;
-    Ok(answer(context, statement, witness, &masks, first))
+    let claim = Claim { context: *context, statement: *statement, witness: *witness };
+    Ok(prove_all(&[claim], key, rng)?.pop().expect("invariant: one proof per claim"))
+}
+
+/// As [`prove`] for a list, as if one after another, with the exponentiations of all proofs in one list.
+pub fn prove_all<C: Curve>(
+    claims: &[Claim<'_, C>],
+    key: &DecryptionKey,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Vec<Proof<C>>, Rejection> {
+    let masks: Vec<_> =
+        claims.iter().map(|claim| Masks::random(&claim.context, &claim.statement, rng)).collect();
+    let first = commit(claims, &masks, key)?;
+    let answers = claims.iter().zip(&masks).zip(first);
+    Ok(answers.map(|((claim, masks), first)| answer(claim, masks, first)).collect())
 }
 
 /// Verifies: bounds, units, the ranges of `z1` and `z2`, then the equations.
@@ -187,42 +211,44 @@ pub fn verify<C: Curve>(
     relations.verify()
 }
 
-/// First messages: one list under the receiver's moduli, one under the own by CRT.
+/// First messages: one list under the receivers' moduli, one under the own by CRT.
 fn commit<C: Curve>(
-    statement: &Statement<'_, C>,
-    witness: &Witness<'_>,
-    masks: &Masks,
+    claims: &[Claim<'_, C>],
+    masks: &[Masks],
     key: &DecryptionKey,
-) -> Result<FirstMessages<C>, Rejection> {
-    let Statement { receiver, rp, .. } = statement;
-    let affine = Affine { ciphertext: statement.C, x: &masks.alpha, y: &masks.beta, rho: &masks.r };
+) -> Result<Vec<FirstMessages<C>>, Rejection> {
     let mut powers = Powers::new();
-    let A = receiver.queue_affine(&mut powers, &affine).ok_or(Rejection::Unit("C"))?;
-    let E = rp.queue(&mut powers, &masks.alpha, &masks.gamma);
-    let S = rp.queue(&mut powers, witness.x, &masks.m);
-    let F = rp.queue(&mut powers, &masks.beta, &masks.delta);
-    let T = rp.queue(&mut powers, witness.y, &masks.mu);
+    let mut queued = Vec::with_capacity(claims.len());
+    for (Claim { statement, witness, .. }, masks) in claims.iter().zip(masks) {
+        let Statement { receiver, rp, .. } = statement;
+        let affine = Affine { ciphertext: statement.C, x: &masks.alpha, y: &masks.beta, rho: &masks.r };
+        let A = receiver.queue_affine(&mut powers, &affine).ok_or(Rejection::Unit("C"))?;
+        let E = rp.queue(&mut powers, &masks.alpha, &masks.gamma);
+        let S = rp.queue(&mut powers, witness.x, &masks.m);
+        let F = rp.queue(&mut powers, &masks.beta, &masks.delta);
+        queued.push((A, E, S, F, rp.queue(&mut powers, witness.y, &masks.mu)));
+    }
     let results = powers.run();
-    let mut encrypted = key.encrypt(&[(&masks.beta, &masks.r_y)]);
-    Ok(FirstMessages {
-        A: receiver.finish_affine(&results, &A, &masks.beta),
-        B_x: Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
-        B_y: encrypted.pop().expect("invariant: one encryption was asked for"),
-        E: rp.finish(&results, E),
-        S: rp.finish(&results, S),
-        F: rp.finish(&results, F),
-        T: rp.finish(&results, T),
-    })
+    let encrypted = key.encrypt(&masks.iter().map(|masks| (&masks.beta, &masks.r_y)).collect::<Vec<_>>());
+    let parts = claims.iter().zip(masks).zip(queued.into_iter().zip(encrypted));
+    let finished = parts.map(|((Claim { statement, .. }, masks), ((A, E, S, F, T), B_y))| {
+        let Statement { receiver, rp, .. } = statement;
+        FirstMessages {
+            A: receiver.finish_affine(&results, &A, &masks.beta),
+            B_x: Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
+            B_y,
+            E: rp.finish(&results, E),
+            S: rp.finish(&results, S),
+            F: rp.finish(&results, F),
+            T: rp.finish(&results, T),
+        }
+    });
+    Ok(finished.collect())
 }
 
 /// Responses to the challenge that the first messages give.
-fn answer<C: Curve>(
-    context: &Context<'_>,
-    statement: &Statement<'_, C>,
-    witness: &Witness<'_>,
-    masks: &Masks,
-    first: FirstMessages<C>,
-) -> Proof<C> {
+fn answer<C: Curve>(claim: &Claim<'_, C>, masks: &Masks, first: FirstMessages<C>) -> Proof<C> {
+    let Claim { context, statement, witness } = claim;
     let e = challenge(context, statement, &first).to_integer();
     let nonces = [(statement.receiver, &masks.r, witness.rho), (statement.prover, &masks.r_y, witness.rho_y)];
     let mut responses = respond(&e, &nonces).into_iter();

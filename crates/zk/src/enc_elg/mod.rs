@@ -40,6 +40,7 @@ pub struct Statement<'a, C: Curve> {
 }
 
 /// What the prover knows.
+#[derive(Clone, Copy)]
 pub struct Witness<'a, C: Curve> {
     /// The value, in `I(l)`.
     pub x: &'a Integer,
@@ -115,6 +116,17 @@ impl<C: Curve> Drop for Masks<C> {
     }
 }
 
+/// One proof of a list.
+#[derive(Clone, Copy)]
+pub struct Claim<'a, C: Curve> {
+    /// What the proof is bound to.
+    pub context: Context<'a>,
+    /// What is proven.
+    pub statement: Statement<'a, C>,
+    /// What the prover knows.
+    pub witness: Witness<'a, C>,
+}
+
 /// Proves the statement; `key` is the secret half of `statement.prover`. Constant time in witness and masks.
 ///
 /// An honest proof fails its range check with probability at most `2^(l-1-eps)`.
@@ -125,9 +137,21 @@ pub fn prove<C: Curve>(
     key: &DecryptionKey,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Proof<C> {
-    let masks = Masks::random(context, statement, rng);
-    let first = commit(statement, witness, &masks, key);
-    answer(context, statement, witness, &masks, first)
+    let claim = Claim { context: *context, statement: *statement, witness: *witness };
+    prove_all(&[claim], key, rng).pop().expect("invariant: one proof per claim")
+}
+
+/// As [`prove`] for a list, as if one after another, with the exponentiations of all proofs in one list.
+pub fn prove_all<C: Curve>(
+    claims: &[Claim<'_, C>],
+    key: &DecryptionKey,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Vec<Proof<C>> {
+    let masks: Vec<_> =
+        claims.iter().map(|claim| Masks::random(&claim.context, &claim.statement, rng)).collect();
+    let first = commit(claims, &masks, key);
+    let answers = claims.iter().zip(&masks).zip(first);
+    answers.map(|((claim, masks), first)| answer(claim, masks, first)).collect()
 }
 
 /// Verifies: bounds, units, the range of `z1`, then the equations.
@@ -168,36 +192,41 @@ pub fn verify<C: Curve>(
     relations.verify()
 }
 
-/// First messages: one list under the verifier's modulus, one under the own by CRT.
+/// First messages: one list under the verifiers' moduli, one under the own by CRT.
 fn commit<C: Curve>(
-    statement: &Statement<'_, C>,
-    witness: &Witness<'_, C>,
-    masks: &Masks<C>,
+    claims: &[Claim<'_, C>],
+    masks: &[Masks<C>],
     key: &DecryptionKey,
-) -> FirstMessages<C> {
-    let rp = statement.rp;
+) -> Vec<FirstMessages<C>> {
     let mut powers = Powers::new();
-    let S = rp.queue(&mut powers, witness.x, &masks.mu);
-    let T = rp.queue(&mut powers, &masks.alpha, &masks.gamma);
+    let queued: Vec<_> = claims
+        .iter()
+        .zip(masks)
+        .map(|(claim, masks)| {
+            let rp = claim.statement.rp;
+            let S = rp.queue(&mut powers, claim.witness.x, &masks.mu);
+            (S, rp.queue(&mut powers, &masks.alpha, &masks.gamma))
+        })
+        .collect();
     let results = powers.run();
-    let mut encrypted = key.encrypt(&[(&masks.alpha, &masks.r)]);
-    FirstMessages {
-        S: rp.finish(&results, S),
-        T: rp.finish(&results, T),
-        D: encrypted.pop().expect("invariant: one encryption was asked for"),
-        Y: statement.A * masks.beta + Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
-        Z: Point::mul_generator(&masks.beta),
-    }
+    let encrypted = key.encrypt(&masks.iter().map(|masks| (&masks.alpha, &masks.r)).collect::<Vec<_>>());
+    claims
+        .iter()
+        .zip(masks)
+        .zip(queued.into_iter().zip(encrypted))
+        .map(|((Claim { statement, .. }, masks), ((S, T), D))| FirstMessages {
+            S: statement.rp.finish(&results, S),
+            T: statement.rp.finish(&results, T),
+            D,
+            Y: statement.A * masks.beta + Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
+            Z: Point::mul_generator(&masks.beta),
+        })
+        .collect()
 }
 
 /// Responses to the challenge that the first messages give.
-fn answer<C: Curve>(
-    context: &Context<'_>,
-    statement: &Statement<'_, C>,
-    witness: &Witness<'_, C>,
-    masks: &Masks<C>,
-    first: FirstMessages<C>,
-) -> Proof<C> {
+fn answer<C: Curve>(claim: &Claim<'_, C>, masks: &Masks<C>, first: FirstMessages<C>) -> Proof<C> {
+    let Claim { context, statement, witness } = claim;
     let scalar = challenge(context, statement, &first);
     let e = scalar.to_integer();
     let mut responses = respond(&e, &[(statement.prover, &masks.r, witness.rho)]);

@@ -59,6 +59,10 @@ impl<C: Curve> Case<C> {
         prove(&self.context, statement, &self.witness(), &self.prover.paillier, &mut rng(99))
     }
 
+    fn claim(&self) -> Claim<'_, C> {
+        Claim { context: self.context, statement: self.statement(), witness: self.witness() }
+    }
+
     fn verify(&self, proof: &Proof<C>) -> Result<(), Rejection> {
         verify(&self.context, &self.statement(), proof)
     }
@@ -69,12 +73,13 @@ impl<C: Curve> Case<C> {
         masks: impl FnOnce(&mut Masks<C>),
         first: impl FnOnce(&mut FirstMessages<C>),
     ) -> Result<(), Rejection> {
-        let (statement, witness) = (self.statement(), self.witness());
-        let mut drawn = Masks::random(&self.context, &statement, &mut rng(98));
+        let claim = self.claim();
+        let mut drawn = Masks::random(&self.context, &claim.statement, &mut rng(98));
         masks(&mut drawn);
-        let mut sent = commit(&statement, &witness, &drawn, &self.prover.paillier);
+        let one = std::slice::from_ref(&drawn);
+        let mut sent = commit(&[claim], one, &self.prover.paillier).remove(0);
         first(&mut sent);
-        self.verify(&answer(&self.context, &statement, &witness, &drawn, sent))
+        self.verify(&answer(&claim, &drawn, sent))
     }
 }
 
@@ -84,6 +89,20 @@ fn tiny() -> Case<Toy> {
 
 fn doubled(value: &Natural) -> Natural {
     Natural::new(&multiple(value.value(), 2))
+}
+
+/// One list for several proofs changes nothing.
+#[test]
+fn a_list_is_proven_as_if_one_after_another() {
+    let case = tiny();
+    let Claim { context, statement, witness } = case.claim();
+    let mut rng1 = rng(97);
+    let singly: Vec<_> =
+        (0..3).map(|_| prove(&context, &statement, &witness, &case.prover.paillier, &mut rng1)).collect();
+    let together = prove_all(&[case.claim(); 3], &case.prover.paillier, &mut rng(97));
+    assert_eq!(together, singly);
+    assert_ne!(together[0], together[1]);
+    assert!(prove_all::<Toy>(&[], &case.prover.paillier, &mut rng(97)).is_empty());
 }
 
 #[test]
@@ -394,12 +413,14 @@ fn changed_bytes_are_refused() {
 fn frozen_vectors() {
     fn vector<C: Curve>(level: Level) -> serde_json::Value {
         let case = Case::<C>::new(level, 1);
-        let (statement, witness) = (case.statement(), case.witness());
+        let claim = case.claim();
+        let statement = claim.statement;
         let proof = case.prove(&statement);
         assert_eq!(case.verify(&proof), Ok(()));
         let masks = Masks::random(&case.context, &statement, &mut rng(99));
-        let first = commit(&statement, &witness, &masks, &case.prover.paillier);
-        assert_eq!(answer(&case.context, &statement, &witness, &masks, first), proof);
+        let one = std::slice::from_ref(&masks);
+        let first = commit(&[claim], one, &case.prover.paillier).remove(0);
+        assert_eq!(answer(&claim, &masks, first), proof);
         let rp = case.verifier.ring.parameters();
         let inputs = Inputs {
             statement: vec![

@@ -13,6 +13,7 @@ use super::super::hash::Hash;
 use super::super::jobs::{Enter, Materials, Work};
 use super::super::keys::Key;
 use super::super::node::{For, Node, Then};
+use super::super::presigning::hashed;
 use super::super::proposal::{Accept, Drawn, Kind, Proposal, Refusal};
 use super::super::records::encode;
 use super::super::requests::{RawRequest, request_id};
@@ -42,15 +43,27 @@ impl Node {
         if proposal.proposer != from || !proposal.is_well_formed() {
             return self.dropped(from, "a proposal of somebody else, or out of order");
         }
-        let Some(me) = proposal.index_of(self.me) else {
+        if proposal.index_of(self.me).is_none() {
             return self.dropped(from, "a proposal without this node");
-        };
+        }
         let hash = proposal.hash();
         if self.ceremonies.contains_key(&hash) {
             return self.asked_again(hash);
         }
         if self.lacks_key(&proposal) {
             return self.park(from, proposal);
+        }
+        if self.comes_early(&proposal) {
+            return self.hold_early(from, proposal);
+        }
+        self.weigh(from, proposal);
+    }
+
+    /// Everything that it takes is here: does this node take part?
+    pub(in super::super) fn weigh(&mut self, from: NodeId, proposal: Proposal) {
+        let (hash, Some(me)) = (proposal.hash(), proposal.index_of(self.me)) else { return };
+        if self.ceremonies.contains_key(&hash) {
+            return self.asked_again(hash);
         }
         let wanted = match self.examine(&proposal) {
             Ok(wanted) if !self.busy() && !self.asks_too_much(from, &proposal) => wanted,
@@ -72,6 +85,7 @@ impl Node {
             gathering: None,
             part: Part::Recording,
             primes: None,
+            spent: None,
             inbox: Inbox::default(),
             sizes,
             oversized: BTreeMap::new(),
@@ -102,7 +116,10 @@ impl Node {
 
     /// Examined and found good: what is needed before the accept?
     pub(super) fn take_part(&mut self, hash: Hash) {
+        let Some(proposal) = self.ceremonies.get(&hash).map(|c| Arc::clone(&c.proposal)) else { return };
+        let spent = self.spend(&proposal);
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
+        ceremony.spent = spent;
         if !ceremony.proposal.needs_primes() {
             return self.record(hash);
         }
@@ -243,7 +260,12 @@ impl Node {
         match proposal.kind {
             Kind::Keygen => Some((Materials::Keygen, None)),
             Kind::Aux => Some((Materials::Aux(ceremony.primes.take()?), None)),
-            Kind::Sign => {
+            Kind::Online => {
+                let spent = ceremony.spent.as_mut()?;
+                let (presignature, message) = (spent.own.take()?, hashed(&proposal)?);
+                Some((Materials::Online { presignature, message }, None))
+            }
+            Kind::Sign | Kind::Presign => {
                 let share = Arc::clone(key.filter(|key| key.info().epoch == proposal.epoch)?.share()?);
                 Some((Materials::Sign { share, aux: aux? }, None))
             }

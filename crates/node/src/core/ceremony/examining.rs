@@ -18,7 +18,7 @@ const MAX_UNFINISHED: usize = 64;
 
 impl Node {
     /// Whether this node takes part; if not, a sentence that says why.
-    pub(super) fn examine(&self, proposal: &Proposal) -> Result<Wanted, String> {
+    pub(in super::super) fn examine(&self, proposal: &Proposal) -> Result<Wanted, String> {
         self.examine_frame(proposal)?;
         let (raw, wanted) = RawRequest::parse(&proposal.request).ok_or("the request cannot be read")?;
         let request = request_id(&proposal.cluster, &proposal.request);
@@ -37,8 +37,7 @@ impl Node {
             Some(_) => {}
         }
         let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0))).filter(|key| key.is_active());
-        if let Some(key) = key.filter(|key| proposal.kind == Kind::Sign && key.info().epoch != proposal.epoch)
-        {
+        if let Some(key) = key.filter(|key| proposal.is_signing() && key.info().epoch != proposal.epoch) {
             return Err(format!("the key is in epoch {} here, not {}", key.info().epoch, proposal.epoch));
         }
         let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
@@ -51,11 +50,9 @@ impl Node {
                 self.examine_members(proposal, &proposal.participants)?;
                 self.examine_keygen(proposal, request)?;
             }
-            (Wanted::Signature(_), key) => {
-                key.and_then(Key::share).ok_or("this node holds no active share of the key")?;
-                if proposal.aux.is_none_or(|aux| !self.aux.contains_key(&aux)) {
-                    return Err("this node lacks the auxiliary information of the key".to_owned());
-                }
+            (Wanted::Signature(_) | Wanted::Presign(_), key) => {
+                let key = key.filter(|key| key.share().is_some());
+                self.examine_signing(proposal, key.ok_or("this node holds no active share of the key")?)?;
             }
             (Wanted::Refresh(_) | Wanted::Reshare(_), Some(key)) => self.examine_change(proposal, key)?,
             (Wanted::Refresh(_) | Wanted::Reshare(_), None) => {
@@ -106,6 +103,19 @@ impl Node {
         Ok(())
     }
 
+    fn examine_signing(&self, proposal: &Proposal, key: &Key) -> Result<(), String> {
+        if proposal.kind == Kind::Online {
+            return self.examine_spending(proposal);
+        }
+        if proposal.aux.is_none_or(|aux| !self.aux.contains_key(&aux)) {
+            return Err("this node lacks the auxiliary information of the key".to_owned());
+        }
+        if proposal.kind == Kind::Presign {
+            self.may_presign(key, proposal.proposer, proposal.batch, Some(proposal.hash()))?;
+        }
+        Ok(())
+    }
+
     fn examine_keygen(&self, proposal: &Proposal, request: Hash) -> Result<(), String> {
         if self.keys.values().any(|key| key.request() == request) {
             return Err("this node has already confirmed a key for the request".to_owned());
@@ -121,7 +131,9 @@ impl Node {
     fn examine_change(&self, proposal: &Proposal, key: &Key) -> Result<(), String> {
         let members = match proposal.kind {
             Kind::Refresh => proposal.participants.clone(),
-            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Reshare => receivers(proposal).unwrap_or_default(),
+            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Reshare | Kind::Presign | Kind::Online => {
+                receivers(proposal).unwrap_or_default()
+            }
         };
         // A refresh gives nobody a share who has none: its holders may have left the roster.
         if proposal.kind != Kind::Refresh {
@@ -132,7 +144,7 @@ impl Node {
         }
         let deals = match proposal.kind {
             Kind::Refresh => true,
-            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Reshare => {
+            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Reshare | Kind::Presign | Kind::Online => {
                 key.holders().iter().any(|h| h.id == self.me && proposal.signers.contains(&h.index))
             }
         };

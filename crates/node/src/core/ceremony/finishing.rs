@@ -13,7 +13,7 @@ use super::super::node::{Node, Then};
 use super::super::proposal::session_nonce;
 use super::super::records::encode;
 use super::super::sessions::{C, Product};
-use super::super::views::signature_view;
+use super::super::views::{api_key, signature_view};
 use super::End;
 use crate::identity::NodeId;
 use crate::store::{Table, Write};
@@ -55,6 +55,11 @@ impl Node {
                 writes.extend(self.moved(hash, step));
                 writes.extend(self.finish_request(request));
                 End::Key(proposal.key.expect("invariant: a change names the key"))
+            }
+            Product::Presignatures(made) => {
+                self.presignatures.keep(made, &proposal, self.now.monotonic);
+                writes.extend(self.finish_request(request));
+                End::Presigned
             }
             Product::Signature(signature) => {
                 writes.extend(self.finish_request(request));
@@ -117,6 +122,10 @@ impl Node {
                 self.tasks.remove(&request);
                 self.key_is_active(request, key);
                 self.name_peers();
+            }
+            End::Presigned => {
+                self.tasks.remove(&request);
+                self.tell_result(request, proposal.key.map(api_key), api::Outcome::Internal);
             }
             End::Aux(aux) if mine => self.go_on_with(request, aux),
             End::Aux(_) | End::Failed { .. } if waits && !mine => {}

@@ -11,7 +11,7 @@ use super::super::checks::{Check, Shown};
 use super::super::hash::Hash;
 use super::super::keys::Key;
 use super::super::node::{Node, Then};
-use super::super::proposal::{MAX_REASON_BYTES, Proposal};
+use super::super::proposal::{Kind, MAX_REASON_BYTES, Proposal};
 use super::super::requests::request_id;
 use super::super::sessions::C;
 use super::super::wire::{PeerMessage, Report};
@@ -31,6 +31,7 @@ impl Node {
         let report = match end {
             End::Aux(aux) => Some(Report::Aux(*aux)),
             End::Key(key) => self.keys.get(key).and_then(Key::certificate).map(|c| Report::Key(Box::new(c))),
+            End::Presigned => Some(Report::Presigned),
             End::Signature(signature) => {
                 Some(Report::Signature { r_s: signature.to_bytes(), recovery_id: signature.recovery_id })
             }
@@ -48,6 +49,8 @@ impl Node {
         let Some(proposal) = self.watched(from, hash) else { return };
         match report {
             Report::Aux(aux) => self.reported_moduli(from, hash, aux),
+            Report::Presigned if proposal.kind == Kind::Presign => self.end(hash, End::Presigned),
+            Report::Presigned => self.dropped(from, "a report of something else than was proposed"),
             Report::Signature { r_s, recovery_id } => {
                 match self.reported_signature(&proposal, &r_s, recovery_id) {
                     Some(signature) => self.end(hash, End::Signature(Box::new(signature))),

@@ -8,7 +8,7 @@ use consign_api as api;
 
 use super::super::hash::Hash;
 use super::super::node::Node;
-use super::super::proposal::{Accept, Kind, Proposal, Refusal};
+use super::super::proposal::{Accept, Proposal, Refusal};
 use super::super::requests::request_id;
 use super::super::stories::wanted_of;
 use super::super::wire::PeerMessage;
@@ -42,6 +42,7 @@ impl Node {
             gathering: Some(Gathering { accepts: BTreeMap::new(), heard }),
             part: Part::Watching { until: None, moduli: BTreeMap::new() },
             primes: None,
+            spent: None,
             inbox: Inbox::default(),
             ended: None,
         };
@@ -174,7 +175,7 @@ impl Node {
     /// A signing does not wait for a holder that is gone before it has accepted: others can sign.
     pub(in super::super) fn lost(&mut self, peer: NodeId) {
         let waits = |c: &Ceremony| {
-            let asked = c.gathering.as_ref().filter(|_| c.proposal.kind == Kind::Sign);
+            let asked = c.gathering.as_ref().filter(|_| c.proposal.is_signing());
             let index = c.index_of(peer);
             !c.is_over() && index.is_some_and(|i| asked.is_some_and(|g| !g.accepts.contains_key(&i)))
         };

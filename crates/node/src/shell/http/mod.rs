@@ -143,6 +143,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/keys", get(calls::keys).post(start::create_key))
         .route("/v1/keys/{id}", get(calls::key))
         .route("/v1/keys/{id}/signatures", post(start::sign))
+        .route("/v1/keys/{id}/presignatures", post(start::presign))
         .route("/v1/keys/{id}/refresh", post(start::refresh))
         .route("/v1/keys/{id}/reshare", post(start::reshare))
         .route("/v1/ceremonies", get(calls::ceremonies))

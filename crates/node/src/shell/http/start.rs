@@ -9,7 +9,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use consign_api as api;
 use consign_api::{
-    CeremonyState, CeremonyView, Outcome, Problem, ProblemKind, Refresh, Reply, Request, Reshare, Sign,
+    CeremonyState, CeremonyView, Outcome, Presign, Problem, ProblemKind, Refresh, Reply, Request, Reshare,
+    Sign,
 };
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -28,6 +29,12 @@ pub(super) async fn create_key(State(shared): Asked, request: HttpRequest) -> An
 pub(super) async fn sign(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
     let key = id(path)?;
     ceremony(&shared, request, |bytes| Ok(Request::Sign(Sign::new(key, body::parse(bytes)?)))).await
+}
+
+pub(super) async fn presign(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
+    let key = id(path)?;
+    ceremony(&shared, request, |bytes| Ok(Request::Presign(Presign { key, terms: body::parse(bytes)? })))
+        .await
 }
 
 pub(super) async fn refresh(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {

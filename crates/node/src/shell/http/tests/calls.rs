@@ -1,15 +1,17 @@
 //! Every call reaches the core as the request it is.
 
 use api::client::Start;
-use api::{HealthView, Invite, NodeView, Page, PageQuery, Sign, SignTarget};
+use api::{HealthView, Invite, NodeView, Page, PageQuery, Presign, PresignTerms, Sign, SignTarget};
 
 use super::*;
 
 fn answers(request: &Request) -> Reply {
     match request {
-        Request::CreateKey(_) | Request::Sign(_) | Request::Refresh(_) | Request::Reshare(_) => {
-            Reply::Started(ceremony_in(CeremonyState::Done))
-        }
+        Request::CreateKey(_)
+        | Request::Sign(_)
+        | Request::Presign(_)
+        | Request::Refresh(_)
+        | Request::Reshare(_) => Reply::Started(ceremony_in(CeremonyState::Done)),
         Request::ListKeys(_) => Reply::Keys(Page { items: vec![key_view()], next: None }),
         Request::ShowKey(_) => Reply::Key(key_view()),
         Request::ListCeremonies(query) => Reply::Ceremonies(Page {
@@ -53,6 +55,8 @@ async fn every_call_asks_its_question() {
     let done = ceremony_in(CeremonyState::Done);
     assert_eq!(client.create_key(&create_key(), &Start::default()).unwrap(), done);
     assert_eq!(client.sign(&sign, &Start::default()).unwrap(), done);
+    let terms = PresignTerms { count: 3, signers: Vec::new() };
+    assert_eq!(client.presign(&key_id(), &terms, &Start::default()).unwrap(), done);
     let page =
         |after: Option<&str>| PageQuery { after: after.map(str::to_owned), limit: api::limits::MAX_PAGE };
     let expected = [
@@ -67,6 +71,7 @@ async fn every_call_asks_its_question() {
         Request::ListCeremonies(page(Some("a/b&c"))),
         Request::CreateKey(create_key()),
         Request::Sign(sign),
+        Request::Presign(Presign { key: key_id(), terms }),
     ];
     assert_eq!(site.asked(), expected);
 }

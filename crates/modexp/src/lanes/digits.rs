@@ -1,0 +1,66 @@
+//! From 64-bit words to digits of 52 bits in lanes, and back. Which words are touched depends on positions alone.
+
+use crypto_bigint::BoxedUint;
+use zeroize::Zeroize;
+
+use super::vector::{Column, DIGIT_BITS, LANES, Numbers};
+use crate::awslc::Word;
+
+/// The `width` bits of a number from `position` on, fewer than 64; bits beyond its words are zero.
+pub(super) fn bits(words: &[Word], position: u32, width: u32) -> u64 {
+    let (index, shift) = (to_index(position / Word::BITS), position % Word::BITS);
+    let word = |index: usize| words.get(index).copied().unwrap_or_default();
+    // Two shifts: the second word goes away entirely if the first is aligned.
+    let found = word(index) >> shift | word(index + 1) << 1 << (Word::BITS - 1 - shift);
+    found & ((1 << width) - 1)
+}
+
+/// Numbers, one for each lane, of so many quads of digits.
+pub(super) fn pack(numbers: [&[Word]; LANES], quads: usize) -> Numbers {
+    let mut packed = Numbers::zeros(quads);
+    for (position, column) in (0..).step_by(to_index(DIGIT_BITS)).zip(packed.iter_mut().flatten()) {
+        *column = Column(numbers.map(|words| bits(words, position, DIGIT_BITS)));
+    }
+    packed
+}
+
+/// Writes the number of a lane, below 2^52 per digit, into the words of `out`.
+pub(super) fn unpack(numbers: &Numbers, lane: usize, mut out: BoxedUint) -> BoxedUint {
+    let mut digits =
+        numbers.iter().flatten().map(|column| *column.0.get(lane).expect("invariant: eight lanes"));
+    // Digits not yet written, the lowest first, and how many bits they have.
+    let (mut pending, mut length) = (0u128, 0);
+    for word in out.as_mut_words() {
+        while length < Word::BITS {
+            pending |= u128::from(digits.next().unwrap_or_default()) << length;
+            length += DIGIT_BITS;
+        }
+        *word = low_word(pending);
+        pending >>= Word::BITS;
+        length -= Word::BITS;
+    }
+    pending.zeroize();
+    out
+}
+
+/// Sets a digit in all lanes.
+pub(super) fn set(numbers: &mut Numbers, digit: usize, values: [u64; LANES]) {
+    *numbers.iter_mut().flatten().nth(digit).expect("invariant: the number has the digit") = Column(values);
+}
+
+/// Sets a bit of the number of a lane.
+pub(super) fn set_bit(numbers: &mut Numbers, lane: usize, position: u32) {
+    let column = numbers.iter_mut().flatten().nth(to_index(position / DIGIT_BITS));
+    let digit = column.and_then(|column| column.0.get_mut(lane)).expect("invariant: the number has the bit");
+    *digit |= 1 << (position % DIGIT_BITS);
+}
+
+/// The low 64 bits.
+#[allow(clippy::cast_possible_truncation, reason = "what is wanted")]
+fn low_word(x: u128) -> Word {
+    x as Word
+}
+
+fn to_index(x: u32) -> usize {
+    usize::try_from(x).expect("invariant: a usize holds 32 bits")
+}

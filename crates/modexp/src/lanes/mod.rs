@@ -1,0 +1,283 @@
+//! Up to eight exponentiations at once, each with its own modulus, base and exponent, in the lanes of AVX512-IFMA.
+//!
+//! | file | what |
+//! |---|---|
+//! | `digits.rs` | from 64-bit words to digits and back |
+//! | `vector.rs` | eight digits of 52 bits in a register; the operations the kernel needs |
+//! | `kernel.rs` | Montgomery products and squares, selection from a table |
+//! | `ifma.rs` | these on the processor's instructions |
+//! | this file | exponentiation by fixed windows, and the switch |
+//!
+//! **Secrets.** All lanes do the same operations on the same addresses: their number depends on the longest modulus
+//! and the longest exponent of the group, which are public, each entry of the table of powers is read for each
+//! window, and choices are made by masks. Tables, digits of exponents and intermediate numbers are wiped. So public
+//! operands may share a group with secret ones; nothing is gained from their being public but the length.
+
+mod digits;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+mod kernel;
+#[cfg(test)]
+mod tests;
+mod vector;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crypto_bigint::BoxedUint;
+use zeroize::Zeroize;
+
+use crate::awslc::Word;
+use crate::modulus::Modulus;
+use kernel::Moduli;
+pub(crate) use vector::LANES;
+use vector::{Column, DIGIT_BITS, Numbers, Quad, ROWS};
+
+/// `R ≥ 16n`: bits that a number has more than its modulus.
+const SPARE_BITS: u32 = 4;
+
+/// The widest window: a table of 32 powers. A wider one saves less than its scan costs.
+const MAX_WINDOW: u32 = 5;
+
+/// Whether the lanes may be used where the processor has them.
+static SWITCHED_ON: AtomicBool = AtomicBool::new(true);
+
+/// Switches the lanes of AVX512-IFMA on (as they are at first) or off for the whole process. Results are the same
+/// either way, processors without the instructions never use them.
+pub fn set_lanes(on: bool) {
+    SWITCHED_ON.store(on, Ordering::Relaxed);
+}
+
+/// Whether lists are computed in lanes: this processor has AVX512-IFMA, and nobody switched it off.
+#[must_use]
+pub fn lanes_in_use() -> bool {
+    kernel().is_some()
+}
+
+/// The kernel to use, if any.
+pub(crate) fn kernel() -> Option<&'static Kernel> {
+    SWITCHED_ON.load(Ordering::Relaxed).then(detected).flatten()
+}
+
+fn detected() -> Option<&'static Kernel> {
+    #[cfg(test)]
+    if tests::MODEL_IN_USE.load(Ordering::Relaxed) {
+        return Some(&tests::MODEL);
+    }
+    #[cfg(target_arch = "x86_64")]
+    return ifma::detected();
+    #[cfg(not(target_arch = "x86_64"))]
+    return None;
+}
+
+/// [`kernel::multiply`] for one kind of processor.
+type Multiply = fn(&mut [Quad], &[Quad], &[Quad], &Moduli, &mut [Quad]);
+
+/// The functions of `kernel.rs`, compiled for one kind of processor.
+pub(crate) struct Kernel {
+    multiply: Multiply,
+    square: fn(&mut [Quad], &[Quad], &Moduli, &mut [Quad]),
+    square_and_double: fn(&mut [Quad], &[Quad], &Column, &Moduli, &mut [Quad]),
+    subtract_once: fn(&mut [Quad], &Moduli, &mut [Quad]),
+    double: fn(&mut [Quad], &Column, &Moduli, &mut [Quad]),
+    select: fn(&mut [Quad], &[Quad], &Column),
+}
+
+/// One exponentiation of a group.
+#[derive(Clone, Copy)]
+pub(crate) struct Lane<'a> {
+    pub(crate) modulus: &'a Modulus,
+    pub(crate) base: &'a BoxedUint,
+    pub(crate) exponent: &'a [Word],
+}
+
+/// What is known of the bases of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// Nothing.
+    Any,
+    /// All are two, and everybody may know it.
+    Two,
+}
+
+/// Quads of digits for a modulus of so many bits. Moduli of one group have the same.
+pub(crate) fn quads(modulus_bits: u32) -> usize {
+    let quads = (modulus_bits + SPARE_BITS).div_ceil(DIGIT_BITS * 4);
+    usize::try_from(quads).expect("invariant: a usize holds 32 bits")
+}
+
+/// The powers of one to eight entries, in order, for exponents of which `exponent_bits` bits are looked at.
+///
+/// # Panics
+/// If a base is not below its modulus, or moduli are not of one number of quads.
+pub(crate) fn powers(kernel: &Kernel, group: &[Lane<'_>], exponent_bits: u32, base: Base) -> Vec<BoxedUint> {
+    let group = Group::new(kernel, group);
+    match base {
+        Base::Any => group.powers(exponent_bits.max(1)),
+        Base::Two => group.powers_of_two(exponent_bits),
+    }
+}
+
+/// A group with room to compute in.
+struct Group<'a> {
+    kernel: &'a Kernel,
+    lanes: [Lane<'a>; LANES],
+    filled: usize,
+    moduli: Moduli,
+    scratch: Numbers,
+}
+
+impl<'a> Group<'a> {
+    fn new(kernel: &'a Kernel, group: &[Lane<'a>]) -> Self {
+        let first = group.first().expect("invariant: a group is not empty");
+        let quads = quads(first.modulus.bits());
+        for lane in group {
+            assert!(
+                self::quads(lane.modulus.bits()) == quads,
+                "invariant: moduli of a group are alike in size"
+            );
+            assert!(lane.modulus.contains(lane.base), "invariant: operands out of range");
+        }
+        // Lanes without an entry repeat the first.
+        let lanes: [Lane<'a>; LANES] = std::array::from_fn(|lane| *group.get(lane).unwrap_or(first));
+        let moduli = Moduli::new(digits::pack(lanes.map(|lane| lane.modulus.value().as_words()), quads));
+        Self { kernel, lanes, filled: group.len(), moduli, scratch: Numbers::zeros(2 * quads) }
+    }
+
+    fn powers(mut self, exponent_bits: u32) -> Vec<BoxedUint> {
+        let width = window(exponent_bits);
+        let table = self.table(width);
+        let mut windows = (0..exponent_bits.div_ceil(width)).rev();
+        let [mut power, mut chosen, mut next] = [(); 3].map(|()| self.zeros());
+        let top = windows.next().expect("invariant: an exponent has a bit");
+        self.select(&mut power, &table, top * width, width);
+        for window in windows {
+            for _ in 0..width {
+                self.square(&mut next, &power);
+                std::mem::swap(&mut power, &mut next);
+            }
+            self.select(&mut chosen, &table, window * width, width);
+            self.multiply(&mut next, &power, &chosen);
+            std::mem::swap(&mut power, &mut next);
+        }
+        self.finish(&power)
+    }
+
+    /// By squaring, and doubling where the exponent has a bit.
+    fn powers_of_two(mut self, exponent_bits: u32) -> Vec<BoxedUint> {
+        let (mut power, mut next) = (self.unit(), self.zeros());
+        for position in (0..exponent_bits).rev() {
+            let mut doubled = self.digits(position, 1);
+            let (moduli, scratch) = (&self.moduli, &mut self.scratch);
+            (self.kernel.square_and_double)(&mut next, &power, &doubled, moduli, scratch);
+            doubled.0.zeroize();
+            std::mem::swap(&mut power, &mut next);
+        }
+        self.finish(&power)
+    }
+
+    /// The filled lanes of a number below `4n`, out of Montgomery form.
+    fn finish(mut self, power: &[Quad]) -> Vec<BoxedUint> {
+        let [mut one, mut out] = [(); 2].map(|()| self.zeros());
+        digits::set(&mut one, 0, [1; LANES]);
+        // The product is at most n, and n only in place of 0.
+        self.multiply(&mut out, power, &one);
+        self.subtract_once(&mut out);
+        let lanes = self.lanes.iter().enumerate().take(self.filled);
+        lanes.map(|(lane, entry)| digits::unpack(&out, lane, entry.modulus.zero())).collect()
+    }
+
+    /// The powers `0..2^width` of the bases, in Montgomery form.
+    fn table(&mut self, width: u32) -> Numbers {
+        let quads = self.moduli.n.len();
+        let unit = self.unit();
+        let unit_squared = self.unit_squared(&unit);
+        let bases = digits::pack(self.lanes.map(|lane| lane.base.as_words()), quads);
+        let mut base = self.zeros();
+        self.multiply(&mut base, &bases, &unit_squared);
+        let mut table = Numbers::zeros(quads << width);
+        for entry in 0..1 << width {
+            let (known, later) = table.split_at_mut(entry * quads);
+            let power = |exponent: usize| {
+                known.chunks_exact(quads).nth(exponent).expect("invariant: smaller powers are known")
+            };
+            let out = later.get_mut(..quads).expect("invariant: the table holds all entries");
+            match entry {
+                0 => out.copy_from_slice(&unit),
+                1 => out.copy_from_slice(&base),
+                even if even % 2 == 0 => self.square(out, power(even / 2)),
+                odd => self.multiply(out, power(odd - 1), &base),
+            }
+        }
+        table
+    }
+
+    /// `R mod n`: `2^(bits of n − 1)`, which is below `n`, doubled.
+    fn unit(&mut self) -> Numbers {
+        let mut unit = self.zeros();
+        let tops = self.lanes.map(|lane| lane.modulus.bits() - 1);
+        tops.iter().enumerate().for_each(|(lane, top)| digits::set_bit(&mut unit, lane, *top));
+        let missing = tops.map(|top| self.bits() - top);
+        for step in 0..missing.into_iter().max().unwrap_or_default() {
+            self.double(&mut unit, &Column(missing.map(|steps| u64::from(step < steps))));
+        }
+        unit
+    }
+
+    /// `R² mod n`: the Montgomery form of `R = 2^bits`, by squaring and doubling along the digits of `bits`.
+    fn unit_squared(&mut self, unit: &[Quad]) -> Numbers {
+        let (mut power, mut next) = (self.zeros(), self.zeros());
+        power.copy_from_slice(unit);
+        let bits = self.bits();
+        for position in (0..=bits.ilog2()).rev() {
+            self.square(&mut next, &power);
+            self.subtract_once(&mut next);
+            std::mem::swap(&mut power, &mut next);
+            if bits >> position & 1 == 1 {
+                self.double(&mut power, &Column([1; LANES]));
+            }
+        }
+        power
+    }
+
+    /// `log₂ R`.
+    fn bits(&self) -> u32 {
+        DIGIT_BITS * u32::try_from(self.moduli.n.len() * ROWS).expect("invariant: numbers are short")
+    }
+
+    /// The `width` bits of each exponent from `position` on.
+    fn digits(&self, position: u32, width: u32) -> Column {
+        Column(self.lanes.map(|lane| digits::bits(lane.exponent, position, width)))
+    }
+
+    /// The entries of the table whose numbers are the `width` bits of the exponents from `position` on.
+    fn select(&self, out: &mut [Quad], table: &[Quad], position: u32, width: u32) {
+        let mut keys = self.digits(position, width);
+        (self.kernel.select)(out, table, &keys);
+        keys.0.zeroize();
+    }
+
+    fn multiply(&mut self, out: &mut [Quad], a: &[Quad], b: &[Quad]) {
+        (self.kernel.multiply)(out, a, b, &self.moduli, &mut self.scratch);
+    }
+
+    fn square(&mut self, out: &mut [Quad], a: &[Quad]) {
+        (self.kernel.square)(out, a, &self.moduli, &mut self.scratch);
+    }
+
+    fn subtract_once(&mut self, x: &mut [Quad]) {
+        (self.kernel.subtract_once)(x, &self.moduli, &mut self.scratch);
+    }
+
+    fn double(&mut self, x: &mut [Quad], active: &Column) {
+        (self.kernel.double)(x, active, &self.moduli, &mut self.scratch);
+    }
+
+    fn zeros(&self) -> Numbers {
+        Numbers::zeros(self.moduli.n.len())
+    }
+}
+
+/// The width of windows with the fewest products for exponents of so many bits.
+fn window(bits: u32) -> u32 {
+    (1..=MAX_WINDOW).min_by_key(|width| (1 << width) + bits.div_ceil(*width)).unwrap_or(MAX_WINDOW)
+}

@@ -1,0 +1,269 @@
+//! Lanes against the scalar engine. The kernel runs on a model of the instructions, so that these tests check it on
+//! every machine, and on the instructions where the processor has them.
+
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crypto_bigint::{RandomBits, Resize};
+use proptest::prelude::*;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::vector::Model;
+use super::*;
+use crate::powers::{Power, Timing, powers_with};
+use crate::primes::{PrimeKind, generate};
+
+/// The kernel on the model.
+pub(crate) static MODEL: Kernel = Kernel {
+    multiply: kernel::multiply::<Model>,
+    square: kernel::square::<Model>,
+    square_and_double: kernel::square_and_double::<Model>,
+    subtract_once: kernel::subtract_once::<Model>,
+    double: kernel::double::<Model>,
+    select: kernel::select::<Model>,
+};
+
+/// Whether the whole test program uses the model: results are the same, so other tests may run meanwhile.
+pub(super) static MODEL_IN_USE: AtomicBool = AtomicBool::new(false);
+
+/// The model, and the processor's instructions if it has them.
+fn kernels() -> Vec<&'static Kernel> {
+    #[cfg(target_arch = "x86_64")]
+    return [Some(&MODEL), ifma::detected()].into_iter().flatten().collect();
+    #[cfg(not(target_arch = "x86_64"))]
+    return vec![&MODEL];
+}
+
+/// A list to compute: owned operands.
+struct Job {
+    modulus: Modulus,
+    base: BoxedUint,
+    exponent: BoxedUint,
+    timing: Timing,
+}
+
+impl Job {
+    fn power(&self) -> Power<'_> {
+        Power { base: &self.base, exponent: &self.exponent, modulus: &self.modulus, timing: self.timing }
+    }
+}
+
+/// `2^bits − 1`.
+fn ones(bits: u32) -> BoxedUint {
+    BoxedUint::one_with_precision(bits + 1).shl(bits).wrapping_sub(BoxedUint::one()).resize_unchecked(bits)
+}
+
+/// An odd modulus of exactly so many bits: random, all ones, or nearly all zeros.
+fn modulus(bits: u32, rng: &mut ChaCha20Rng) -> Modulus {
+    let one = BoxedUint::one_with_precision(bits);
+    let middle = match rng.next_u32() % 4 {
+        0 => ones(bits),
+        1 => one.clone(),
+        _ => BoxedUint::random_bits(rng, bits),
+    };
+    Modulus::new_secret(&middle.bitor(&one.shl(bits - 1)).bitor(&one)).unwrap()
+}
+
+/// 0, 1, n − 1, or anything below n.
+fn base(modulus: &Modulus, rng: &mut ChaCha20Rng) -> BoxedUint {
+    match rng.next_u32() % 5 {
+        0 => modulus.zero(),
+        1 => modulus.one(),
+        2 => modulus.value().wrapping_sub(BoxedUint::one()),
+        _ => modulus.random_below(rng),
+    }
+}
+
+/// 0, 1, all ones, or random, with at most so many bits, perhaps stored wider.
+fn exponent(bits: u32, rng: &mut ChaCha20Rng) -> BoxedUint {
+    let exponent = match rng.next_u32() % 6 {
+        0 => BoxedUint::zero(),
+        1 => BoxedUint::one(),
+        2 => ones(bits),
+        3 => {
+            let fewer = 1 + rng.next_u32() % bits;
+            BoxedUint::random_bits(rng, fewer)
+        }
+        _ => BoxedUint::random_bits(rng, bits),
+    };
+    let padding = if rng.next_u32().is_multiple_of(3) { 100 } else { 0 };
+    exponent.resize_unchecked(bits + padding)
+}
+
+fn job(bits: u32, exponent_bits: u32, rng: &mut ChaCha20Rng) -> Job {
+    let modulus = modulus(bits, rng);
+    let (base, exponent) = (base(&modulus, rng), exponent(exponent_bits, rng));
+    let timing = if rng.next_u32().is_multiple_of(2) { Timing::Secret } else { Timing::Public };
+    Job { modulus, base, exponent, timing }
+}
+
+/// Compares a group, whatever its sizes, with the scalar engine.
+fn check_group(jobs: &[Job], exponent_bits: u32) {
+    let list: Vec<_> = jobs.iter().map(Job::power).collect();
+    let expected = powers_with(None, &list, Base::Any);
+    let group: Vec<_> = list.iter().map(Power::lane).collect();
+    for kernel in kernels() {
+        let found = powers(kernel, &group, exponent_bits, Base::Any);
+        assert_eq!(found, expected, "{:?}", jobs[0].modulus);
+        assert!(found.iter().zip(jobs).all(|(x, job)| x.bits_precision() == job.modulus.precision()));
+    }
+}
+
+/// Every size of the protocol, the longest that fit their quads, the shortest that do not, and tiny ones.
+#[test]
+fn groups_of_every_size_agree_with_the_scalar_engine() {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let protocol = [512, 1000, 1023, 1024, 1535, 1536, 2048, 3071, 3072, 4095, 4096, 6143, 6144];
+    let limits = [2, 3, 51, 52, 53, 63, 64, 65, 204, 205, 412, 413, 1036, 1037, 6236, 6237, 8192];
+    for bits in protocol.into_iter().chain(limits) {
+        let exponent_bits = if bits > 1100 { 70 } else { 300 };
+        let filled = 1 + usize::try_from(rng.next_u32() % 8).unwrap();
+        let jobs: Vec<_> = (0..filled).map(|_| job(bits, exponent_bits, &mut rng)).collect();
+        check_group(&jobs, exponent_bits + 100);
+    }
+}
+
+/// All pairs of edge bases and edge exponents, for moduli with the most and the fewest carries.
+#[test]
+fn edge_operands() {
+    for value in [ones(1024), ones(1023).shl(1).wrapping_sub(ones(1022).shl(2)).bitor(&BoxedUint::one())] {
+        let modulus = Modulus::new(&value).unwrap();
+        let less_one = modulus.value().wrapping_sub(BoxedUint::one());
+        let bases = [modulus.zero(), modulus.one(), less_one.clone(), less_one.shr(1)];
+        let exponents = [BoxedUint::zero(), BoxedUint::one(), ones(64), ones(65), less_one];
+        for exponent in &exponents {
+            let jobs: Vec<_> = bases
+                .iter()
+                .flat_map(|base| [Timing::Secret, Timing::Public].map(|timing| (base.clone(), timing)))
+                .map(|(base, timing)| Job {
+                    modulus: modulus.clone(),
+                    base,
+                    exponent: exponent.clone(),
+                    timing,
+                })
+                .collect();
+            check_group(&jobs, exponent.bits_precision());
+        }
+    }
+}
+
+/// Lanes of one group may have exponents of any length and moduli of any length that needs as many quads.
+#[test]
+fn lanes_of_a_group_differ() {
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let lengths =
+        [(829, 1), (840, 64), (900, 65), (1000, 128), (1024, 7), (1030, 200), (1035, 256), (1036, 256)];
+    let jobs: Vec<_> = lengths.into_iter().map(|(bits, length)| job(bits, length, &mut rng)).collect();
+    check_group(&jobs, 356);
+}
+
+/// Full-length exponents, as decryption has them.
+#[test]
+fn long_exponents() {
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    for bits in [512, 1024, 1536] {
+        let jobs: Vec<_> = (0..8).map(|_| job(bits, bits, &mut rng)).collect();
+        check_group(&jobs, bits + 100);
+    }
+}
+
+/// A list of everything: the same results in the same order, however it is cut into groups.
+#[test]
+fn mixed_lists_keep_their_order() {
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    for length in [0, 1, 2, 3, 7, 8, 9, 17, 40] {
+        let jobs: Vec<_> = (0..length)
+            .map(|index| {
+                let bits = [1024, 70, 1536, 600, 1024, 511, 1020][index % 7];
+                let exponent_bits = 1 + rng.next_u32() % 150;
+                job(bits, exponent_bits, &mut rng)
+            })
+            .collect();
+        let list: Vec<_> = jobs.iter().map(Job::power).collect();
+        let expected = powers_with(None, &list, Base::Any);
+        for kernel in kernels() {
+            assert_eq!(powers_with(Some(kernel), &list, Base::Any), expected, "{length} entries");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "out of range")]
+fn a_base_not_below_the_modulus_is_refused() {
+    let modulus = Modulus::new(&ones(600)).unwrap();
+    let exponent = BoxedUint::one();
+    let timing = Timing::Secret;
+    let entry = Power { base: &ones(600), exponent: &exponent, modulus: &modulus, timing };
+    let _ = powers_with(Some(&MODEL), &[entry; 8], Base::Any);
+}
+
+/// The powers of two, which need no table.
+#[test]
+fn powers_of_two_agree_with_the_scalar_engine() {
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    for bits in [2, 3, 204, 205, 512, 1036, 1536] {
+        for filled in [1, 8] {
+            let mut jobs: Vec<_> = (0..filled).map(|_| job(bits, 200, &mut rng)).collect();
+            for job in &mut jobs {
+                job.base = job.modulus.reduce(&BoxedUint::from(2u64));
+            }
+            let list: Vec<_> = jobs.iter().map(Job::power).collect();
+            let expected = powers_with(None, &list, Base::Any);
+            for kernel in kernels() {
+                assert_eq!(powers_with(Some(kernel), &list, Base::Two), expected, "{bits} bits");
+                let group: Vec<_> = list.iter().map(Power::lane).collect();
+                assert_eq!(powers(kernel, &group, 300, Base::Two), expected, "{bits} bits");
+            }
+        }
+    }
+}
+
+/// A seed gives the same primes whichever engine tests the candidates.
+#[test]
+fn primes_depend_on_the_seed_alone() {
+    let search = |kind, seed| {
+        generate(kind, 512, &mut ChaCha20Rng::seed_from_u64(seed), &mut |_| ControlFlow::Continue(()))
+            .unwrap()
+    };
+    for (kind, seed) in [(PrimeKind::Blum, 1), (PrimeKind::Blum, 2), (PrimeKind::Safe, 3)] {
+        set_lanes(false);
+        let scalar = search(kind, seed);
+        set_lanes(true);
+        assert_eq!(search(kind, seed), scalar);
+        MODEL_IN_USE.store(true, Ordering::SeqCst);
+        assert!(lanes_in_use());
+        assert_eq!(search(kind, seed), scalar);
+        MODEL_IN_USE.store(false, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn windows_are_the_cheapest() {
+    let cost = |bits: u32, width: u32| (1 << width) + bits.div_ceil(width);
+    for bits in [1, 17, 64, 128, 256, 512, 6144] {
+        let chosen = window(bits);
+        assert!((1..=MAX_WINDOW).all(|width| cost(bits, chosen) <= cost(bits, width)), "{bits}");
+    }
+    assert_eq!((window(1), window(256), window(6144)), (1, 4, 5));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_groups(seed: u64, bits in 2u32..1700, exponent_bits in 1u32..300, filled in 1usize..=8) {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let longest = 208 * u32::try_from(quads(bits)).unwrap() - 4;
+        let shortest = longest.saturating_sub(207).max(2);
+        let jobs: Vec<_> = (0..filled)
+            .map(|_| {
+                let bits = shortest + rng.next_u32() % (longest - shortest + 1);
+                job(bits, exponent_bits, &mut rng)
+            })
+            .collect();
+        check_group(&jobs, exponent_bits + 100);
+    }
+}

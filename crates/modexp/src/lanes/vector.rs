@@ -1,0 +1,128 @@
+//! Eight unsigned 64-bit numbers side by side: how they lie in memory, and what the kernel does with them.
+//!
+//! A *digit* is a number below 2^52. Operands of a product are taken mod 2^52, sums are kept in all 64 bits, so a
+//! column can take thousands of half products before its carry must move on.
+
+use zeroize::Zeroize;
+
+/// Exponentiations that run together.
+pub(crate) const LANES: usize = 8;
+
+/// Bits of a digit.
+pub(super) const DIGIT_BITS: u32 = 52;
+
+/// The largest digit.
+pub(super) const DIGIT_MASK: u64 = (1 << DIGIT_BITS) - 1;
+
+/// Digits that the kernel takes at once.
+pub(super) const ROWS: usize = 4;
+
+/// One digit, or sum of products, of each lane.
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(64))]
+pub(super) struct Column(pub(super) [u64; LANES]);
+
+/// Four columns, the lowest digit first.
+pub(super) type Quad = [Column; ROWS];
+
+/// Numbers of some digits, or tables of them, in eight lanes. Wiped when dropped.
+pub(super) struct Numbers(Vec<Quad>);
+
+impl Numbers {
+    /// Zeros.
+    pub(super) fn zeros(quads: usize) -> Self {
+        Self(vec![Quad::default(); quads])
+    }
+}
+
+impl std::ops::Deref for Numbers {
+    type Target = [Quad];
+    fn deref(&self) -> &[Quad] {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Numbers {
+    fn deref_mut(&mut self) -> &mut [Quad] {
+        &mut self.0
+    }
+}
+
+impl Drop for Numbers {
+    fn drop(&mut self) {
+        self.0.iter_mut().flatten().for_each(|column| column.0.zeroize());
+    }
+}
+
+/// Eight numbers in one register. No operation branches on values or looks anything up.
+pub(super) trait Vector: Copy {
+    /// From memory.
+    fn load(column: &Column) -> Self;
+    /// To memory.
+    fn store(self, column: &mut Column);
+    /// The same number in all lanes.
+    fn splat(x: u64) -> Self;
+    /// `self` plus the low 52 bits of the product of the digits `a` and `b`.
+    fn low(self, a: Self, b: Self) -> Self;
+    /// `self` plus the high 52 bits of that product.
+    fn high(self, a: Self, b: Self) -> Self;
+    /// The sum mod 2^64.
+    fn plus(self, other: Self) -> Self;
+    /// What is above the digit: `self >> 52`.
+    fn carry(self) -> Self;
+    /// `self` mod 2^52.
+    fn digit(self) -> Self;
+    /// In each lane `other` if `key` equals `value` there, else `self`.
+    fn replace_where(self, key: Self, value: Self, other: Self) -> Self;
+}
+
+/// What a processor without the instructions computes: the model that tests run the kernel on.
+#[cfg(test)]
+#[derive(Clone, Copy)]
+pub(super) struct Model([u64; LANES]);
+
+#[cfg(test)]
+impl Model {
+    fn each(self, a: Self, b: Self, f: impl Fn(u64, u64, u64) -> u64) -> Self {
+        Self(std::array::from_fn(|lane| f(self.0[lane], a.0[lane], b.0[lane])))
+    }
+
+    fn product(a: u64, b: u64) -> u128 {
+        u128::from(a & DIGIT_MASK) * u128::from(b & DIGIT_MASK)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "halves of a product are below 2^52")]
+impl Vector for Model {
+    fn load(column: &Column) -> Self {
+        Self(column.0)
+    }
+    fn store(self, column: &mut Column) {
+        column.0 = self.0;
+    }
+    fn splat(x: u64) -> Self {
+        Self([x; LANES])
+    }
+    // Checked sums: a column that overflows is a mistake of the kernel.
+    fn low(self, a: Self, b: Self) -> Self {
+        self.each(a, b, |sum, a, b| sum + (Self::product(a, b) as u64 & DIGIT_MASK))
+    }
+    fn high(self, a: Self, b: Self) -> Self {
+        self.each(a, b, |sum, a, b| sum + (Self::product(a, b) >> DIGIT_BITS) as u64)
+    }
+    fn plus(self, other: Self) -> Self {
+        self.each(other, other, |a, b, _| a + b)
+    }
+    fn carry(self) -> Self {
+        self.each(self, self, |x, _, _| x >> DIGIT_BITS)
+    }
+    fn digit(self) -> Self {
+        self.each(self, self, |x, _, _| x & DIGIT_MASK)
+    }
+    fn replace_where(self, key: Self, value: Self, other: Self) -> Self {
+        Self(std::array::from_fn(
+            |lane| if key.0[lane] == value.0[lane] { other.0[lane] } else { self.0[lane] },
+        ))
+    }
+}
