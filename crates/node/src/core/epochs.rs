@@ -180,15 +180,17 @@ impl Node {
     }
 
     /// The change of this key that is under way, if there is one: its request. What others have only proposed gives way
-    /// after a while (`ceremony/turns.rs`).
+    /// after a while (`ceremony/turns.rs`); what led to the epoch in force only waits for the disk.
     pub(super) fn change_under_way(&self, key: Hash) -> Option<Hash> {
         let of_key = |wanted: &Wanted| {
             matches!(wanted, Wanted::Refresh(_) | Wanted::Reshare(_))
                 && wanted.key().is_some_and(|id| id.0 == key.0)
         };
+        let now = self.keys.get(&key).map(|key| key.info().epoch_id());
         let counts = |c: &&Ceremony| {
             let theirs = c.proposal.is_change() && c.is_running();
-            !c.is_over() && (theirs || c.proposal.proposer == self.me)
+            let has_led = c.epoch_id().is_some_and(|epoch| Some(epoch) == now);
+            !c.is_over() && !has_led && (theirs || c.proposal.proposer == self.me)
         };
         let running = self.ceremonies.values().filter(counts);
         running.filter(|c| of_key(&wanted_of(&c.proposal))).map(|c| c.request).next().or_else(|| {

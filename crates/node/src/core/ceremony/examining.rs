@@ -1,6 +1,8 @@
 //! What a participant takes part in. It believes nothing the proposer says: it makes the proposal again from the
 //! client's request and its own records, and compares.
 
+use consign_cggmp24::presign::MAX_BATCH;
+
 use super::super::changes::receivers;
 use super::super::hash::Hash;
 use super::super::keys::Key;
@@ -81,7 +83,9 @@ impl Node {
             return Err(format!("{culprit} broke the protocol before, and this node has proof of it"));
         }
         let makes_moduli = proposal.aux.is_none();
-        let needed = deadline_ms(proposal.kind, makes_moduli, proposal.signers.len());
+        let slots = proposal.batch.clamp(1, MAX_BATCH) as usize;
+        let work = proposal.signers.len().saturating_mul(slots);
+        let needed = deadline_ms(proposal.kind, makes_moduli, work);
         if proposal.deadline_ms > needed.saturating_mul(DEADLINE_FACTOR) || level_of(proposal.level).is_none()
         {
             return Err("the deadline or the level is out of range".to_owned());

@@ -1,6 +1,7 @@
 //! A proposer that takes no part has no session to learn the end from: the participants report it. What can be
 //! verified is verified; the rest can only make the proposer try again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consign_api as api;
@@ -18,7 +19,7 @@ use super::super::wire::{PeerMessage, Report};
 use super::{End, Part};
 use crate::identity::NodeId;
 
-/// How long reports are waited for after the rounds' own deadline, in milliseconds.
+/// How long reports are waited for after the rounds' own deadline, or after those of most participants, in milliseconds.
 pub(super) const REPORT_MS: u64 = 10_000;
 
 impl Node {
@@ -79,11 +80,13 @@ impl Node {
     }
 
     /// Moduli carry no proof that convinces who has none of them. So all who made them say the same, or somebody lies:
-    /// then the try has failed, and no other is built on it.
+    /// then the try has failed, and no other is built on it. When most have spoken the others are waited for a while
+    /// only: one that was started anew does not know any more.
     fn reported_moduli(&mut self, from: NodeId, hash: Hash, aux: Hash) {
+        let now = self.now.monotonic;
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         let count = ceremony.proposal.participants.len();
-        let Part::Watching { moduli, .. } = &mut ceremony.part else { return };
+        let Part::Watching { moduli, until } = &mut ceremony.part else { return };
         moduli.entry(from).or_insert(aux);
         if moduli.values().any(|other| *other != aux) {
             let naming: Vec<_> = moduli.keys().copied().collect();
@@ -91,7 +94,10 @@ impl Node {
             return self.end(hash, End::failed(api::ProblemKind::Internal, text, naming));
         }
         if moduli.len() == count {
-            self.end(hash, End::Aux(aux));
+            return self.end(hash, End::Aux(aux));
+        }
+        if most_of(count, moduli) {
+            *until = until.map(|until| until.min(now.saturating_add(REPORT_MS)));
         }
     }
 
@@ -126,10 +132,20 @@ impl Node {
     pub(super) fn tick_watching(&mut self, hash: Hash) {
         let now = self.now.monotonic;
         let Some(ceremony) = self.ceremonies.get(&hash) else { return };
-        let Part::Watching { until: Some(until), .. } = ceremony.part else { return };
-        if now >= until {
+        let Part::Watching { until: Some(until), moduli } = &ceremony.part else { return };
+        if now >= *until {
+            let made =
+                moduli.values().next().filter(|_| most_of(ceremony.proposal.participants.len(), moduli));
+            if let Some(aux) = made.copied() {
+                return self.end(hash, End::Aux(aux));
+            }
             let text = "No participant reported how the ceremony ended.";
             self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, []));
         }
     }
+}
+
+/// Whether more than half of so many have reported.
+fn most_of(count: usize, reports: &BTreeMap<NodeId, Hash>) -> bool {
+    reports.len() > count / 2
 }
