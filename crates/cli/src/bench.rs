@@ -104,8 +104,8 @@ struct Line {
     parties: u16,
     threshold: u16,
     batch: u32,
-    /// Whether lanes were used: switched on, and there.
-    lanes: bool,
+    /// `used`, `off`, `absent` or `faulty`.
+    lanes: &'static str,
     cpu_s_per_party: f64,
     bytes_sent_per_party: u64,
     rounds: u8,
@@ -190,7 +190,7 @@ impl<'a> Report<'a> {
             parties: self.args.parties,
             threshold: self.args.threshold,
             batch: self.args.batch,
-            lanes: consign_modexp::lanes_in_use(),
+            lanes: consign_modexp::lanes().name(),
             cpu_s_per_party: cost.cpu.as_secs_f64() / f64::from(parties),
             bytes_sent_per_party: cost.bytes / u64::from(parties),
             rounds: cost.rounds,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{ArgAction, Args};
 use consign_node::config::Flags;
 
@@ -14,12 +14,17 @@ pub(crate) struct Data {
     pub(crate) data: PathBuf,
 }
 
+/// Switches the lanes without an argument. Empty is as good as unset.
+pub(crate) const LANES_VARIABLE: &str = "CONSIGN_LANES";
+
 /// Whether many exponentiations are computed at once.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Lanes {
     /// Compute in lanes of AVX512-IFMA if the processor has it: faster, with the same results
-    #[arg(long, value_name = "SWITCH", env = "CONSIGN_LANES", default_value = "on",
-        value_parser = PossibleValuesParser::new(["on", "off"]).map(|word| word == "on"),
+    #[arg(long, value_name = "SWITCH", env = LANES_VARIABLE, default_value = "on",
+        value_parser = PossibleValuesParser::new([
+            PossibleValue::new("on"), PossibleValue::new("off"), PossibleValue::new("").hide(true),
+        ]).map(|word| word != "off"),
         action = ArgAction::Set)]
     lanes: bool,
 }

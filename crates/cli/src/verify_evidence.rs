@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::files;
-use crate::flags::Lanes;
 use crate::output::{Output, bold, facts};
 
 /// Bytes of a compressed public key.
@@ -38,9 +37,6 @@ pub(crate) struct VerifyEvidence {
     /// Only evidence about this cluster counts
     #[arg(long, value_name = "ID")]
     cluster: Option<ClusterId>,
-
-    #[command(flatten)]
-    lanes: Lanes,
 }
 
 /// A verdict as this command prints it.
@@ -70,7 +66,6 @@ struct ShownKey {
 impl VerifyEvidence {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        self.lanes.apply();
         let key = self.key.as_deref().map(known_key).transpose()?;
         let verdict =
             judge(&files::read(&self.file, MAX_FILE_BYTES)?, &Known { cluster: self.cluster, key })?;
@@ -78,8 +73,10 @@ impl VerifyEvidence {
     }
 }
 
-/// Judges the bytes of a file.
+/// Judges the bytes of a file, without the lanes of AVX512-IFMA, for the whole process: a verdict rests on as little
+/// code as may be.
 pub(crate) fn judge(bytes: &[u8], known: &Known) -> Result<Verdict, Failure> {
+    consign_modexp::set_lanes(false);
     let verdict = EvidenceFile::from_file(bytes).and_then(|file| file.judge(known));
     verdict.map_err(|why| Failure::NotProven(format!("nobody is convicted: {why}")))
 }
@@ -154,6 +151,7 @@ mod tests {
     fn garbage_convicts_nobody() {
         for bytes in [&[][..], b"consign evidence 1\n", b"consign evidence 1\n\xff\xff\xff\xff", &[0; 4096]] {
             assert!(matches!(judge(bytes, &Known::default()), Err(Failure::NotProven(_))));
+            assert_eq!(consign_modexp::lanes(), consign_modexp::Lanes::Off);
         }
         assert!(matches!(judge(&vec![0; MAX_FILE_BYTES + 1], &Known::default()), Err(Failure::NotProven(_))));
     }

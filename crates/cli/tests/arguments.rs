@@ -86,12 +86,32 @@ fn wrong_arguments_are_refused() {
 fn a_wrong_switch_is_refused() {
     let wrong = |said: common::Said| said.fails(2, "[possible values: on, off]");
     wrong(run(&["bench", "--lanes", "maybe"]));
-    for command in [&["bench"][..], &["node"], &["verify-evidence", "file"]] {
+    for command in [&["bench"][..], &["node"]] {
         let mut command = consign(command);
         command.env("CONSIGN_LANES", "0");
         wrong(common::finish(command));
-        assert!(run(&["bench", "--help"]).ok().out.contains("[env: CONSIGN_LANES=]"));
     }
+    assert!(run(&["bench", "--help"]).ok().out.contains("[env: CONSIGN_LANES=]"));
+}
+
+/// An empty variable is none: what is refused is something else.
+#[test]
+fn an_empty_switch_is_unset() {
+    for value in ["", "on", "off"] {
+        let mut command = consign(&["bench", "--parties", "2", "--threshold", "3"]);
+        command.env("CONSIGN_LANES", value);
+        common::finish(command).fails(2, "3 of 2 parties cannot sign");
+    }
+}
+
+/// Who judges computes without lanes, whatever the environment says; there is nothing to switch.
+#[test]
+fn the_judge_has_no_switch() {
+    run(&["verify-evidence", "--lanes", "on", "file"]).fails(2, "unexpected argument '--lanes'");
+    let mut command = consign(&["verify-evidence", "/nowhere/file"]);
+    command.env("CONSIGN_LANES", "maybe");
+    let said = common::finish(command);
+    assert!(said.code != 0 && !said.err.contains("possible values"), "{}", said.err);
 }
 
 #[test]

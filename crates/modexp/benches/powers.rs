@@ -4,7 +4,7 @@
 //! AVX512-IFMA (the same as without, where the processor has none) and without.
 //! `RAYON_NUM_THREADS=1` gives one core.
 
-use consign_modexp::{BoxedUint, Modulus, Power, Timing, lanes_in_use, power, powers, set_lanes};
+use consign_modexp::{BoxedUint, Modulus, Power, Timing, lanes, power, powers, set_lanes};
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{Odd, RandomBits, Resize};
 use divan::{Bencher, black_box};
@@ -142,6 +142,6 @@ fn precompute_6144_public(bencher: Bencher<'_, '_>) {
 }
 
 fn main() {
-    println!("lanes: {}", if lanes_in_use() { "in use" } else { "none" });
+    println!("lanes: {}", lanes());
     divan::main();
 }

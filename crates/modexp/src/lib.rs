@@ -14,7 +14,7 @@
 //! * [`primes`] finds Blum and safe primes.
 //!
 //! * Lists run in eight lanes of AVX512-IFMA where the processor has them, else on AWS-LC one by one; results are
-//!   the same. [`set_lanes`] switches the lanes off.
+//!   the same. [`set_lanes`] switches the lanes off, [`lanes()`] says whether they are used.
 //!
 //! Read next: `powers.rs` (how a list is run), then `lanes/mod.rs` (eight exponentiations at once),
 //! `factors/mod.rs` (the CRT equations and the fault check), `primes/mod.rs`. All `unsafe` code is in `awslc.rs`
@@ -39,7 +39,7 @@ pub mod primes;
 
 pub use crypto_bigint::BoxedUint;
 pub use factors::Factors;
-pub use lanes::{lanes_in_use, set_lanes};
+pub use lanes::{Lanes, lanes, set_lanes};
 pub use modulus::{MAX_MODULUS_BITS, Modulus};
 pub use powers::{Power, Timing, power, powers};
 pub use primes::{PrimeKind, SMALL_FACTOR_BOUND, fermat_composites, generate, generate_many, small_factor};

@@ -260,3 +260,75 @@ fn paired_kernel() -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::lanes::tests::MODEL;
+
+    /// What a list of such entries is cut into: the kinds of the tasks with the positions of their entries.
+    fn cut_into(kernel: Option<&Kernel>, entries: &[(u32, Timing)]) -> Vec<(&'static str, Vec<usize>)> {
+        let moduli: Vec<Modulus> = entries
+            .iter()
+            .map(|(bits, _)| {
+                let one = BoxedUint::one_with_precision(*bits);
+                Modulus::new(&one.shl(bits - 1).bitor(&one)).unwrap()
+            })
+            .collect();
+        let (base, exponent) = (BoxedUint::one(), BoxedUint::one().shl(63));
+        let list: Vec<_> = moduli
+            .iter()
+            .zip(entries)
+            .map(|(modulus, (_, timing))| Power {
+                base: &base,
+                exponent: &exponent,
+                modulus,
+                timing: *timing,
+            })
+            .collect();
+        let positions = |entries: &[Entry<'_>]| entries.iter().map(|(position, _)| *position).collect();
+        cut(kernel, &list, Base::Any)
+            .iter()
+            .map(|task| match task {
+                Task::One((position, _)) => ("one", vec![*position]),
+                Task::Two(entries) => ("two", positions(entries)),
+                Task::Lanes(_, _, entries) => ("lanes", positions(entries)),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn lanes_take_certain_sizes() {
+        use Timing::{Public, Secret};
+        for (bits, in_lanes) in [(511, false), (512, true), (8192, true), (8193, false)] {
+            for timings in [[Secret; 2], [Public; 2], [Secret, Public]] {
+                let entries = timings.map(|timing| (bits, timing));
+                let single = vec![("one", vec![0]), ("one", vec![1])];
+                let together = vec![("lanes", vec![0, 1])];
+                let expected = if in_lanes { &together } else { &single };
+                assert_eq!(&cut_into(Some(&MODEL), &entries), expected, "{bits} bits, {timings:?}");
+                assert_eq!(cut_into(None, &entries), single, "{bits} bits without lanes");
+            }
+        }
+    }
+
+    /// Sizes in quads are not mixed, eights are filled, and who is left alone goes to AWS-LC.
+    #[test]
+    fn groups_are_alike_and_full() {
+        let timing =
+            |position: usize| if position.is_multiple_of(3) { Timing::Secret } else { Timing::Public };
+        let sizes = [8192, 512, 511].into_iter().chain([600; 9]).chain([1000, 620, 8193]);
+        let entries: Vec<_> = sizes.enumerate().map(|(position, bits)| (bits, timing(position))).collect();
+        let cut = cut_into(Some(&MODEL), &entries);
+        let kinds: Vec<_> = cut.iter().map(|(kind, positions)| (*kind, positions.len())).collect();
+        // Eleven entries have three quads.
+        assert_eq!(kinds, [("lanes", 8), ("lanes", 3), ("one", 1), ("one", 1), ("one", 1), ("one", 1)]);
+        let mut alone: Vec<_> = cut.iter().skip(2).flat_map(|(_, positions)| positions.clone()).collect();
+        alone.sort_unstable();
+        assert_eq!(alone, [0, 2, 12, 14]);
+        let mut all: Vec<_> = cut.into_iter().flat_map(|(_, positions)| positions).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..entries.len()).collect::<Vec<_>>());
+    }
+}

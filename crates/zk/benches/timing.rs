@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use consign_modexp::{Modulus, Power, Timing, lanes_in_use, power, powers};
+use consign_modexp::{Modulus, Power, Timing, lanes, power, powers};
 use consign_zk::BoxedUint;
 use consign_zk::curve::{Curve, P256, Point, Scalar, Secp256k1};
 use consign_zk::integer::Integer;
@@ -221,7 +221,7 @@ fn main() -> ExitCode {
     let parties = [0, 1].map(|which| party(LEVEL, which, 1));
     let [own, other] = &parties;
     let (n, nn) = (own.paillier.public().n(), own.paillier.public().nn());
-    println!("lanes: {}", if lanes_in_use() { "in use" } else { "none" });
+    println!("lanes: {}", lanes());
     let secret = [
         report("power modulo N, secret exponent", &power_of(n, Timing::Secret)),
         report("power modulo N^2, secret exponent", &power_of(nn, Timing::Secret)),

@@ -4,6 +4,7 @@
 //! its end, fails or is interrupted. If it is killed, the processes see the pipe to their standard input close; then
 //! they end and remove the folder (`node --demo`, see `node.rs`).
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use consign_node::config::DataFolder;
 use consign_node::core::misbehave::Misbehaviour;
 
 use crate::failure::Failure;
+use crate::flags::LANES_VARIABLE;
 use crate::found;
 use crate::node::{DEMO_VARIABLE, KEEP_RUNNING};
 
@@ -96,11 +98,8 @@ impl Nodes {
         let log = File::options().create(true).append(true).open(self.log(number)).map_err(failed)?;
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
         command.arg("node").arg("--data").arg(self.data(number)).arg("--demo").arg(&self.folder);
-        // What the demo's folders say holds, whatever the environment says to other nodes.
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("CONSIGN_") {
-                command.env_remove(variable);
-            }
+        for (variable, _) in std::env::vars_os().filter(|(variable, _)| !inherited(variable)) {
+            command.env_remove(variable);
         }
         if let Some(how) = misbehaviour {
             command.arg("--misbehave").arg(how.to_string()).env(DEMO_VARIABLE, "1");
@@ -188,5 +187,25 @@ impl Nodes {
 impl Drop for Nodes {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Whether a demo's node sees this variable. What the demo's folders say holds, whatever the environment says to other
+/// nodes; how it computes is no matter of folders.
+fn inherited(variable: &OsStr) -> bool {
+    variable == LANES_VARIABLE || !variable.to_string_lossy().starts_with("CONSIGN_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_see_the_switch_of_the_lanes_and_nothing_of_other_nodes() {
+        let seen = |variable: &str| inherited(OsStr::new(variable));
+        assert!(seen("CONSIGN_LANES") && seen("PATH"));
+        for hidden in ["CONSIGN_DATA", "CONSIGN_NAME", "CONSIGN_API", DEMO_VARIABLE] {
+            assert!(!seen(hidden), "{hidden}");
+        }
     }
 }

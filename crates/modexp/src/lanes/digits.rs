@@ -7,7 +7,7 @@ use super::vector::{Column, DIGIT_BITS, LANES, Numbers};
 use crate::awslc::Word;
 
 /// The `width` bits of a number from `position` on, fewer than 64; bits beyond its words are zero.
-pub(super) fn bits(words: &[Word], position: u32, width: u32) -> u64 {
+fn bits(words: &[Word], position: u32, width: u32) -> u64 {
     let (index, shift) = (to_index(position / Word::BITS), position % Word::BITS);
     let word = |index: usize| words.get(index).copied().unwrap_or_default();
     // Two shifts: the second word goes away entirely if the first is aligned.
@@ -15,11 +15,16 @@ pub(super) fn bits(words: &[Word], position: u32, width: u32) -> u64 {
     found & ((1 << width) - 1)
 }
 
+/// These bits of the number of each lane, written where they stay: a column that is moved leaves copies.
+pub(super) fn window(numbers: &[&[Word]; LANES], position: u32, width: u32, out: &mut Column) {
+    out.0.iter_mut().zip(numbers).for_each(|(out, words)| *out = bits(words, position, width));
+}
+
 /// Numbers, one for each lane, of so many quads of digits.
 pub(super) fn pack(numbers: [&[Word]; LANES], quads: usize) -> Numbers {
     let mut packed = Numbers::zeros(quads);
     for (position, column) in (0..).step_by(to_index(DIGIT_BITS)).zip(packed.iter_mut().flatten()) {
-        *column = Column(numbers.map(|words| bits(words, position, DIGIT_BITS)));
+        window(&numbers, position, DIGIT_BITS, column);
     }
     packed
 }

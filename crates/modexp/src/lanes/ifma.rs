@@ -1,13 +1,19 @@
 //! The kernel on AVX512-IFMA. The only file with `unsafe` but `awslc.rs`.
 //!
 //! [`detected`] alone leaves this file: whoever holds its [`Kernel`] runs on a processor with the instructions.
+//!
+//! **Choices by secrets** are made by arithmetic on whole registers, never under mask registers: from a comparison into
+//! a mask register the compiler makes loads and stores that the mask suppresses in part, and whether their time depends on
+//! the mask is not said. It would find its way back from the arithmetic, so [`opaque`] hides from it how a mask
+//! came about. `docs/performance.md` has the command that shows what was compiled.
 
 #![allow(unsafe_code)]
 
+use std::arch::asm;
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpeq_epi64_mask, _mm512_load_si512,
-    _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_mov_epi64, _mm512_set1_epi64,
-    _mm512_srli_epi64, _mm512_store_si512,
+    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_load_si512, _mm512_madd52hi_epu64,
+    _mm512_madd52lo_epu64, _mm512_set1_epi64, _mm512_srai_epi64, _mm512_srli_epi64, _mm512_store_si512,
+    _mm512_xor_si512,
 };
 
 use super::Kernel;
@@ -103,8 +109,38 @@ impl Vector for Register {
     }
 
     #[inline(always)]
-    fn replace_where(self, key: Self, value: Self, other: Self) -> Self {
+    fn equals(self, other: Self) -> Self {
         // SAFETY: avx512f is there (see `Register`).
-        Self(unsafe { _mm512_mask_mov_epi64(self.0, _mm512_cmpeq_epi64_mask(key.0, value.0), other.0) })
+        Self(unsafe { opaque(equality(self.0, other.0)) })
     }
+
+    #[inline(always)]
+    fn replace_where(self, mask: Self, other: Self) -> Self {
+        // SAFETY: avx512f is there (see `Register`).
+        Self(unsafe { blend(self.0, other.0, mask.0) })
+    }
+}
+
+/// All ones where the numbers are equal: one less than their difference is negative there alone.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn equality(a: __m512i, b: __m512i) -> __m512i {
+    let less_one = _mm512_add_epi64(_mm512_xor_si512(a, b), _mm512_set1_epi64(-1));
+    _mm512_srai_epi64::<63>(less_one)
+}
+
+/// `b` where the mask is all ones, `a` where it is zero.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn blend(a: __m512i, b: __m512i, mask: __m512i) -> __m512i {
+    _mm512_xor_si512(a, _mm512_and_si512(_mm512_xor_si512(a, b), mask))
+}
+
+/// The same number, of which the compiler knows nothing.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn opaque(mut x: __m512i) -> __m512i {
+    // SAFETY: no instruction at all; the register is named as read and written.
+    unsafe { asm!("/* {0} */", inout(zmm_reg) x, options(pure, nomem, nostack, preserves_flags)) }
+    x
 }

@@ -9,13 +9,16 @@
 //! the next four ([`lower`]). The multiples of `n` that clear the lowest columns are added in the same pass.
 //!
 //! **Sums fit.** A column gets at most `2k` half products of `a·b`, as many of `q·n`, each below 2^52, and a carry:
-//! below `5k·2^52 < 2^64` for `k < 819`. The squares of `square` are doubled sums of half as many.
+//! below `5k·2^52`. The squares of `square` are doubled sums of half as many. `square_and_double` doubles such columns, and
+//! the carry into them, once more: below `10k·2^52`, which is at most 2^64 for `k ≤ 409`, that is for [`MAX_QUADS`].
 //!
 //! Everything is inlined into the functions of `ifma.rs` that the compiler may use the instructions in.
 
-use zeroize::Zeroize;
+use super::vector::{Column, DIGIT_BITS, DIGIT_MASK, Numbers, Quad, ROWS, Vector};
 
-use super::vector::{Column, DIGIT_MASK, Numbers, Quad, ROWS, Vector};
+/// The most quads of a number whose columns cannot overflow: `10k ≤ 2^12` for their `k` digits.
+pub(super) const MAX_QUADS: usize = 102;
+const _: () = assert!(10 * MAX_QUADS * ROWS <= 1 << (u64::BITS - DIGIT_BITS));
 
 /// The moduli of the lanes, with what is computed from them once. Wiped when dropped.
 pub(super) struct Moduli {
@@ -23,25 +26,31 @@ pub(super) struct Moduli {
     pub(super) n: Numbers,
     /// `2^52 − 1 − d` for each of their digits `d`.
     complement: Numbers,
-    /// `−n^(−1) mod 2^52`.
-    inverse: Column,
+    /// `−n^(−1) mod 2^52`, in the first column: on the heap, where moving leaves no copy.
+    inverse: Numbers,
 }
 
 impl Moduli {
     pub(super) fn new(n: Numbers) -> Self {
         let mut complement = Numbers::zeros(n.len());
         for (flipped, digits) in complement.iter_mut().flatten().zip(n.iter().flatten()) {
-            flipped.0 = digits.0.map(|digit| DIGIT_MASK - digit);
+            flipped.0.iter_mut().zip(&digits.0).for_each(|(flipped, digit)| *flipped = DIGIT_MASK - digit);
         }
-        let lowest = n.iter().flatten().next().expect("invariant: numbers have digits");
-        let inverse = Column(lowest.0.map(negated_inverse));
+        let mut inverse = Numbers::zeros(1);
+        for (inverse, digits) in inverse.iter_mut().flatten().zip(n.iter().flatten()).take(1) {
+            inverse
+                .0
+                .iter_mut()
+                .zip(&digits.0)
+                .for_each(|(inverse, digit)| *inverse = negated_inverse(*digit));
+        }
         Self { n, complement, inverse }
     }
-}
 
-impl Drop for Moduli {
-    fn drop(&mut self) {
-        self.inverse.0.zeroize();
+    #[inline(always)]
+    fn inverse<V: Vector>(&self) -> V {
+        let ([inverse, ..], _) = split(&self.inverse);
+        V::load(inverse)
     }
 }
 
@@ -130,7 +139,7 @@ fn split(number: &[Quad]) -> (&Quad, &[Quad]) {
 #[inline(always)]
 pub(super) fn multiply<V: Vector>(out: &mut [Quad], a: &[Quad], b: &[Quad], moduli: &Moduli, t: &mut [Quad]) {
     t.fill(Quad::default());
-    let inverse = V::load(&moduli.inverse);
+    let inverse = moduli.inverse();
     let ((a_first, a_rest), (n_first, n_rest)) = (split(a), split(&moduli.n));
     let (a_first, n_first) = (load::<V>(a_first), load(n_first));
     let mut carry = V::splat(0);
@@ -173,8 +182,8 @@ pub(super) fn square_and_double<V: Vector>(
     t: &mut [Quad],
 ) {
     let carry = square_columns::<V>(a, moduli, t);
-    let (active, one) = (V::load(active), V::splat(1));
-    let once_or_twice = |x: V| x.replace_where(active, one, x.plus(x));
+    let mask = V::load(active).equals(V::splat(1));
+    let once_or_twice = |x: V| x.replace_where(mask, x.plus(x));
     let sums = t.get_mut(out.len()..).unwrap_or_default();
     for sum in sums.iter_mut().flatten() {
         once_or_twice(V::load(sum)).store(sum);
@@ -240,7 +249,7 @@ fn mixed_products<V: Vector>(t: &mut [Quad], b: Four<V>, later: &[Quad]) {
 /// Clears the lower half of the columns by multiples of the modulus, and tells what is carried out of it.
 #[inline(always)]
 fn clear<V: Vector>(moduli: &Moduli, t: &mut [Quad]) -> V {
-    let inverse = V::load(&moduli.inverse);
+    let inverse = moduli.inverse();
     let (n_first, n_rest) = split(&moduli.n);
     let n_first = load::<V>(n_first);
     let mut carry = V::splat(0);
@@ -284,8 +293,9 @@ pub(super) fn subtract_once<V: Vector>(x: &mut [Quad], moduli: &Moduli, t: &mut 
         sum.digit().store(t);
         carry = sum.carry();
     }
+    let mask = carry.equals(V::splat(1));
     for (x, t) in x.iter_mut().flatten().zip(t.iter().flatten()) {
-        V::load(x).replace_where(carry, V::splat(1), V::load(t)).store(x);
+        V::load(x).replace_where(mask, V::load(t)).store(x);
     }
 }
 
@@ -301,9 +311,9 @@ pub(super) fn double<V: Vector>(x: &mut [Quad], active: &Column, moduli: &Moduli
         carry = sum.carry();
     }
     subtract_once::<V>(doubled, moduli, t);
-    let (active, one) = (V::load(active), V::splat(1));
+    let mask = V::load(active).equals(V::splat(1));
     for (x, doubled) in x.iter_mut().flatten().zip(doubled.iter().flatten()) {
-        V::load(x).replace_where(active, one, V::load(doubled)).store(x);
+        V::load(x).replace_where(mask, V::load(doubled)).store(x);
     }
 }
 
@@ -315,11 +325,11 @@ pub(super) fn select<V: Vector>(out: &mut [Quad], table: &[Quad], keys: &Column)
     for (position, out) in out.iter_mut().enumerate() {
         let [mut x0, mut x1, mut x2, mut x3] = zeros::<V>();
         for (number, entry) in (0u64..).zip(table.iter().skip(position).step_by(quads)) {
-            let (number, [y0, y1, y2, y3]) = (V::splat(number), load(entry));
-            x0 = x0.replace_where(keys, number, y0);
-            x1 = x1.replace_where(keys, number, y1);
-            x2 = x2.replace_where(keys, number, y2);
-            x3 = x3.replace_where(keys, number, y3);
+            let (mask, [y0, y1, y2, y3]) = (keys.equals(V::splat(number)), load(entry));
+            x0 = x0.replace_where(mask, y0);
+            x1 = x1.replace_where(mask, y1);
+            x2 = x2.replace_where(mask, y2);
+            x3 = x3.replace_where(mask, y3);
         }
         store([x0, x1, x2, x3], out);
     }

@@ -6,29 +6,31 @@
 //! | `vector.rs` | eight digits of 52 bits in a register; the operations the kernel needs |
 //! | `kernel.rs` | Montgomery products and squares, selection from a table |
 //! | `ifma.rs` | these on the processor's instructions |
-//! | this file | exponentiation by fixed windows, and the switch |
+//! | `switch.rs` | whether lanes are used: the switch, and a test before the first use |
+//! | this file | exponentiation by fixed windows |
 //!
 //! **Secrets.** All lanes do the same operations on the same addresses: their number depends on the longest modulus
 //! and the longest exponent of the group, which are public, each entry of the table of powers is read for each
-//! window, and choices are made by masks. Tables, digits of exponents and intermediate numbers are wiped. So public
+//! window, and choices are made by arithmetic on all bits. Tables, digits of exponents and intermediate numbers are wiped. So public
 //! operands may share a group with secret ones; nothing is gained from their being public but the length.
 
 mod digits;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod kernel;
+mod switch;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod vector;
-
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crypto_bigint::BoxedUint;
 use zeroize::Zeroize;
 
 use crate::awslc::Word;
 use crate::modulus::Modulus;
-use kernel::Moduli;
+use kernel::{MAX_QUADS, Moduli};
+pub use switch::Lanes;
+use switch::Switch;
 pub(crate) use vector::LANES;
 use vector::{Column, DIGIT_BITS, Numbers, Quad, ROWS};
 
@@ -38,31 +40,31 @@ const SPARE_BITS: u32 = 4;
 /// The widest window: a table of 32 powers. A wider one saves less than its scan costs.
 const MAX_WINDOW: u32 = 5;
 
-/// Whether the lanes may be used where the processor has them.
-static SWITCHED_ON: AtomicBool = AtomicBool::new(true);
+/// The switch of this process.
+static SWITCH: Switch = Switch::new(detected);
 
 /// Switches the lanes of AVX512-IFMA on (as they are at first) or off for the whole process. Results are the same
 /// either way, processors without the instructions never use them.
 pub fn set_lanes(on: bool) {
-    SWITCHED_ON.store(on, Ordering::Relaxed);
+    SWITCH.set(on);
 }
 
-/// Whether lists are computed in lanes: this processor has AVX512-IFMA, and nobody switched it off.
+/// Whether lists are computed in lanes, and why not. The first call tests the instructions, if no list did before.
 #[must_use]
-pub fn lanes_in_use() -> bool {
-    kernel().is_some()
+pub fn lanes() -> Lanes {
+    SWITCH.state()
 }
 
 /// The kernel to use, if any.
 pub(crate) fn kernel() -> Option<&'static Kernel> {
-    SWITCHED_ON.load(Ordering::Relaxed).then(detected).flatten()
+    #[cfg(test)]
+    if let Some(installed) = tests::installed() {
+        return installed;
+    }
+    SWITCH.kernel()
 }
 
 fn detected() -> Option<&'static Kernel> {
-    #[cfg(test)]
-    if tests::MODEL_IN_USE.load(Ordering::Relaxed) {
-        return Some(&tests::MODEL);
-    }
     #[cfg(target_arch = "x86_64")]
     return ifma::detected();
     #[cfg(not(target_arch = "x86_64"))]
@@ -108,13 +110,21 @@ pub(crate) fn quads(modulus_bits: u32) -> usize {
 /// The powers of one to eight entries, in order, for exponents of which `exponent_bits` bits are looked at.
 ///
 /// # Panics
-/// If a base is not below its modulus, or moduli are not of one number of quads.
+/// If a base is not below its modulus or not what is known of it, or moduli are not of one number of quads, at most
+/// [`MAX_QUADS`].
 pub(crate) fn powers(kernel: &Kernel, group: &[Lane<'_>], exponent_bits: u32, base: Base) -> Vec<BoxedUint> {
-    let group = Group::new(kernel, group);
     match base {
-        Base::Any => group.powers(exponent_bits.max(1)),
-        Base::Two => group.powers_of_two(exponent_bits),
+        Base::Any => Group::new(kernel, group).powers(exponent_bits.max(1)),
+        Base::Two => {
+            assert!(group.iter().all(|lane| is_two(lane.base)), "invariant: the bases are two");
+            Group::new(kernel, group).powers_of_two(exponent_bits)
+        }
     }
+}
+
+/// Whether a number that everybody may know is two.
+fn is_two(x: &BoxedUint) -> bool {
+    x.as_words().split_first().is_some_and(|(low, high)| *low == 2 && high.iter().all(|word| *word == 0))
 }
 
 /// A group with room to compute in.
@@ -130,6 +140,7 @@ impl<'a> Group<'a> {
     fn new(kernel: &'a Kernel, group: &[Lane<'a>]) -> Self {
         let first = group.first().expect("invariant: a group is not empty");
         let quads = quads(first.modulus.bits());
+        assert!(quads <= MAX_QUADS, "invariant: the sums of a group fit");
         for lane in group {
             assert!(
                 self::quads(lane.modulus.bits()) == quads,
@@ -164,14 +175,14 @@ impl<'a> Group<'a> {
 
     /// By squaring, and doubling where the exponent has a bit.
     fn powers_of_two(mut self, exponent_bits: u32) -> Vec<BoxedUint> {
-        let (mut power, mut next) = (self.unit(), self.zeros());
+        let (mut power, mut next, mut doubled) = (self.unit(), self.zeros(), Column::default());
         for position in (0..exponent_bits).rev() {
-            let mut doubled = self.digits(position, 1);
+            self.digits(position, 1, &mut doubled);
             let (moduli, scratch) = (&self.moduli, &mut self.scratch);
             (self.kernel.square_and_double)(&mut next, &power, &doubled, moduli, scratch);
-            doubled.0.zeroize();
             std::mem::swap(&mut power, &mut next);
         }
+        doubled.0.zeroize();
         self.finish(&power)
     }
 
@@ -245,13 +256,14 @@ impl<'a> Group<'a> {
     }
 
     /// The `width` bits of each exponent from `position` on.
-    fn digits(&self, position: u32, width: u32) -> Column {
-        Column(self.lanes.map(|lane| digits::bits(lane.exponent, position, width)))
+    fn digits(&self, position: u32, width: u32, out: &mut Column) {
+        digits::window(&self.lanes.map(|lane| lane.exponent), position, width, out);
     }
 
     /// The entries of the table whose numbers are the `width` bits of the exponents from `position` on.
     fn select(&self, out: &mut [Quad], table: &[Quad], position: u32, width: u32) {
-        let mut keys = self.digits(position, width);
+        let mut keys = Column::default();
+        self.digits(position, width, &mut keys);
         (self.kernel.select)(out, table, &keys);
         keys.0.zeroize();
     }

@@ -3,21 +3,25 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crypto_bigint::{RandomBits, Resize};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
+use super::switch::Switch;
 use super::vector::Model;
 use super::*;
 use crate::powers::{Power, Timing, powers_with};
 use crate::primes::{PrimeKind, generate};
 
 /// The kernel on the model.
-pub(crate) static MODEL: Kernel = Kernel {
+pub(crate) static MODEL: Kernel = MODEL_KERNEL;
+
+const MODEL_KERNEL: Kernel = Kernel {
     multiply: kernel::multiply::<Model>,
     square: kernel::square::<Model>,
     square_and_double: kernel::square_and_double::<Model>,
@@ -26,8 +30,15 @@ pub(crate) static MODEL: Kernel = Kernel {
     select: kernel::select::<Model>,
 };
 
-/// Whether the whole test program uses the model: results are the same, so other tests may run meanwhile.
-pub(super) static MODEL_IN_USE: AtomicBool = AtomicBool::new(false);
+thread_local! {
+    /// What lists of this thread run on, instead of what the processor has.
+    static INSTALLED: Cell<Option<Option<&'static Kernel>>> = const { Cell::new(None) };
+}
+
+/// The kernel, or none, that a test has put in place for its thread.
+pub(super) fn installed() -> Option<Option<&'static Kernel>> {
+    INSTALLED.get()
+}
 
 /// The model, and the processor's instructions if it has them.
 fn kernels() -> Vec<&'static Kernel> {
@@ -129,8 +140,10 @@ fn groups_of_every_size_agree_with_the_scalar_engine() {
 /// All pairs of edge bases and edge exponents, for moduli with the most and the fewest carries.
 #[test]
 fn edge_operands() {
-    for value in [ones(1024), ones(1023).shl(1).wrapping_sub(ones(1022).shl(2)).bitor(&BoxedUint::one())] {
+    let one = BoxedUint::one_with_precision(1024);
+    for value in [ones(1024), one.shl(1023).bitor(&one)] {
         let modulus = Modulus::new(&value).unwrap();
+        assert_eq!(modulus.bits(), 1024);
         let less_one = modulus.value().wrapping_sub(BoxedUint::one());
         let bases = [modulus.zero(), modulus.one(), less_one.clone(), less_one.shr(1)];
         let exponents = [BoxedUint::zero(), BoxedUint::one(), ones(64), ones(65), less_one];
@@ -221,22 +234,126 @@ fn powers_of_two_agree_with_the_scalar_engine() {
     }
 }
 
-/// A seed gives the same primes whichever engine tests the candidates.
+#[test]
+#[should_panic(expected = "the bases are two")]
+fn another_base_is_not_taken_for_two() {
+    let modulus = Modulus::new(&ones(600)).unwrap();
+    let (base, exponent) = (BoxedUint::from(3u64), BoxedUint::one());
+    let entry = Power { base: &base, exponent: &exponent, modulus: &modulus, timing: Timing::Public };
+    let _ = powers_with(Some(&MODEL), &[entry; 8], Base::Two);
+}
+
+/// No column of the longest group could overflow; a longer one is refused.
+#[test]
+#[should_panic(expected = "sums of a group fit")]
+fn too_long_a_modulus_is_refused() {
+    let modulus = Modulus::new(&ones(208 * 103 - 4)).unwrap();
+    let entry = Power {
+        base: &BoxedUint::one(),
+        exponent: &BoxedUint::one(),
+        modulus: &modulus,
+        timing: Timing::Public,
+    };
+    let _ = powers(&MODEL, &[entry.lane()], 1, Base::Any);
+}
+
+/// The model, counting its squares for Fermat tests.
+static COUNTING: Kernel = Kernel {
+    square_and_double: |out, a, active, moduli, t| {
+        SQUARES.fetch_add(1, Ordering::Relaxed);
+        kernel::square_and_double::<Model>(out, a, active, moduli, t);
+    },
+    ..MODEL_KERNEL
+};
+
+static SQUARES: AtomicUsize = AtomicUsize::new(0);
+
+/// A seed gives the same primes whichever engine tests the candidates. The halves of the safe prime have 513 bits, so
+/// they go to lanes as well.
 #[test]
 fn primes_depend_on_the_seed_alone() {
-    let search = |kind, seed| {
-        generate(kind, 512, &mut ChaCha20Rng::seed_from_u64(seed), &mut |_| ControlFlow::Continue(()))
-            .unwrap()
-    };
-    for (kind, seed) in [(PrimeKind::Blum, 1), (PrimeKind::Blum, 2), (PrimeKind::Safe, 3)] {
-        set_lanes(false);
-        let scalar = search(kind, seed);
-        set_lanes(true);
-        assert_eq!(search(kind, seed), scalar);
-        MODEL_IN_USE.store(true, Ordering::SeqCst);
-        assert!(lanes_in_use());
-        assert_eq!(search(kind, seed), scalar);
-        MODEL_IN_USE.store(false, Ordering::SeqCst);
+    for (kind, bits, seed) in
+        [(PrimeKind::Blum, 512, 1), (PrimeKind::Blum, 530, 2), (PrimeKind::Safe, 514, 3)]
+    {
+        let search = |kernel| {
+            INSTALLED.set(Some(kernel));
+            generate(kind, bits, &mut ChaCha20Rng::seed_from_u64(seed), &mut |_| ControlFlow::Continue(()))
+                .unwrap()
+        };
+        let before = SQUARES.load(Ordering::Relaxed);
+        let scalar = search(None);
+        assert_eq!(SQUARES.load(Ordering::Relaxed), before, "off means off");
+        assert_eq!(search(Some(&COUNTING)), scalar, "{kind:?}, {bits} bits, seed {seed}");
+        let squares = SQUARES.load(Ordering::Relaxed) - before;
+        assert!(squares >= usize::try_from(bits).unwrap(), "{squares} squares in lanes");
+        INSTALLED.set(None);
+    }
+}
+
+/// Kernels with a fault in one function each, as a processor might have in one lane.
+static BROKEN: [Kernel; 6] = [
+    Kernel {
+        multiply: |out, a, b, moduli, t| {
+            kernel::multiply::<Model>(out, a, b, moduli, t);
+            out[0][0].0[7] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
+    Kernel {
+        square: |out, a, moduli, t| {
+            kernel::square::<Model>(out, a, moduli, t);
+            out[0][1].0[6] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
+    Kernel {
+        square_and_double: |out, a, active, moduli, t| {
+            kernel::square_and_double::<Model>(out, a, active, moduli, t);
+            out[0][2].0[1] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
+    Kernel { subtract_once: |_, _, _| (), ..MODEL_KERNEL },
+    Kernel { double: |_, _, _, _| (), ..MODEL_KERNEL },
+    Kernel { select: |out, table, _| out.copy_from_slice(&table[..out.len()]), ..MODEL_KERNEL },
+];
+
+/// A kernel that computes something else is never given out; a sound one is.
+#[test]
+fn a_broken_kernel_stays_off() {
+    let detect: [fn() -> Option<&'static Kernel>; 6] = [
+        || Some(&BROKEN[0]),
+        || Some(&BROKEN[1]),
+        || Some(&BROKEN[2]),
+        || Some(&BROKEN[3]),
+        || Some(&BROKEN[4]),
+        || Some(&BROKEN[5]),
+    ];
+    for (index, detect) in detect.into_iter().enumerate() {
+        let switch = Switch::new(detect);
+        assert!(switch.kernel().is_none(), "function {index}");
+        assert_eq!(switch.state(), Lanes::Faulty, "function {index}");
+    }
+    let sound = Switch::new(|| Some(&MODEL));
+    assert!(sound.kernel().is_some_and(|kernel| std::ptr::eq(kernel, &raw const MODEL)));
+    assert_eq!(sound.state(), Lanes::Used);
+    let absent = Switch::new(|| None);
+    assert!(absent.kernel().is_none());
+    assert_eq!(absent.state(), Lanes::Absent);
+}
+
+/// Who switches the lanes off is not even asked what the processor has; on again, they are used.
+#[test]
+fn off_means_off() {
+    let never = Switch::new(|| panic!("switched off"));
+    never.set(false);
+    assert!(never.kernel().is_none());
+    assert_eq!(never.state(), Lanes::Off);
+    let again = Switch::new(|| Some(&MODEL));
+    for on in [true, false, true] {
+        again.set(on);
+        assert_eq!(again.kernel().is_some(), on);
+        assert_eq!(again.state(), if on { Lanes::Used } else { Lanes::Off });
     }
 }
 

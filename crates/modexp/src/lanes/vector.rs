@@ -72,8 +72,10 @@ pub(super) trait Vector: Copy {
     fn carry(self) -> Self;
     /// `self` mod 2^52.
     fn digit(self) -> Self;
-    /// In each lane `other` if `key` equals `value` there, else `self`.
-    fn replace_where(self, key: Self, value: Self, other: Self) -> Self;
+    /// All ones in the lanes where the numbers, below 2^63, are equal; else zero.
+    fn equals(self, other: Self) -> Self;
+    /// In each lane `other` if `mask` is all ones there, `self` if it is zero.
+    fn replace_where(self, mask: Self, other: Self) -> Self;
 }
 
 /// What a processor without the instructions computes: the model that tests run the kernel on.
@@ -90,6 +92,11 @@ impl Model {
     fn product(a: u64, b: u64) -> u128 {
         u128::from(a & DIGIT_MASK) * u128::from(b & DIGIT_MASK)
     }
+
+    /// A column that overflows is a mistake of the kernel, in every build.
+    fn sum(a: u64, b: u64) -> u64 {
+        a.checked_add(b).expect("invariant: columns fit")
+    }
 }
 
 #[cfg(test)]
@@ -104,15 +111,14 @@ impl Vector for Model {
     fn splat(x: u64) -> Self {
         Self([x; LANES])
     }
-    // Checked sums: a column that overflows is a mistake of the kernel.
     fn low(self, a: Self, b: Self) -> Self {
-        self.each(a, b, |sum, a, b| sum + (Self::product(a, b) as u64 & DIGIT_MASK))
+        self.each(a, b, |sum, a, b| Self::sum(sum, Self::product(a, b) as u64 & DIGIT_MASK))
     }
     fn high(self, a: Self, b: Self) -> Self {
-        self.each(a, b, |sum, a, b| sum + (Self::product(a, b) >> DIGIT_BITS) as u64)
+        self.each(a, b, |sum, a, b| Self::sum(sum, (Self::product(a, b) >> DIGIT_BITS) as u64))
     }
     fn plus(self, other: Self) -> Self {
-        self.each(other, other, |a, b, _| a + b)
+        self.each(other, other, |a, b, _| Self::sum(a, b))
     }
     fn carry(self) -> Self {
         self.each(self, self, |x, _, _| x >> DIGIT_BITS)
@@ -120,9 +126,16 @@ impl Vector for Model {
     fn digit(self) -> Self {
         self.each(self, self, |x, _, _| x & DIGIT_MASK)
     }
-    fn replace_where(self, key: Self, value: Self, other: Self) -> Self {
-        Self(std::array::from_fn(
-            |lane| if key.0[lane] == value.0[lane] { other.0[lane] } else { self.0[lane] },
-        ))
+    fn equals(self, other: Self) -> Self {
+        self.each(other, other, |a, b, _| {
+            assert!((a | b) >> 63 == 0, "invariant: what is compared is below 2^63");
+            ((a ^ b).wrapping_sub(1).cast_signed() >> 63).cast_unsigned()
+        })
+    }
+    fn replace_where(self, mask: Self, other: Self) -> Self {
+        self.each(mask, other, |x, mask, y| {
+            assert!(mask == 0 || mask == u64::MAX, "invariant: masks are all ones or zero");
+            x ^ ((x ^ y) & mask)
+        })
     }
 }

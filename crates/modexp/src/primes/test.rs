@@ -73,7 +73,8 @@ pub fn fermat_composites(list: &[&Modulus], timing: Timing) -> Vec<bool> {
         .zip(&exponents)
         .map(|(modulus, exponent)| Power { base: &two, exponent, modulus, timing })
         .collect();
-    powers_of_two(&tests).iter().map(|x| !bool::from(x.is_one())).collect()
+    let results = powers_of_two(&tests).into_iter().map(Zeroizing::new);
+    results.map(|x| !bool::from(x.is_one())).collect()
 }
 
 /// All rounds of Miller–Rabin as one list.

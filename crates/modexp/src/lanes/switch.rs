@@ -1,0 +1,171 @@
+//! Whether lanes are used: the switch, and a test with a known answer before their first use.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crypto_bigint::{BoxedUint, ConcatenatingSquare};
+
+use super::{Base, Kernel, LANES, powers};
+use crate::awslc::Word;
+use crate::modulus::Modulus;
+use crate::powers::{Power, Timing, powers_with};
+
+/// Whether lists of exponentiations are computed in lanes of AVX512-IFMA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lanes {
+    /// They are.
+    Used,
+    /// They are switched off.
+    Off,
+    /// This processor lacks the instructions.
+    Absent,
+    /// The instructions gave other results than AWS-LC in the test before their first use, so they are not used:
+    /// the processor, or the program, has an error.
+    Faulty,
+}
+
+impl Lanes {
+    /// One word for programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Lanes::Used => "used",
+            Lanes::Off => "off",
+            Lanes::Absent => "absent",
+            Lanes::Faulty => "faulty",
+        }
+    }
+}
+
+impl fmt::Display for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The switch of a process, and what the test of its kernel said.
+pub(super) struct Switch {
+    on: AtomicBool,
+    detect: fn() -> Option<&'static Kernel>,
+    found: OnceLock<Found>,
+}
+
+/// A kernel after its test.
+enum Found {
+    Absent,
+    Faulty,
+    Sound(&'static Kernel),
+}
+
+impl Switch {
+    /// Switched on; `detect` is asked once, when the kernel is first wanted.
+    pub(super) const fn new(detect: fn() -> Option<&'static Kernel>) -> Self {
+        Self { on: AtomicBool::new(true), detect, found: OnceLock::new() }
+    }
+
+    pub(super) fn set(&self, on: bool) {
+        self.on.store(on, Ordering::Relaxed);
+    }
+
+    /// The kernel to use, if any.
+    pub(super) fn kernel(&self) -> Option<&'static Kernel> {
+        match self.found() {
+            Some(Found::Sound(kernel)) => Some(kernel),
+            Some(Found::Absent | Found::Faulty) | None => None,
+        }
+    }
+
+    /// What [`Switch::kernel`] goes by.
+    pub(super) fn state(&self) -> Lanes {
+        match self.found() {
+            None => Lanes::Off,
+            Some(Found::Absent) => Lanes::Absent,
+            Some(Found::Faulty) => Lanes::Faulty,
+            Some(Found::Sound(_)) => Lanes::Used,
+        }
+    }
+
+    /// None if switched off.
+    fn found(&self) -> Option<&Found> {
+        let find = || match (self.detect)() {
+            None => Found::Absent,
+            Some(kernel) if agrees(kernel) => Found::Sound(kernel),
+            Some(_) => Found::Faulty,
+        };
+        self.on.load(Ordering::Relaxed).then(|| self.found.get_or_init(find))
+    }
+}
+
+/// The shortest and the longest modulus of three quads.
+const TEST_BITS: (u32, u32) = (413, 620);
+
+/// Bits of the test's exponents: more than two words, and no whole number of windows.
+const TEST_EXPONENT_BITS: u32 = 131;
+
+/// Whether the kernel computes what AWS-LC does: eight moduli of two lengths with the most and the fewest carries,
+/// bases and exponents at both ends and between, and a root of zero, whose powers alone need the last subtraction; then
+/// the powers of two modulo the same.
+fn agrees(kernel: &Kernel) -> bool {
+    let (short, long) = TEST_BITS;
+    let least = |bits: u32| power_of_two(bits - 1).bitor(&BoxedUint::one());
+    let between = |bits: u32, seed| pattern(bits, seed).bitor(&least(bits));
+    let moduli = [
+        ones(long),
+        least(long),
+        ones(short),
+        least(short),
+        between(long, 1),
+        between(short, 2),
+        between(long, 3),
+        ones(long / 2).concatenating_square(),
+    ]
+    .map(|n| Modulus::new(&n).expect("invariant: odd and of bounded size"));
+    let [m0, m1, m2, m3, m4, m5, m6, _] = &moduli;
+    let less_one = |modulus: &Modulus| modulus.value().wrapping_sub(BoxedUint::one());
+    let any = |modulus: &Modulus, seed| modulus.reduce(&pattern(long, seed));
+    let bases =
+        [any(m0, 5), less_one(m1), less_one(m2), any(m3, 6), m4.zero(), m5.one(), any(m6, 7), ones(long / 2)];
+    let most = ones(TEST_EXPONENT_BITS);
+    let some = |seed| pattern(TEST_EXPONENT_BITS, seed);
+    let exponents =
+        [some(8), most.clone(), some(9), most.clone(), BoxedUint::zero(), some(10), BoxedUint::one(), most];
+    let two = BoxedUint::from(2u64);
+    let any = list(&moduli, bases.each_ref(), &exponents);
+    let twos = list(&moduli, [&two; LANES], &exponents);
+    [(any, Base::Any), (twos, Base::Two)].iter().all(|(list, base)| {
+        let group: Vec<_> = list.iter().map(Power::lane).collect();
+        powers(kernel, &group, TEST_EXPONENT_BITS, *base) == powers_with(None, list, *base)
+    })
+}
+
+fn list<'a>(
+    moduli: &'a [Modulus; LANES],
+    bases: [&'a BoxedUint; LANES],
+    exponents: &'a [BoxedUint; LANES],
+) -> Vec<Power<'a>> {
+    let timing = Timing::Secret;
+    let operands = moduli.iter().zip(bases).zip(exponents);
+    operands.map(|((modulus, base), exponent)| Power { base, exponent, modulus, timing }).collect()
+}
+
+fn power_of_two(bits: u32) -> BoxedUint {
+    BoxedUint::one_with_precision(bits + 1).shl(bits)
+}
+
+/// `2^bits − 1`.
+fn ones(bits: u32) -> BoxedUint {
+    power_of_two(bits).wrapping_sub(BoxedUint::one())
+}
+
+/// A number below `2^bits` without a visible pattern.
+fn pattern(bits: u32, seed: Word) -> BoxedUint {
+    /// 2^64 divided by the golden ratio, as in many hash functions.
+    const STEP: Word = 0x9e37_79b9_7f4a_7c15;
+    let words = bits.div_ceil(Word::BITS);
+    let mixed = (1..=Word::from(words)).map(|index| {
+        let x = STEP.wrapping_mul(seed << 32 | index);
+        (x ^ x >> 29).wrapping_mul(STEP)
+    });
+    BoxedUint::from_words(mixed).shr(words * Word::BITS - bits)
+}
