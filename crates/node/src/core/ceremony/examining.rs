@@ -81,7 +81,9 @@ impl Node {
             return Err(format!("{culprit} broke the protocol before, and this node has proof of it"));
         }
         let makes_moduli = proposal.aux.is_none();
-        let needed = deadline_ms(proposal.kind, makes_moduli, proposal.signers.len());
+        // In a batch every slot takes its time.
+        let slots = if proposal.kind == Kind::Presign { proposal.batch as usize } else { 1 };
+        let needed = deadline_ms(proposal.kind, makes_moduli, proposal.signers.len().saturating_mul(slots));
         if proposal.deadline_ms > needed.saturating_mul(DEADLINE_FACTOR) || level_of(proposal.level).is_none()
         {
             return Err("the deadline or the level is out of range".to_owned());
