@@ -1,14 +1,15 @@
 //! The public half of a presignature: everything that a partial signature is checked against.
 
-use consign_rounds::{PartyIndex, PerParty};
+use consign_rounds::{PartyIndex, PerParty, at_most};
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::transcript::{Purpose, Transcript};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{CombineError, Partial, PartialFault};
 use crate::derivation::Shift;
 use crate::ecdsa::{Digest, Signature, nonce_coordinates};
-use crate::parties::Parties;
+use crate::parties::{MAX_PARTIES, Parties};
 
 /// What every signer knows of a presignature, and whoever they show it to: the preimage of its identifier.
 ///
@@ -32,7 +33,17 @@ pub struct PresignaturePublic<C: Curve> {
     /// The nonce point.
     pub Gamma: Point<C>,
     /// Every signer's share of it.
+    #[serde(deserialize_with = "few")]
     pub shares: PerParty<Share<C>>,
+}
+
+/// Reads at most as many shares as there can be signers, in ascending order.
+fn few<'de, D: Deserializer<'de>, C: Curve>(deserializer: D) -> Result<PerParty<Share<C>>, D::Error> {
+    let list: Vec<(PartyIndex, Share<C>)> = at_most::<MAX_PARTIES, _, _>(deserializer)?;
+    if !list.is_sorted_by(|(a, _), (b, _)| a < b) {
+        return Err(D::Error::custom("shares out of order"));
+    }
+    Ok(list.into_iter().collect())
 }
 
 /// What one signer's partial signature is checked against.
@@ -63,6 +74,12 @@ impl<C: Curve> PresignaturePublic<C> {
             transcript.number("index", index.get().into()).point("Delta", &share.Delta).point("S", &share.S);
         }
         transcript.hash()
+    }
+
+    /// Whether it shows a share of every signer, and of nobody else.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.shares.keys().copied().eq(self.signers.indices())
     }
 
     /// `r`, the x-coordinate of the nonce point; `None` if it is zero.

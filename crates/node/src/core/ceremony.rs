@@ -28,8 +28,9 @@ pub(super) use self::turns::Turn;
 pub use self::turns::{TURN_MS, TURN_WITH_PRIMES_MS};
 use super::chain::Step;
 use super::hash::Hash;
-use super::node::Node;
+use super::node::{Node, Then};
 use super::proposal::{Accept, Drawn, Kind, Proposal};
+use super::requests::MAX_TRIES;
 use super::sessions::{Act, C, Live, Standing};
 use super::sizes::Sizes;
 use super::spending::Spent;
@@ -37,6 +38,7 @@ use super::stories::phase_of;
 use super::views::api_id;
 use super::wire::PeerMessage;
 use crate::identity::NodeId;
+use crate::store::Write;
 
 /// Most ceremonies that are under way at once; past it this node proposes and accepts no more.
 pub const MAX_RUNNING: usize = 64;
@@ -44,6 +46,8 @@ pub const MAX_RUNNING: usize = 64;
 pub const MAX_RUNNING_OF_ONE: usize = MAX_RUNNING / 2;
 /// Most ceremonies for moduli that one other node may have proposed: each costs a search for primes.
 pub const MAX_AUX_OF_ONE: usize = 4;
+/// Most that run here because one other node passed requests on: each uses up a presignature of this node.
+pub const MAX_PASSED_OF_ONE: usize = 8;
 /// How much longer the rounds of a proposal may take than they need here, so that this node accepts it.
 pub const DEADLINE_FACTOR: u32 = 2;
 /// How long an ended session still answers reveals, in milliseconds.
@@ -55,6 +59,9 @@ pub const MAX_OVERSIZED_OF_ONE: usize = 16 << 20;
 /// and whose proof is checked in every round.
 const SIGN_MS: u32 = 24_000;
 const SIGN_MS_PER_SIGNER: u32 = 3_000;
+/// The same with a presignature: one round, and nothing to prove. Whoever withholds its part holds up a client so long.
+const ONLINE_MS: u32 = 4_000;
+const ONLINE_MS_PER_SIGNER: u32 = 500;
 /// How long an alert may take, in milliseconds for each signer, since it proves something about each: on a slow core
 /// at the highest level three times less.
 const ALERT_MS_PER_SIGNER: u64 = 60_000;
@@ -66,6 +73,8 @@ pub(super) struct Ceremony {
     pub(super) proposal: Arc<Proposal>,
     /// The request it is for: the id of its story.
     pub(super) request: Hash,
+    /// Who passed the request on to this node, which proposes it: it counts as that one's.
+    passed_by: Option<NodeId>,
     /// This node's index; none at a proposer that takes no part.
     me: Option<u16>,
     /// At the proposer, until the start.
@@ -80,6 +89,8 @@ pub(super) struct Ceremony {
     sizes: Sizes,
     /// Messages that were longer, by sender: one each, which convicts if it is signed.
     oversized: BTreeMap<NodeId, usize>,
+    /// It has its result, which is on its way to the disk: from then on nothing makes it fail any more.
+    finished: bool,
     /// Over: kept only to answer reveals, until then.
     ended: Option<u64>,
 }
@@ -93,8 +104,9 @@ struct Gathering {
 
 /// How far this node is as a participant.
 enum Part {
-    /// Takes no part; after the start it waits for the others' reports, until then. Which moduli each says were made.
-    Watching { until: Option<u64>, moduli: BTreeMap<NodeId, Hash> },
+    /// Takes no part; after the start it waits for the others' reports, until then. What each says was made,
+    /// where nothing proves it.
+    Watching { until: Option<u64>, made: BTreeMap<NodeId, Hash> },
     /// Its primes are on their way; when the proposer was last told so.
     Priming { told: u64 },
     /// The record of the request is on its way to the disk.
@@ -120,6 +132,8 @@ struct Running {
     deadline: u64,
     give_up: bool,
     passed_on: bool,
+    /// The epoch of the key when it began.
+    began: Option<EpochId>,
     /// The epoch from which a change started.
     base: Option<Base>,
 }
@@ -166,6 +180,11 @@ impl Ceremony {
         self.ended.is_some()
     }
 
+    /// Whether its result is on its way to the disk.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.finished && !self.is_over()
+    }
+
     /// Whether its session has begun.
     pub(super) fn is_running(&self) -> bool {
         matches!(self.part, Part::Running(_))
@@ -184,6 +203,11 @@ impl Ceremony {
         self.spent.as_ref().map(|spent| &spent.shown)
     }
 
+    /// The presignature that it uses up.
+    pub(super) fn spent(&self) -> Option<&Spent> {
+        self.spent.as_ref()
+    }
+
     fn index_of(&self, id: NodeId) -> Option<u16> {
         self.proposal.index_of(id)
     }
@@ -192,6 +216,12 @@ impl Ceremony {
     fn base(&self) -> Option<&Base> {
         let Part::Running(running) = &self.part else { return None };
         running.base.as_ref()
+    }
+
+    /// The epoch of the key when its session began.
+    fn began(&self) -> Option<EpochId> {
+        let Part::Running(running) = &self.part else { return None };
+        running.began
     }
 
     /// The epoch that its session makes, if it is a change of a key and under way.
@@ -206,6 +236,16 @@ impl Node {
     /// Number of ceremonies under way.
     pub(super) fn busy(&self) -> bool {
         self.ceremonies.values().filter(|c| !c.is_over()).count() >= MAX_RUNNING
+    }
+
+    /// Whether a peer has passed on as much as it may have under way here, or tried this request too often.
+    pub(super) fn passes_too_much(&self, from: NodeId, request: Hash) -> bool {
+        let theirs = self.ceremonies.values().filter(|c| !c.is_over() && c.passed_by == Some(from));
+        let spent = match self.requests.get(&request) {
+            Some(record) => record.tries_of(from) >= MAX_TRIES,
+            None => self.requests.room(from, self.me, self.now.monotonic).is_err(),
+        };
+        spent || theirs.count() >= MAX_PASSED_OF_ONE
     }
 
     /// Whether a proposer has as many ceremonies under way here as it may have.
@@ -309,9 +349,15 @@ impl Node {
         }
     }
 
-    /// Ends a ceremony. Its session, if it has one, answers reveals for a while.
+    /// Ends a ceremony, unless it would fail that has its result. Its session, if it has one, answers reveals for a
+    /// while.
     pub(super) fn end(&mut self, hash: Hash, end: End) {
-        let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
+        let fails = matches!(end, End::Failed { .. });
+        let Some(ceremony) =
+            self.ceremonies.get_mut(&hash).filter(|c| !c.is_over() && !(fails && c.finished))
+        else {
+            return;
+        };
         ceremony.ended = Some(self.now.monotonic.saturating_add(LINGER_MS));
         let gathered = ceremony.gathering.take().is_some();
         let request = ceremony.request;
@@ -336,10 +382,21 @@ impl Node {
         self.ended(request, hash, &proposal, end);
     }
 
-    /// Ends a ceremony whose session must not say another word: it is gone, and what it knew is wiped.
+    /// Ends a ceremony whose session must not say another word: it is gone, and what it knew is wiped. One that has its
+    /// result has wiped its secrets, and stays.
     pub(super) fn break_off(&mut self, hash: Hash, end: End) {
         self.end(hash, end);
-        self.ceremonies.remove(&hash);
+        if self.ceremonies.get(&hash).is_some_and(|c| !c.finished) {
+            self.ceremonies.remove(&hash);
+        }
+    }
+
+    /// Orders that a result be made durable, and the ceremony ended with it.
+    pub(super) fn end_durably(&mut self, hash: Hash, writes: Vec<Write>, end: End) {
+        if let Some(ceremony) = self.ceremonies.get_mut(&hash) {
+            ceremony.finished = true;
+        }
+        self.store(writes, Then::End(hash, Box::new(end)));
     }
 }
 
@@ -351,9 +408,8 @@ pub(super) fn deadline_ms(kind: Kind, makes_moduli: bool, signers: usize) -> u32
         Kind::Refresh if makes_moduli => 600_000,
         Kind::Keygen | Kind::Refresh | Kind::Reshare => 120_000,
         Kind::Aux => 600_000,
-        Kind::Sign | Kind::Presign | Kind::Online => {
-            SIGN_MS.saturating_add(SIGN_MS_PER_SIGNER.saturating_mul(signers))
-        }
+        Kind::Online => ONLINE_MS.saturating_add(ONLINE_MS_PER_SIGNER.saturating_mul(signers)),
+        Kind::Sign | Kind::Presign => SIGN_MS.saturating_add(SIGN_MS_PER_SIGNER.saturating_mul(signers)),
     }
 }
 

@@ -78,7 +78,7 @@ impl Node {
         self.keys.get(&shown.id()).is_some_and(|known| !known.agrees_with(shown))
     }
 
-    /// Sessions that use a share of an older epoch end, and with them the share; their requests are tried again. The one
+    /// Sessions that use a share of the epoch before end, and with them the share; their requests are tried again. The one
     /// that led to the epoch in force has its result.
     fn end_older(&mut self, key: Hash, now: EpochId) {
         let base = Some(Hash(now.session.0));
@@ -86,7 +86,8 @@ impl Node {
             if c.proposal.is_change() {
                 c.proposal.base != base && c.epoch_id() != Some(now)
             } else {
-                c.proposal.is_signing() && c.proposal.epoch < now.epoch
+                // Two epochs may have one number, and this node has moved from one to the other.
+                c.proposal.is_signing() && c.proposal.epoch <= now.epoch
             }
         };
         let hit: Vec<_> = self

@@ -30,6 +30,8 @@ pub(super) struct Slot {
     pub(super) owner: NodeId,
     /// Who proposed to make it.
     maker: NodeId,
+    /// The ceremony that made it.
+    batch: Hash,
     /// When it was made, in milliseconds of this node's monotonic clock.
     pub(super) made: u64,
 }
@@ -60,16 +62,21 @@ pub(super) struct Pool {
 impl Pool {
     /// Keeps what a ceremony has made. Slot `b` belongs to the `b mod t`-th signer.
     pub(super) fn keep(&mut self, made: Vec<Presignature<C>>, proposal: &Proposal, now: u64) {
-        let owners = proposal.participants.iter().cycle();
+        let (owners, batch) = (proposal.participants.iter().cycle(), proposal.hash());
         for (own, owner) in made.into_iter().zip(owners) {
             let (id, maker) = (Hash(own.id()), proposal.proposer);
-            self.slots.insert(id, Slot { own: Box::new(own), owner: owner.id, maker, made: now });
+            self.slots.insert(id, Slot { own: Box::new(own), owner: owner.id, maker, batch, made: now });
         }
     }
 
-    /// Takes one out, for good.
-    pub(super) fn spend(&mut self, id: &Hash) -> Option<Box<Presignature<C>>> {
-        self.slots.remove(id).map(|slot| slot.own)
+    /// Takes one out, for good. Also the ceremony that made it.
+    pub(super) fn spend(&mut self, id: &Hash) -> Option<(Box<Presignature<C>>, Hash)> {
+        self.slots.remove(id).map(|slot| (slot.own, slot.batch))
+    }
+
+    /// Wipes what is left of a batch. Returns how many.
+    pub(super) fn erase_batch(&mut self, batch: Hash) -> usize {
+        self.erase(|slot| slot.batch == batch)
     }
 
     pub(super) fn get(&self, id: &Hash) -> Option<&Slot> {

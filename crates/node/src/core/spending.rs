@@ -12,13 +12,13 @@ use consign_cggmp24::sign::{Presignature, PresignaturePublic};
 use rand_core::Rng;
 
 use super::Level;
-use super::ceremony::deadline_ms;
+use super::ceremony::{Ceremony, End, deadline_ms};
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::Node;
 use super::presigning::{is_named, may_be_presigned};
 use super::proposal::{Kind, MAX_REQUEST_BYTES, Proposal};
-use super::requests::{self, Free, RawRequest, Wanted};
+use super::requests::{self, Free, RawRequest, Wanted, request_id};
 use super::sessions::C;
 use super::stories::wanted_of;
 use super::wire::PeerMessage;
@@ -41,6 +41,8 @@ pub(super) struct Spent {
     pub(super) own: Option<Box<Presignature<C>>>,
     /// What everybody knows of it: proves who lies.
     pub(super) shown: PresignaturePublic<C>,
+    /// The ceremony that made it.
+    batch: Hash,
 }
 
 /// A presignature for a request.
@@ -97,8 +99,9 @@ impl Node {
 
     /// Takes the presignature of an examined proposal out of the pool, before anything is said.
     pub(super) fn spend(&mut self, proposal: &Proposal) -> Option<Spent> {
-        let own = self.presignatures.spend(&proposal.base.filter(|_| proposal.kind == Kind::Online)?)?;
-        Some(Spent { shown: own.public().clone(), own: Some(own) })
+        let id = proposal.base.filter(|_| proposal.kind == Kind::Online)?;
+        let (own, batch) = self.presignatures.spend(&id)?;
+        Some(Spent { shown: own.public().clone(), own: Some(own), batch })
     }
 
     /// Brings a request a step further: proposes, or passes it to the owner of the presignature.
@@ -114,12 +117,11 @@ impl Node {
         let wanted = wanted_of(&proposal);
         let raw = proposal.request.clone();
         self.tell_proposal(request, &Arc::new(proposal), &wanted);
+        let presignature = presignature.expect("invariant: others propose only what uses a presignature");
         if let Some(task) = self.tasks.get_mut(&request) {
-            task.pass(owner, self.now.monotonic.saturating_add(PASSED_MS));
+            task.pass(owner, presignature, self.now.monotonic.saturating_add(PASSED_MS));
         }
-        if let Some(presignature) = presignature {
-            self.send(owner, &PeerMessage::Pass { presignature, request: raw });
-        }
+        self.send(owner, &PeerMessage::Pass { presignature, request: raw });
     }
 
     /// Another signer of a presignature was asked, and this node owns it.
@@ -149,10 +151,12 @@ impl Node {
         let drafted = requests::draft(self.cluster(), &request, &wanted, Some(key), free);
         let examined = drafted.map_err(|unfit| unfit.to_string()).and_then(|proposal| {
             self.examine(&proposal)?;
-            if self.busy() { Err("this node has all the work it may take".to_owned()) } else { Ok(proposal) }
+            let asked = request_id(&proposal.cluster, &request);
+            let full = self.busy() || self.passes_too_much(from, asked);
+            if full { Err("this node has all the work it may take".to_owned()) } else { Ok(proposal) }
         });
         match examined {
-            Ok(proposal) => drop(self.propose(proposal)),
+            Ok(proposal) => drop(self.propose_for(proposal, Some(from))),
             Err(why) => self.dropped(from, &format!("a request that was passed on: {why}")),
         }
     }
@@ -201,7 +205,40 @@ impl Node {
         if known != Some(process) {
             let gone = self.presignatures.erase(|slot| slot.is_signed_by(from));
             self.tell_erased(gone, "a signer has restarted");
+            self.break_off_with(from);
         }
+    }
+
+    /// What was being made or signed with a process that has ended comes to nothing: it has forgotten its part, and
+    /// what this node completed alone would be of no use.
+    fn break_off_with(&mut self, peer: NodeId) {
+        let with = |c: &Ceremony| {
+            let of_pool = matches!(c.proposal.kind, Kind::Presign | Kind::Online);
+            of_pool && !c.is_over() && c.proposal.index_of(peer).is_some()
+        };
+        let hit: Vec<_> = self.ceremonies.iter().filter(|(_, c)| with(c)).map(|(hash, _)| *hash).collect();
+        for hash in hit {
+            let text = "A signer has restarted meanwhile.";
+            self.break_off(hash, End::failed(api::ProblemKind::DeadlinePassed, text, [peer]));
+        }
+    }
+
+    /// A signer does not agree to a signature from a presignature, or says nothing: the try ends, and whoever lacks one
+    /// of a batch lacks them all. Others would be burnt one by one, with a client waiting.
+    pub(super) fn end_unwanted(&mut self, hash: Hash, end: End) {
+        let ceremony = self.ceremonies.get(&hash).filter(|c| !c.is_finishing());
+        let batch = ceremony.and_then(Ceremony::spent).map(|spent| spent.batch);
+        self.end(hash, end);
+        if let Some(batch) = batch {
+            let gone = self.presignatures.erase_batch(batch);
+            self.tell_erased(gone, "a signer does not agree to one of their batch");
+        }
+    }
+
+    /// The owner of a presignature has not used it for what it was asked: this node does not offer it again.
+    pub(super) fn erase_passed(&mut self, presignature: Hash) {
+        let gone = self.presignatures.spend(&presignature).is_some();
+        self.tell_erased(gone.into(), "the owner did not use it when it was asked");
     }
 
     /// The culprit signs nothing with this node any more.

@@ -6,7 +6,7 @@ use consign_cggmp24::activation::largest_number;
 use consign_cggmp24::ecdsa::Digest;
 use rand_core::Rng;
 
-use super::ceremony::{MAX_RUNNING, deadline_ms};
+use super::ceremony::{Ceremony, MAX_RUNNING, deadline_ms};
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::Node;
@@ -43,8 +43,8 @@ pub(super) struct Task {
     spent: u8,
     /// Whether the try under way uses one.
     spending: bool,
-    /// To whom the try under way is left.
-    passed: Option<NodeId>,
+    /// To whom the try under way is left, with which presignature.
+    passed: Option<(NodeId, Hash)>,
     /// Who failed a try: asked last.
     demoted: Vec<NodeId>,
     /// When the next try is due; none while one runs.
@@ -78,8 +78,8 @@ impl Task {
     }
 
     /// It is left to somebody else for a while, who comes last from then on.
-    pub(super) fn pass(&mut self, to: NodeId, until: u64) {
-        self.passed = Some(to);
+    pub(super) fn pass(&mut self, to: NodeId, presignature: Hash, until: u64) {
+        self.passed = Some((to, presignature));
         self.due = Some(until);
     }
 
@@ -97,7 +97,9 @@ impl Task {
     fn replaceable(&self, these: &[NodeId]) -> bool {
         match &self.wanted {
             Wanted::Reshare(_) => !these.iter().any(|id| self.gives_to(*id)),
-            _ => self.may_choose(),
+            Wanted::Key(_) | Wanted::Signature(_) | Wanted::Refresh(_) | Wanted::Presign(_) => {
+                self.may_choose()
+            }
         }
     }
 
@@ -379,8 +381,12 @@ impl Node {
         self.go_on(request);
     }
 
-    /// The next phase or try begins.
+    /// The next phase or try begins, unless the signature is there already and on its way to the disk.
     pub(super) fn go_on(&mut self, request: Hash) {
+        let is_signed = |c: &Ceremony| c.request == request && c.proposal.is_signing() && c.is_finishing();
+        if self.ceremonies.values().any(is_signed) {
+            return;
+        }
         match self.next_step(request) {
             Ok(proposal) => self.set_out(request, proposal),
             Err(problem) => {
@@ -436,11 +442,15 @@ impl Node {
             .filter(|(_, task)| task.due.is_some_and(|due| due <= now))
             .map(|(request, task)| {
                 task.due = None;
-                task.demoted.extend(task.passed.take());
-                *request
+                let passed = task.passed.take();
+                task.demoted.extend(passed.map(|(owner, _)| owner));
+                (*request, passed)
             })
             .collect();
-        for request in due {
+        for (request, passed) in due {
+            if let Some((_, presignature)) = passed {
+                self.erase_passed(presignature);
+            }
             self.go_on(request);
         }
     }

@@ -282,7 +282,11 @@ impl Inputs {
         let bad = || NotProven::Inputs("no presignature of the key".to_owned());
         let bytes = self.aux.as_deref().ok_or_else(bad)?;
         let public: PresignaturePublic<C> = decode_parts(bytes, MAX_MESSAGE_BYTES).map_err(|_| bad())?;
-        if public.public_key == key.public_key { Ok(Some(public)) } else { Err(bad()) }
+        if public.public_key == key.public_key && public.is_complete() {
+            Ok(Some(public))
+        } else {
+            Err(bad())
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Presignatures kept in memory: they are made, used once, by their owner, and go when they must.
 
+mod gone;
 mod hostile;
 
 use std::cell::RefCell;
@@ -12,7 +13,7 @@ use consign_node::core::pool::MAX_AGE_MS;
 use consign_node::core::presigning::MAX_PRESIGNING_OF_ONE;
 use consign_node::core::proposal::Kind;
 use consign_node::core::refill::{MAX_REFILL_PAUSE_MS, REFILL_MS};
-use consign_node::core::spending::{MAX_SPENT, PASSED_MS};
+use consign_node::core::spending::PASSED_MS;
 use consign_node::core::wire::PeerMessage;
 
 use crate::client::verify;
@@ -164,7 +165,8 @@ fn a_request_is_passed_to_the_owner() {
     let before = sim.clock;
     let signature = sim.signs(1, &key, b"after all");
     assert!(!signature.presigned && sim.clock - before >= PASSED_MS);
-    assert_eq!(sim.levels(&key), [1, 1, 0]);
+    // Nor does it offer that one again.
+    assert_eq!(sim.levels(&key), [1, 0, 0]);
 }
 
 /// Nothing of it is on any disk, and peers of a process that has ended drop what they made with it.
@@ -194,7 +196,8 @@ fn a_restart_drops_them() {
     assert!(sim.signs(0, &key, b"again").presigned);
 }
 
-/// A peer that has lost them, and does not say so: each one that is tried is burnt, and the client sees nothing of it.
+/// A peer that has lost them, and does not say so: with the one that is tried all of its batch goes, and the client
+/// sees nothing of it.
 #[test]
 fn what_a_signer_has_lost_is_burnt() {
     let (mut sim, key) = with_pool(240, 8);
@@ -209,7 +212,7 @@ fn what_a_signer_has_lost_is_burnt() {
     assert_eq!(sim.levels(&key), [8, 0, 0]);
     let signature = sim.signs(0, &key, b"in spite of it");
     assert!(!signature.presigned);
-    assert_eq!(sim.levels(&key), [8 - u32::from(MAX_SPENT), 0, 0]);
+    assert_eq!(sim.levels(&key), [0; 3]);
 }
 
 #[test]

@@ -89,6 +89,8 @@ impl Node {
             inbox: Inbox::default(),
             sizes,
             oversized: BTreeMap::new(),
+            passed_by: None,
+            finished: false,
             ended: None,
         };
         self.ceremonies.insert(hash, ceremony);
@@ -105,6 +107,7 @@ impl Node {
 
     pub(in super::super) fn answer_no(&mut self, to: NodeId, proposal: &Proposal, reason: &str) {
         let Some(me) = proposal.index_of(self.me) else { return };
+        self.tell_outcome(to, proposal);
         self.tell_used(to, proposal);
         self.show_newer(to, proposal);
         self.tell_lacks(to, proposal);
@@ -139,7 +142,7 @@ impl Node {
         ceremony.part = Part::Recording;
         let request = ceremony.request;
         let created = RawRequest::parse(&ceremony.proposal.request).map_or(0, |(raw, _)| raw.created);
-        let proposer = ceremony.proposal.proposer;
+        let proposer = ceremony.passed_by.unwrap_or(ceremony.proposal.proposer);
         let record = self.requests.count_try(request, created, proposer, self.now.monotonic);
         let mut writes = vec![Write::put(Table::Requests, request.0, encode(record))];
         writes.extend(self.story_write(&request));
@@ -239,7 +242,8 @@ impl Node {
             return self.end(hash, End::failed(api::ProblemKind::KeyBusy, text, []));
         };
         ceremony.gathering = None;
-        let running = Running::new(&proposal, accepts, base, self.now.monotonic);
+        let began = proposal.key.and_then(|key| self.keys.get(&key)).map(|key| key.info().epoch_id());
+        let running = Running::new(&proposal, accepts, (base, began), self.now.monotonic);
         ceremony.part = Part::Running(Box::new(running));
         let me = ceremony.me.expect("invariant: only participants enter");
         let (identity, misbehaviour) = (Arc::clone(&self.identity), self.misbehaviour);
@@ -261,6 +265,7 @@ impl Node {
             Kind::Keygen => Some((Materials::Keygen, None)),
             Kind::Aux => Some((Materials::Aux(ceremony.primes.take()?), None)),
             Kind::Online => {
+                key.filter(|key| key.info().epoch == proposal.epoch)?;
                 let spent = ceremony.spent.as_mut()?;
                 let (presignature, message) = (spent.own.take()?, hashed(&proposal)?);
                 Some((Materials::Online { presignature, message }, None))

@@ -9,7 +9,7 @@ use consign_rounds::{PerParty, PublicPart};
 use super::super::chain::{Step, extended};
 use super::super::changes::reshare_input;
 use super::super::hash::Hash;
-use super::super::node::{Node, Then};
+use super::super::node::Node;
 use super::super::proposal::session_nonce;
 use super::super::records::encode;
 use super::super::sessions::{C, Product};
@@ -57,6 +57,12 @@ impl Node {
                 End::Key(proposal.key.expect("invariant: a change names the key"))
             }
             Product::Presignatures(made) => {
+                let began = ceremony.began();
+                let key = proposal.key.and_then(|key| self.keys.get(&key));
+                if began.is_none() || key.map(|key| key.info().epoch_id()) != began {
+                    let text = "The shares of the key were renewed while presignatures were made.";
+                    return self.end(hash, End::failed(api::ProblemKind::KeyBusy, text, []));
+                }
                 self.presignatures.keep(made, &proposal, self.now.monotonic);
                 writes.extend(self.finish_request(request));
                 End::Presigned
@@ -66,7 +72,7 @@ impl Node {
                 End::Signature(Box::new(signature))
             }
         };
-        self.store(writes, Then::End(hash, Box::new(end)));
+        self.end_durably(hash, writes, end);
     }
 
     /// The proof of a resharing that this node has seen to its end.

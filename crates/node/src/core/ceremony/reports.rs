@@ -11,7 +11,7 @@ use consign_cggmp24::ecdsa::{Digest, Signature};
 use super::super::checks::{Check, Shown};
 use super::super::hash::Hash;
 use super::super::keys::Key;
-use super::super::node::{Node, Then};
+use super::super::node::Node;
 use super::super::proposal::{Kind, MAX_REASON_BYTES, Proposal};
 use super::super::requests::request_id;
 use super::super::sessions::C;
@@ -45,19 +45,53 @@ impl Node {
         }
     }
 
-    /// A participant tells how a ceremony ended that this node only proposed.
+    /// Beside a refusal: the signature, where the request has led to it already (exact rules, 11.2). Somebody may have
+    /// withheld its part of it from whoever proposes again.
+    pub(super) fn tell_outcome(&mut self, to: NodeId, proposal: &Proposal) {
+        let request = request_id(&proposal.cluster, &proposal.request);
+        let Some(api::Outcome::Signature(view)) =
+            self.stories.get(&request).and_then(|story| story.view.outcome.as_ref())
+        else {
+            return;
+        };
+        if let Ok(r_s) = hex::decode([view.r.as_str(), &view.s].concat()) {
+            let report = Report::Signature { r_s, recovery_id: view.recovery_id };
+            self.send(to, &PeerMessage::Report { ceremony: proposal.hash(), report });
+        }
+    }
+
+    /// A signature that was reported verifies, so it does not matter who made it.
+    fn hear_signature(&mut self, from: NodeId, hash: Hash, r_s: &[u8], recovery_id: u8) {
+        let Some(ceremony) = self.ceremonies.get(&hash).filter(|c| c.index_of(from).is_some()) else {
+            return;
+        };
+        let started = matches!(ceremony.part, Part::Watching { until: Some(_), .. });
+        let waits = started || ceremony.gathering.is_some();
+        if ceremony.is_over() || ceremony.finished || !waits {
+            return;
+        }
+        let (request, proposal) = (ceremony.request, Arc::clone(&ceremony.proposal));
+        match self.reported_signature(&proposal, r_s, recovery_id) {
+            Some(signature) => {
+                let writes = self.finish_request(request).into_iter().collect();
+                self.end_durably(hash, writes, End::Signature(Box::new(signature)));
+            }
+            None => self.dropped(from, "a report of a signature that does not verify"),
+        }
+    }
+
+    /// A participant tells how a ceremony ended that this node only proposed, or that what it proposes is done.
     pub(in super::super) fn hear_report(&mut self, from: NodeId, hash: Hash, report: Report, length: usize) {
+        if let Report::Signature { r_s, recovery_id } = &report {
+            return self.hear_signature(from, hash, r_s, *recovery_id);
+        }
         let Some(proposal) = self.watched(from, hash) else { return };
         match report {
-            Report::Aux(aux) => self.reported_moduli(from, hash, aux),
-            Report::Presigned if proposal.kind == Kind::Presign => self.end(hash, End::Presigned),
+            Report::Aux(aux) if proposal.kind == Kind::Aux => self.reported_made(from, hash, aux),
+            Report::Aux(_) => self.dropped(from, "a report of something else than was proposed"),
+            Report::Presigned if proposal.kind == Kind::Presign => self.reported_made(from, hash, hash),
             Report::Presigned => self.dropped(from, "a report of something else than was proposed"),
-            Report::Signature { r_s, recovery_id } => {
-                match self.reported_signature(&proposal, &r_s, recovery_id) {
-                    Some(signature) => self.end(hash, End::Signature(Box::new(signature))),
-                    None => self.dropped(from, "a report of a signature that does not verify"),
-                }
-            }
+            Report::Signature { .. } => {}
             Report::Key(certificate) => {
                 self.check(from, Check::Certificate(certificate, Shown::Result(hash)), length);
             }
@@ -79,24 +113,24 @@ impl Node {
         watching.then(|| Arc::clone(&ceremony.proposal))
     }
 
-    /// Moduli carry no proof that convinces who has none of them. So all who made them say the same, or somebody lies:
-    /// then the try has failed, and no other is built on it. When most have spoken the others are waited for a while
-    /// only: one that was started anew does not know any more.
-    fn reported_moduli(&mut self, from: NodeId, hash: Hash, aux: Hash) {
+    /// Moduli and presignatures carry no proof that convinces who has none of them. So all who made them say the same,
+    /// or somebody lies: then the try has failed, and no other is built on it. When most have told of moduli, the others
+    /// are waited for a while only: one that was started anew does not know any more.
+    fn reported_made(&mut self, from: NodeId, hash: Hash, what: Hash) {
         let now = self.now.monotonic;
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
-        let count = ceremony.proposal.participants.len();
-        let Part::Watching { moduli, until } = &mut ceremony.part else { return };
-        moduli.entry(from).or_insert(aux);
-        if moduli.values().any(|other| *other != aux) {
-            let naming: Vec<_> = moduli.keys().copied().collect();
+        let (kind, count) = (ceremony.proposal.kind, ceremony.proposal.participants.len());
+        let Part::Watching { made, until } = &mut ceremony.part else { return };
+        made.entry(from).or_insert(what);
+        if made.values().any(|other| *other != what) {
+            let naming: Vec<_> = made.keys().copied().collect();
             let text = "The participants report different moduli.";
             return self.end(hash, End::failed(api::ProblemKind::Internal, text, naming));
         }
-        if moduli.len() == count {
-            return self.end(hash, End::Aux(aux));
+        if made.len() == count {
+            return self.end(hash, if kind == Kind::Presign { End::Presigned } else { End::Aux(what) });
         }
-        if most_of(count, moduli) {
+        if kind == Kind::Aux && most_of(count, made) {
             *until = until.map(|until| until.min(now.saturating_add(REPORT_MS)));
         }
     }
@@ -115,7 +149,7 @@ impl Node {
                 let id = key.id();
                 let writes = self.learn(key, Some(request));
                 let writes = writes.into_iter().chain(self.finish_request(request)).collect();
-                self.store(writes, Then::End(hash, Box::new(End::Key(id))));
+                self.end_durably(hash, writes, End::Key(id));
             }
             None => self.dropped(from, "a report of a key that is not certified"),
         }
@@ -132,11 +166,11 @@ impl Node {
     pub(super) fn tick_watching(&mut self, hash: Hash) {
         let now = self.now.monotonic;
         let Some(ceremony) = self.ceremonies.get(&hash) else { return };
-        let Part::Watching { until: Some(until), moduli } = &ceremony.part else { return };
+        let Part::Watching { until: Some(until), made } = &ceremony.part else { return };
         if now >= *until {
-            let made =
-                moduli.values().next().filter(|_| most_of(ceremony.proposal.participants.len(), moduli));
-            if let Some(aux) = made.copied() {
+            let (kind, count) = (ceremony.proposal.kind, ceremony.proposal.participants.len());
+            let moduli = made.values().next().filter(|_| kind == Kind::Aux && most_of(count, made));
+            if let Some(aux) = moduli.copied() {
                 return self.end(hash, End::Aux(aux));
             }
             let text = "No participant reported how the ceremony ended.";

@@ -26,6 +26,11 @@ const ACCEPT_FRESH_MS: u64 = 6_000;
 impl Node {
     /// Asks everybody to take part.
     pub(in super::super) fn propose(&mut self, proposal: Proposal) -> Hash {
+        self.propose_for(proposal, None)
+    }
+
+    /// The same for a request that a peer has passed on.
+    pub(in super::super) fn propose_for(&mut self, proposal: Proposal, passed_by: Option<NodeId>) -> Hash {
         let hash = proposal.hash();
         let request = request_id(&proposal.cluster, &proposal.request);
         let me = proposal.index_of(self.me);
@@ -40,10 +45,12 @@ impl Node {
             request,
             me,
             gathering: Some(Gathering { accepts: BTreeMap::new(), heard }),
-            part: Part::Watching { until: None, moduli: BTreeMap::new() },
+            part: Part::Watching { until: None, made: BTreeMap::new() },
             primes: None,
             spent: None,
             inbox: Inbox::default(),
+            passed_by,
+            finished: false,
             ended: None,
         };
         let (proposal, wanted) = (Arc::clone(&ceremony.proposal), wanted_of(&ceremony.proposal));
@@ -103,7 +110,8 @@ impl Node {
             return self.dropped(from, "a refusal that is not valid");
         }
         let reason: String = refusal.reason.chars().filter(|c| !c.is_control()).collect();
-        self.end(hash, End::failed(api::ProblemKind::Refused, format!("{from} refuses: {reason}."), [from]));
+        let text = format!("{from} refuses: {reason}.");
+        self.end_unwanted(hash, End::failed(api::ProblemKind::Refused, text, [from]));
     }
 
     /// Starts when everybody has accepted lately.
@@ -168,7 +176,7 @@ impl Node {
         if !silent.is_empty() {
             let text =
                 "Participants did not answer the proposal in time; see that they run and are connected.";
-            self.end(hash, End::failed(api::ProblemKind::DeadlinePassed, text, silent));
+            self.end_unwanted(hash, End::failed(api::ProblemKind::DeadlinePassed, text, silent));
         }
     }
 

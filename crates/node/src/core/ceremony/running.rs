@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use consign_api as api;
 use consign_cggmp24::activation::Refusal;
+use consign_cggmp24::epoch::EpochId;
 use consign_rounds::Message;
 
 use super::super::hash::Hash;
@@ -16,7 +17,7 @@ use super::super::node::{For, Node, Then};
 use super::super::proposal::{Accept, Proposal};
 use super::super::sessions::{Act, Ending, Kept};
 use super::super::wire::{MAX_MESSAGE_BYTES, PeerMessage};
-use super::{Base, End, MAX_OVERSIZED_OF_ONE, Part, REVEAL_MS, Running, alert_ms};
+use super::{Base, Ceremony, End, MAX_OVERSIZED_OF_ONE, Part, REVEAL_MS, Running, alert_ms};
 use crate::identity::NodeId;
 use crate::store::Write;
 
@@ -27,10 +28,16 @@ const PASS_ON_MS: u64 = 1_000;
 const FIRST: u8 = 1;
 
 impl Running {
-    pub(super) fn new(proposal: &Proposal, accepts: Vec<Accept>, base: Option<Base>, now: u64) -> Self {
+    pub(super) fn new(
+        proposal: &Proposal,
+        accepts: Vec<Accept>,
+        (base, began): (Option<Base>, Option<EpochId>),
+        now: u64,
+    ) -> Self {
         Self {
             accepts,
             base,
+            began,
             live: None,
             standing: None,
             session: None,
@@ -231,7 +238,8 @@ impl Node {
 
     /// A participant has lost the session. Proves nothing; but who is waited for will not come.
     pub(in super::super) fn hear_lost(&mut self, from: NodeId, hash: Hash) {
-        let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !c.is_over()) else { return };
+        let under_way = |c: &&mut Ceremony| !c.is_over() && !c.finished;
+        let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(under_way) else { return };
         let index = ceremony.index_of(from);
         match &mut ceremony.part {
             Part::Running(running) => {
