@@ -97,7 +97,9 @@ impl Task {
     fn replaceable(&self, these: &[NodeId]) -> bool {
         match &self.wanted {
             Wanted::Reshare(_) => !these.iter().any(|id| self.gives_to(*id)),
-            _ => self.may_choose(),
+            Wanted::Key(_) | Wanted::Signature(_) | Wanted::Refresh(_) | Wanted::Presign(_) => {
+                self.may_choose()
+            }
         }
     }
 
