@@ -353,8 +353,7 @@ impl Node {
     /// while.
     pub(super) fn end(&mut self, hash: Hash, end: End) {
         let fails = matches!(end, End::Failed { .. });
-        let Some(ceremony) =
-            self.ceremonies.get_mut(&hash).filter(|c| !c.is_over() && !(fails && c.finished))
+        let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(|c| !(c.is_over() || fails && c.finished))
         else {
             return;
         };
