@@ -76,11 +76,13 @@ impl Node {
         let folder = DataFolder::open(&self.data.data)?;
         let config = Config::load(&folder, &self.node.to_flags(self.log.clone()))?;
         log(&config, out)?;
-        match consign_modexp::lanes() {
-            consign_modexp::Lanes::Faulty => tracing::error!(
+        let lanes = consign_modexp::lanes();
+        if lanes == consign_modexp::Lanes::Faulty {
+            tracing::error!(
                 "AVX512-IFMA computes wrong results on this processor; lanes stay off, but do not trust this machine"
-            ),
-            lanes => tracing::info!("lanes of AVX512-IFMA: {lanes}"),
+            );
+        } else {
+            tracing::info!("lanes of AVX512-IFMA: {lanes}");
         }
         let unlock = passphrase::of_existing_store(&config)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
