@@ -21,7 +21,7 @@ pub const MAX_PRESIGNING: usize = 3;
 pub const MAX_PRESIGNING_OF_ONE: usize = 1;
 
 /// Everything about the key, its epoch and the signers.
-fn of_key(key: &Key, free: &Free, blank: Proposal) -> Result<Proposal, Unfit> {
+pub(super) fn of_key(key: &Key, free: &Free, blank: Proposal) -> Result<Proposal, Unfit> {
     Ok(Proposal {
         level: level_number(key.level()),
         curve: key.curve().word().to_owned(),

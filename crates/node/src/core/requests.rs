@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::changes::{draft_refresh, draft_reshare};
 use super::hash::{Hash, Items};
 use super::keys::Key;
-use super::presigning::{draft_online, draft_presign};
+use super::presigning::{draft_online, draft_presign, of_key};
 use super::proposal::{Kind, MAX_PARTIES, MAX_REQUEST_BYTES, PROTOCOL_VERSION, Participant, Proposal};
 use crate::identity::{ClusterId, NodeId};
 
@@ -275,18 +275,11 @@ pub(super) fn draft(
             let key = key.filter(|key| key.id().0 == sign.key.0).ok_or(Unfit::Key)?;
             let path = child_path(key, sign)?;
             Ok(Proposal {
-                level: level_number(key.level()),
-                curve: key.curve().word().to_owned(),
-                threshold: key.info().threshold,
-                participants: quorum(key, &free.signers)?,
-                key: Some(key.id()),
-                epoch: key.info().epoch,
                 aux: Some(key.aux()),
-                signers: free.signers,
                 path: path.into(),
                 digest: Some(sign.target.digest()),
                 batch: 1,
-                ..blank
+                ..of_key(key, &free, blank)?
             })
         }
         Wanted::Refresh(refresh) => draft_refresh(refresh, key, &free, blank),

@@ -124,7 +124,11 @@ impl Node {
         made.entry(from).or_insert(what);
         if made.values().any(|other| *other != what) {
             let naming: Vec<_> = made.keys().copied().collect();
-            let text = "The participants report different moduli.";
+            let text = if kind == Kind::Presign {
+                "The participants report different presignatures."
+            } else {
+                "The participants report different moduli."
+            };
             return self.end(hash, End::failed(api::ProblemKind::Internal, text, naming));
         }
         if made.len() == count {
