@@ -73,6 +73,8 @@ words!(
     Curve, "curve";
     /// The curve of Bitcoin and Ethereum (SEC 2).
     Secp256k1 = "secp256k1",
+    /// NIST P-256, also called secp256r1 or prime256v1 (FIPS 186, SEC 2).
+    P256 = "p256",
 );
 
 words!(

@@ -99,8 +99,9 @@ pub struct SignatureView {
     pub s: String,
     /// The same as DER, hexadecimal.
     pub der: String,
-    /// Which of the candidate public keys is the right one: 0 to 3.
-    pub recovery_id: u8,
+    /// Which of the candidate public keys is the right one: 0 to 3. On secp256k1 only: nobody uses it elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_id: Option<u8>,
     /// Who signed.
     pub signers: Vec<Member>,
     /// Whether it was made in one round, from a presignature of the pool.

@@ -63,6 +63,9 @@ pub enum KeyError {
     /// Public shares do not interpolate to the public key.
     #[error("the public shares do not belong to the public key")]
     Interpolation,
+    /// The private key is in one place: an imported key before its resharing.
+    #[error("the private key is still in one place: reshare it to a committee first")]
+    Whole,
     /// The secret share is not the logarithm of this party's public share.
     #[error("the secret share does not match its public share")]
     Share,
@@ -76,8 +79,12 @@ impl<C: Curve> KeyInfo<C> {
     }
 
     /// Consistency rules of `primitives.md` 2.5: the first `t` shares interpolate to `X`, and to every further share.
+    /// Only the first epoch of an imported key has one holder.
     pub fn validate(&self) -> Result<(), KeyError> {
-        let threshold_fits = self.parties.check_threshold(self.threshold).is_ok();
+        let threshold_fits = match self.is_whole() {
+            true => (self.threshold, self.epoch) == (1, 0),
+            false => self.parties.check_threshold(self.threshold).is_ok(),
+        };
         if !threshold_fits || self.public_shares.len() != self.parties.count() {
             return Err(KeyError::Shape);
         }
@@ -93,6 +100,14 @@ impl<C: Curve> KeyInfo<C> {
         let fits = at(0) == Some(self.public_key)
             && rest.into_iter().all(|(index, share)| at(index.get()) == Some(*share));
         if fits { Ok(()) } else { Err(KeyError::Interpolation) }
+    }
+}
+
+impl<C: Curve> KeyInfo<C> {
+    /// The same, and nobody holds it alone: so it must be wherever it is used, but for the resharing that follows an
+    /// import.
+    pub fn validate_shared(&self) -> Result<(), KeyError> {
+        if self.is_whole() { Err(KeyError::Whole) } else { self.validate() }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod derivation;
 pub mod ecdsa;
 pub mod epoch;
 pub mod hedge;
+pub mod import;
 mod joint;
 pub mod key;
 pub mod keygen;

@@ -11,6 +11,9 @@ pub type Identity = [u8; 32];
 /// Most parties that can hold one key.
 pub const MAX_PARTIES: usize = 100;
 
+/// The lowest index.
+const FIRST: PartyIndex = PartyIndex::new(1).expect("invariant: 1 is no 0");
+
 /// An unusable list of participants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PartiesError {
@@ -54,6 +57,11 @@ impl Parties {
             return Err(PartiesError::DuplicateIdentity);
         }
         Ok(Self { list })
+    }
+
+    /// The dealer of an imported key, who holds it alone at first. Nobody else is ever alone.
+    pub fn alone(dealer: Identity) -> Self {
+        Self { list: vec![(FIRST, dealer)] }
     }
 
     /// The fixed rule for new committees: sort the identity keys; the index is one plus the position.
@@ -125,6 +133,10 @@ impl<'de> Deserialize<'de> for Parties {
             #[serde(deserialize_with = "at_most::<MAX_PARTIES, _, _>")]
             list: Vec<(PartyIndex, Identity)>,
         }
-        Self::new(Raw::deserialize(deserializer)?.list).map_err(serde::de::Error::custom)
+        let Raw { list } = Raw::deserialize(deserializer)?;
+        match list.as_slice() {
+            [(index, dealer)] if *index == FIRST => Ok(Self::alone(*dealer)),
+            _ => Self::new(list).map_err(serde::de::Error::custom),
+        }
     }
 }

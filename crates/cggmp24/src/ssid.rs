@@ -30,6 +30,8 @@ pub enum ProtocolKind {
     Presign,
     /// Interactive signing.
     Sign,
+    /// Import of a private key: no protocol, but the first epoch of a key.
+    Import,
 }
 
 impl ProtocolKind {
@@ -42,6 +44,7 @@ impl ProtocolKind {
             Self::Reshare => "reshare",
             Self::Presign => "presign",
             Self::Sign => "sign",
+            Self::Import => "import",
         }
     }
 }

@@ -1,13 +1,18 @@
-//! Checks a signature with libsecp256k1, which shares no code with the nodes that made it: nobody has to
-//! believe the node one talks to.
+//! Checks a signature with libsecp256k1, on P-256 with AWS-LC, neither of which shares code with the curves of the nodes
+//! that made it: nobody has to believe the node one talks to.
 
-use consign_api::{KeyView, NodeId, SignatureView};
+use aws_lc_rs::digest::{self, Digest};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use consign_api::{Curve, KeyView, NodeId, SignatureView};
 use consign_cggmp24::derivation::Path;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId, Signature};
 use secp256k1::{Message, PublicKey};
 
 use crate::children;
 use crate::failure::Failure;
+
+/// Half the order of P-256's group, rounded down: the largest `s` (SEC 2, 2.4.2).
+const P256_HALF_ORDER: &str = "7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8";
 
 /// Why a signature is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,8 +63,7 @@ pub(crate) fn check(
     digest: &[u8; 32],
     signature: &SignatureView,
 ) -> Result<(), Bad> {
-    let child = children::child(key, path)?.to_bytes();
-    let public = PublicKey::from_slice(&child).map_err(|_| Bad::PublicKey)?;
+    let child = children::child(key, path)?.public_key;
     if signature.path.as_str() != path.to_string() || signature.public_key != hex::encode(&child) {
         return Err(Bad::OtherChild);
     }
@@ -72,21 +76,83 @@ pub(crate) fn check(
     if signature.r.len() != signature.s.len() {
         return Err(Bad::Malformed);
     }
-    let parsed = Signature::from_compact(&compact).map_err(|_| Bad::Malformed)?;
+    match key.curve {
+        Curve::Secp256k1 => on_secp256k1(&child, digest, &compact, signature)?,
+        Curve::P256 => on_p256(&child, digest, &compact, signature)?,
+    }
+    signers(key, signature)
+}
+
+/// What verifies signatures on a curve.
+pub(crate) fn verifier(curve: Curve) -> &'static str {
+    match curve {
+        Curve::Secp256k1 => "libsecp256k1",
+        Curve::P256 => "AWS-LC",
+    }
+}
+
+/// libsecp256k1's word.
+fn on_secp256k1(
+    public: &[u8],
+    digest: &[u8; 32],
+    compact: &[u8; 64],
+    signature: &SignatureView,
+) -> Result<(), Bad> {
+    let public = PublicKey::from_slice(public).map_err(|_| Bad::PublicKey)?;
+    let parsed = Signature::from_compact(compact).map_err(|_| Bad::Malformed)?;
     let message = Message::from_digest(*digest);
     // libsecp256k1 refuses s above q/2 too.
     parsed.verify(message, &public).map_err(|_| Bad::Wrong)?;
     if hex::encode(parsed.serialize_der().as_ref()) != signature.der {
         return Err(Bad::OtherDer);
     }
-    let id = RecoveryId::try_from(i32::from(signature.recovery_id)).map_err(|_| Bad::Malformed)?;
-    let recovered = RecoverableSignature::from_compact(&compact, id)
+    let id = signature.recovery_id.ok_or(Bad::Malformed)?;
+    let id = RecoveryId::try_from(i32::from(id)).map_err(|_| Bad::Malformed)?;
+    let recovered = RecoverableSignature::from_compact(compact, id)
         .and_then(|signature| signature.recover(message))
         .map_err(|_| Bad::OtherKey)?;
     if recovered != public {
         return Err(Bad::OtherKey);
     }
-    signers(key, signature)
+    Ok(())
+}
+
+/// AWS-LC's word. It takes any `s`; nodes make low ones, so that there is one signature, not two.
+fn on_p256(
+    public: &[u8],
+    digest: &[u8; 32],
+    compact: &[u8; 64],
+    signature: &SignatureView,
+) -> Result<(), Bad> {
+    let s = compact.split_at(32).1;
+    if signature.recovery_id.is_some() {
+        return Err(Bad::Malformed);
+    }
+    let half = hex::decode(P256_HALF_ORDER).expect("invariant: the constant is hexadecimal");
+    if s > half.as_slice() {
+        return Err(Bad::Wrong);
+    }
+    // Only its length counts: what is verified is these 32 bytes, whatever hash they come from.
+    let digest = Digest::import_less_safe(digest, &digest::SHA256).map_err(|_| Bad::Malformed)?;
+    let fixed = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public);
+    fixed.verify_digest(&digest, compact).map_err(|_| Bad::Wrong)?;
+    if hex::encode(der(compact)) == signature.der { Ok(()) } else { Err(Bad::OtherDer) }
+}
+
+/// `SEQUENCE { INTEGER r, INTEGER s }`: numbers without leading zeros, but for one where they would look negative.
+fn der(compact: &[u8; 64]) -> Vec<u8> {
+    let (r, s) = compact.split_at(32);
+    let tagged = |tag: u8, body: Vec<u8>| {
+        let length = u8::try_from(body.len()).expect("invariant: two numbers of 32 bytes are short");
+        [vec![tag, length], body].concat()
+    };
+    let integer = |number: &[u8]| {
+        let zeros = number.iter().take_while(|byte| **byte == 0).count().min(number.len() - 1);
+        let digits = number.split_at(zeros).1;
+        let pad = digits.first().is_some_and(|byte| *byte >= 0x80);
+        tagged(2, [if pad { &[0][..] } else { &[] }, digits].concat())
+    };
+    tagged(0x30, [integer(r), integer(s)].concat())
 }
 
 /// As many different holders as the threshold says.
@@ -102,111 +168,5 @@ fn signers(key: &KeyView, signature: &SignatureView) -> Result<(), Bad> {
 }
 
 #[cfg(test)]
-mod tests {
-    use consign_api::{CeremonyId, Curve, HashName, KeyId, KeyState, Level, Member, PathText, Scheme};
-    use consign_cggmp24::curve::{Point, Secp256k1};
-    use consign_cggmp24::derivation::{ExtendedKey, bitcoin_address, ethereum_address};
-    use secp256k1::{SecretKey, ecdsa};
-
-    use super::*;
-
-    /// A key in one piece and its signature over `digest`, told as a node tells it.
-    fn sample(digest: [u8; 32]) -> (KeyView, SignatureView) {
-        let secret = SecretKey::from_secret_bytes([7; 32]).unwrap();
-        let public = PublicKey::from_secret_key(&secret);
-        let point = Point::<Secp256k1>::from_bytes(&public.serialize()).unwrap();
-        let extended = ExtendedKey::root(point, [9; 32]);
-        let member = |index: u8| Member { index: index.into(), validator: NodeId([index; 32]), name: None };
-        let key = KeyView {
-            id: KeyId([1; 32]),
-            label: "pay".parse().unwrap(),
-            scheme: Scheme::Cggmp24,
-            curve: Curve::Secp256k1,
-            level: Level::L128,
-            threshold: 2,
-            committee: (1..=3).map(member).collect(),
-            epoch: 0,
-            share: true,
-            state: KeyState::Active,
-            presignatures: 0,
-            public_key: hex::encode(public.serialize()),
-            chain_code: Some("09".repeat(32)),
-            xpub: Some(extended.to_xpub()),
-            ethereum_address: ethereum_address(&point),
-            bitcoin_address: bitcoin_address(&point),
-        };
-        let made = RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(digest), &secret);
-        let (id, compact) = made.serialize_compact();
-        let signature = SignatureView {
-            key: key.id,
-            path: PathText::root(),
-            public_key: key.public_key.clone(),
-            ceremony: CeremonyId([2; 32]),
-            hash: Some(HashName::Sha256),
-            digest: hex::encode(digest),
-            r: hex::encode(&compact[..32]),
-            s: hex::encode(&compact[32..]),
-            der: hex::encode(made.to_standard().serialize_der().as_ref()),
-            recovery_id: id.to_u8(),
-            signers: vec![member(1), member(3)],
-            presigned: false,
-        };
-        (key, signature)
-    }
-
-    #[test]
-    fn a_good_signature_passes() {
-        let (key, signature) = sample([5; 32]);
-        assert_eq!(check(&key, &Path::root(), &[5; 32], &signature), Ok(()));
-    }
-
-    #[test]
-    fn every_lie_is_told() {
-        let digest = [5; 32];
-        let verdict = |change: &dyn Fn(&mut KeyView, &mut SignatureView)| {
-            let (mut key, mut signature) = sample(digest);
-            change(&mut key, &mut signature);
-            check(&key, &Path::root(), &digest, &signature)
-        };
-        assert_eq!(verdict(&|_, s| s.digest = "06".repeat(32)), Err(Bad::OtherDigest));
-        assert_eq!(verdict(&|_, s| s.key = KeyId([9; 32])), Err(Bad::OtherDigest));
-        assert_eq!(verdict(&|_, s| s.r = "06".repeat(32)), Err(Bad::Wrong));
-        assert_eq!(verdict(&|_, s| s.s.truncate(62)), Err(Bad::Malformed));
-        assert_eq!(verdict(&|_, s| s.der.push_str("00")), Err(Bad::OtherDer));
-        assert_eq!(verdict(&|_, s| s.recovery_id ^= 1), Err(Bad::OtherKey));
-        assert_eq!(verdict(&|_, s| s.recovery_id = 4), Err(Bad::Malformed));
-        assert_eq!(verdict(&|_, s| s.path = "m/0".parse().unwrap()), Err(Bad::OtherChild));
-        assert_eq!(verdict(&|_, s| s.public_key = "02".repeat(33)), Err(Bad::OtherChild));
-        assert_eq!(verdict(&|k, _| k.public_key = "02".repeat(33)), Err(Bad::OtherAddress));
-        assert_eq!(verdict(&|k, _| k.public_key = "05".repeat(33)), Err(Bad::PublicKey));
-        assert_eq!(verdict(&|k, _| k.ethereum_address = None), Err(Bad::OtherAddress));
-        assert_eq!(verdict(&|k, _| k.bitcoin_address = None), Err(Bad::OtherAddress));
-        assert_eq!(verdict(&|k, _| k.chain_code = Some("08".repeat(32))), Err(Bad::OtherAddress));
-        assert_eq!(verdict(&|k, _| k.xpub = None), Err(Bad::OtherAddress));
-        assert_eq!(verdict(&|_, s| drop(s.signers.pop())), Err(Bad::Signers(2)));
-        assert_eq!(verdict(&|_, s| s.signers[1] = s.signers[0].clone()), Err(Bad::Signers(2)));
-        assert_eq!(verdict(&|_, s| s.signers[0].validator = NodeId([9; 32])), Err(Bad::Signers(2)));
-    }
-
-    /// A signature of the same secret with s above q/2 verifies by the equation, but is refused: there must be
-    /// one signature, not two.
-    #[test]
-    fn high_s_is_refused() {
-        let (key, mut signature) = sample([5; 32]);
-        let q = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
-        let mut s = [0_u8; 32];
-        let mut borrow = 0_i16;
-        let (q, low) = (hex::decode(q).unwrap(), hex::decode(&signature.s).unwrap());
-        for i in (0..32).rev() {
-            let difference = i16::from(q[i]) - i16::from(low[i]) - borrow;
-            borrow = i16::from(difference < 0);
-            s[i] = u8::try_from(difference.rem_euclid(256)).unwrap();
-        }
-        signature.s = hex::encode(s);
-        let compact = hex::decode(format!("{}{}", signature.r, signature.s)).unwrap();
-        signature.der =
-            hex::encode(ecdsa::Signature::from_compact(&compact).unwrap().serialize_der().as_ref());
-        signature.recovery_id ^= 1;
-        assert_eq!(check(&key, &Path::root(), &[5; 32], &signature), Err(Bad::Wrong));
-    }
-}
+#[path = "verify_tests.rs"]
+mod tests;

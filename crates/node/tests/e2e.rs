@@ -166,7 +166,7 @@ fn verify(key: &KeyView, text: &str, signature: &SignatureView) {
     let scalars = hex::decode(format!("{}{}", signature.r, signature.s)).unwrap();
     let parsed = Signature::from_slice(&scalars).unwrap();
     public.verify_prehash(&digest, &parsed).unwrap();
-    let recovery = RecoveryId::from_byte(signature.recovery_id).unwrap();
+    let recovery = RecoveryId::from_byte(signature.recovery_id.unwrap()).unwrap();
     assert_eq!(VerifyingKey::recover_from_prehash(&digest, &parsed, recovery).unwrap(), public);
     assert_eq!(Signature::from_der(&hex::decode(&signature.der).unwrap()).unwrap(), parsed);
 }

@@ -102,7 +102,7 @@ fn result<C: Curve>(public: &Public, view: &View<C>, session: SessionId) -> KeyI
 }
 
 /// `key_id = H("key", sid, rid, X)`.
-fn key_id<C: Curve>(session: SessionId, rid: &[u8; 32], public_key: &Point<C>) -> [u8; 32] {
+pub(crate) fn key_id<C: Curve>(session: SessionId, rid: &[u8; 32], public_key: &Point<C>) -> [u8; 32] {
     let mut transcript = Transcript::new(Purpose::KeyId);
     transcript.bytes("sid", &session.0).bytes("rid", rid).point("X", public_key);
     transcript.hash()

@@ -141,7 +141,7 @@ impl<C: Curve> Public<C> {
         path: &Path,
         batch: u32,
     ) -> Result<Self, PresignError> {
-        key.validate()?;
+        key.validate_shared()?;
         let shift = key.shift(path)?;
         if signers.count() != usize::from(key.threshold) {
             return Err(PresignError::SignerCount { needed: key.threshold, given: signers.count() });

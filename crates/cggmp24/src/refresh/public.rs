@@ -43,7 +43,7 @@ pub enum RefreshError {
 impl<C: Curve> Public<C> {
     /// Shares and moduli are renewed: what was read of either before is worthless afterwards.
     pub fn new(base: KeyInfo<C>, epoch: u64) -> Result<Self, RefreshError> {
-        base.validate()?;
+        base.validate_shared()?;
         if epoch <= base.epoch {
             return Err(RefreshError::Epoch(base.epoch));
         }

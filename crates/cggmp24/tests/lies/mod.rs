@@ -14,6 +14,7 @@ mod d;
 mod e;
 mod f;
 mod g;
+mod g_import;
 mod g_reshare;
 mod g_state;
 mod h;

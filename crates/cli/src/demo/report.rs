@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::key::given;
 use crate::output::{Output, bold, green, seconds};
 
 /// The hash under which the demo signs.
@@ -21,7 +22,7 @@ struct Signed<'a> {
     hash: HashName,
     r: &'a str,
     s: &'a str,
-    recovery_id: u8,
+    recovery_id: Option<u8>,
     signers: Vec<u16>,
 }
 
@@ -148,7 +149,7 @@ pub(super) fn result(
             bold("signature"),
             signature.r,
             signature.s,
-            signature.recovery_id,
+            given(&signature.recovery_id),
             signers(signature)
         ))?;
     }

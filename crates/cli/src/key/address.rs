@@ -1,7 +1,7 @@
 //! `consign key address`.
 
 use clap::Args;
-use consign_cggmp24::derivation::{Path, bitcoin_address, ethereum_address};
+use consign_cggmp24::derivation::Path;
 use serde::Serialize;
 
 use super::find;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::flags::Data;
 use crate::output::{Output, facts};
 
-/// Show the public key and addresses of a key or one of its children
+/// Show the public key of a key or one of its children, and the addresses it has on secp256k1
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -47,12 +47,12 @@ impl Address {
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
         let key = find::at(&Connection::open(&self.data.data)?, &self.key)?;
         let wrong = |bad| Failure::Failed(format!("there is no address: {bad}"));
-        let public_key = children::child(&key, &self.path).map_err(wrong)?;
+        let child = children::child(&key, &self.path).map_err(wrong)?;
         let child = Child {
             path: self.path.to_string(),
-            public_key: hex::encode(public_key.to_bytes()),
-            ethereum_address: ethereum_address(&public_key),
-            bitcoin_address: bitcoin_address(&public_key),
+            public_key: hex::encode(child.public_key),
+            ethereum_address: child.ethereum_address,
+            bitcoin_address: child.bitcoin_address,
         };
         out.show(&child, || {
             facts(&[

@@ -17,6 +17,7 @@ use crate::output::Output;
 Examples:
   consign key create --data ./a --name pay
   consign key create --data ./a --name vault --threshold 3 --member alice --member bob --member carol
+  consign key create --data ./a --name tls --curve p256
 
 The first key of a committee takes longest: its members make their moduli first.")]
 pub(super) struct Create {
@@ -32,6 +33,10 @@ pub(super) struct Create {
     /// A validator that gets a share, by name, id or beginning of it; may be repeated; all members if left out
     #[arg(long = "member", value_name = "VALIDATOR")]
     members: Vec<String>,
+
+    /// The curve: secp256k1 for Bitcoin and Ethereum, p256 (also called secp256r1, prime256v1) for TLS, JWT and the like
+    #[arg(long, value_name = "secp256k1|p256", default_value_t = Curve::Secp256k1)]
+    curve: Curve,
 
     /// Security level in bits
     #[arg(long, value_name = "112|128", default_value_t = Level::L128)]
@@ -49,7 +54,7 @@ impl Create {
         let request = CreateKey {
             label: self.name.clone(),
             scheme: Scheme::Cggmp24,
-            curve: Curve::Secp256k1,
+            curve: self.curve,
             level: self.level,
             threshold: self.threshold.unwrap_or_else(|| majority(committee.len())),
             committee,

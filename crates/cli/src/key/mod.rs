@@ -17,6 +17,7 @@ use crate::output::Output;
 
 pub(crate) use change::changed;
 pub(crate) use create::majority;
+pub(crate) use show::given;
 pub(crate) use sign::signature;
 
 /// Create, list and show keys; sign with them; renew or move their shares

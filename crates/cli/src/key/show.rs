@@ -13,11 +13,11 @@ pub(super) fn list(node: &Connection, out: &Output) -> Result<(), Failure> {
     out.show(&keys, || {
         let row = |key: &KeyView| {
             let quorum = format!("{} of {}", key.threshold, key.committee.len());
-            let (level, epoch) = (key.level.to_string(), key.epoch.to_string());
-            [key.label.to_string(), key.id.to_string(), quorum, level, epoch, key.state.to_string()]
+            let (curve, level, epoch) = (key.curve.to_string(), key.level.to_string(), key.epoch.to_string());
+            [key.label.to_string(), key.id.to_string(), quorum, curve, level, epoch, key.state.to_string()]
         };
         table(
-            ["LABEL", "ID", "SIGNERS", "LEVEL", "EPOCH", "STATE"],
+            ["LABEL", "ID", "SIGNERS", "CURVE", "LEVEL", "EPOCH", "STATE"],
             &keys.iter().map(row).collect::<Vec<_>>(),
         )
     })
@@ -48,8 +48,8 @@ pub(super) fn describe(key: &KeyView) -> String {
 }
 
 /// What not every key has.
-pub(super) fn given(text: &Option<String>) -> String {
-    text.clone().unwrap_or_else(|| "none".to_owned())
+pub(crate) fn given(what: &Option<impl ToString>) -> String {
+    what.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
 /// Members by name and index.

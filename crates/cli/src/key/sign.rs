@@ -96,10 +96,10 @@ impl Sign {
                 ("der", signature.der.clone()),
                 ("r", signature.r.clone()),
                 ("s", signature.s.clone()),
-                ("recovery id", signature.recovery_id.to_string()),
+                ("recovery id", show::given(&signature.recovery_id)),
                 ("signers", show::members(&signature.signers)),
                 ("presignature", if signature.presigned { "used" } else { "none" }.to_owned()),
-                ("verified", format!("{} by libsecp256k1", green("yes"))),
+                ("verified", format!("{} by {}", green("yes"), verify::verifier(key.curve))),
             ])
         })
     }

@@ -16,22 +16,20 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use consign_api as api;
-use consign_cggmp24::ecdsa::Signature as Ecdsa;
 use consign_cggmp24::epoch::EpochId;
-use consign_cggmp24::key::KeyInfo;
-use consign_cggmp24::sign::PresignaturePublic;
 use consign_rounds::SessionId;
 use zeroize::Zeroizing;
 
 use self::inbox::Inbox;
 pub(super) use self::turns::Turn;
 pub use self::turns::{TURN_MS, TURN_WITH_PRIMES_MS};
-use super::chain::Step;
+use super::chain::AnyStep;
+use super::curves::{Info, Presigned, Signed};
 use super::hash::Hash;
 use super::node::{Node, Then};
 use super::proposal::{Accept, Drawn, Kind, Proposal};
 use super::requests::MAX_TRIES;
-use super::sessions::{Act, C, Live, Standing};
+use super::sessions::{Act, Live, Standing};
 use super::sizes::Sizes;
 use super::spending::Spent;
 use super::stories::phase_of;
@@ -140,8 +138,8 @@ struct Running {
 
 /// An epoch of a key, and how the key came to it.
 struct Base {
-    info: KeyInfo<C>,
-    chain: Vec<Step>,
+    info: Info,
+    chain: Vec<AnyStep>,
 }
 
 /// How a ceremony ended.
@@ -151,7 +149,7 @@ pub(super) enum End {
     /// The moduli with this id are complete.
     Aux(Hash),
     /// A signature.
-    Signature(Box<Ecdsa<C>>),
+    Signature(Box<Signed>),
     /// Presignatures are in the pool.
     Presigned,
     /// Nothing came of it.
@@ -199,7 +197,7 @@ impl Ceremony {
     }
 
     /// What everybody knows of the presignature that it uses up.
-    pub(super) fn presignature(&self) -> Option<&PresignaturePublic<C>> {
+    pub(super) fn presignature(&self) -> Option<&Presigned> {
         self.spent.as_ref().map(|spent| &spent.shown)
     }
 

@@ -1,21 +1,23 @@
 //! How a key came to its epoch, as others can check it: one [`Step`] per change, each with the signed messages that
 //! prove it to whoever knows the epoch before (`docs/spec/auxinfo-refresh.md`, 5.7, rule 5). Read `keys.rs` next.
 
+use consign_cggmp24::curve::Curve;
 use consign_cggmp24::epoch::EpochId;
 use consign_cggmp24::key::KeyInfo;
 use consign_cggmp24::refresh::is_complete;
 use consign_cggmp24::reshare::Completion;
-use consign_rounds::{PerParty, PublicPart, decode as decode_parts, encode as encode_parts};
+use consign_rounds::{PerParty, PublicPart, encode as encode_parts};
 use serde::{Deserialize, Serialize};
 
+use super::curves::{InfoRef, NodeCurve, map_curve, on_curve, per_curve};
 use super::hash::Hash;
-use super::sessions::{C, Roll};
-use super::wire::MAX_MESSAGE_BYTES;
+use super::sessions::Roll;
 use crate::identity::ClusterId;
 
 /// One change of a key. Untrusted until it [`proves`](Self::proves) itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Step {
+#[serde(bound = "")]
+pub(super) enum Step<C: Curve> {
     /// New shares for the same holders, confirmed by all of them.
     Refresh {
         /// The new epoch.
@@ -29,25 +31,28 @@ pub(super) enum Step {
     Reshare(Box<Completion<C>>),
 }
 
-impl Step {
-    /// The epoch to which it leads.
-    pub(super) fn info(&self) -> &KeyInfo<C> {
+per_curve! {
+    /// One change of a key on any curve.
+    AnyStep, StepOf = Step;
+}
+
+impl<C: NodeCurve> Step<C> {
+    fn info(&self) -> &KeyInfo<C> {
         match self {
             Self::Refresh { info, .. } => info,
             Self::Reshare(completion) => &completion.info,
         }
     }
 
-    /// The moduli of that epoch.
-    pub(super) fn aux(&self) -> Hash {
-        Hash(match self {
+    fn aux(&self) -> [u8; 32] {
+        match self {
             Self::Refresh { aux, .. } => *aux,
             Self::Reshare(completion) => completion.aux_id,
-        })
+        }
     }
 
-    /// Whether it shows to somebody who knows `base` that its epoch is complete.
-    fn proves(&self, base: &KeyInfo<C>, cluster: ClusterId) -> bool {
+    fn proves(&self, base: InfoRef<'_>, cluster: ClusterId) -> bool {
+        let Some(base) = C::take(base) else { return false };
         match self {
             Self::Refresh { info, aux, set } => {
                 is_complete(base, info, aux, set, &Roll::of_parties(cluster, &base.parties))
@@ -57,29 +62,45 @@ impl Step {
                 .is_ok_and(|public| completion.proves(base, &Roll::of_parties(cluster, public.parties()))),
         }
     }
+}
+
+impl AnyStep {
+    /// The epoch to which it leads.
+    pub(super) fn info(&self) -> InfoRef<'_> {
+        map_curve!(self, step => step.info())
+    }
+
+    /// The moduli of that epoch.
+    pub(super) fn aux(&self) -> Hash {
+        Hash(on_curve!(self, step => step.aux()))
+    }
+
+    fn is_refresh(&self) -> bool {
+        on_curve!(self, step => matches!(step, Step::Refresh { .. }))
+    }
+
+    /// Whether it shows to somebody who knows `base` that its epoch is complete.
+    fn proves(&self, base: InfoRef<'_>, cluster: ClusterId) -> bool {
+        on_curve!(self, step => step.proves(base, cluster))
+    }
 
     /// The bytes on the wire.
     pub(super) fn encode(&self) -> Vec<u8> {
         encode_parts(self)
     }
-
-    /// Reads bytes of a peer.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        decode_parts(bytes, MAX_MESSAGE_BYTES).ok()
-    }
 }
 
 /// Whether every step proves itself to somebody who knows `base`.
-pub(super) fn holds(base: &KeyInfo<C>, chain: &[Step], cluster: ClusterId) -> bool {
+pub(super) fn holds<'a>(base: InfoRef<'a>, chain: &'a [AnyStep], cluster: ClusterId) -> bool {
     let mut at = base;
     chain.iter().all(|step| step.proves(std::mem::replace(&mut at, step.info()), cluster))
 }
 
 /// The chain with one more step. A refresh takes the place of a refresh before it: the same holders have confirmed it,
 /// so it proves itself to whoever knows the epoch before both, and chains grow with resharings only.
-pub(super) fn extended(chain: &[Step], step: Step) -> Vec<Step> {
+pub(super) fn extended(chain: &[AnyStep], step: AnyStep) -> Vec<AnyStep> {
     let mut chain = chain.to_vec();
-    if matches!((chain.last(), &step), (Some(Step::Refresh { .. }), Step::Refresh { .. })) {
+    if step.is_refresh() && chain.last().is_some_and(AnyStep::is_refresh) {
         chain.pop();
     }
     chain.push(step);

@@ -7,17 +7,18 @@ use consign_cggmp24::key::KeyInfo;
 use consign_cggmp24::parties::Parties;
 use consign_cggmp24::{refresh, reshare};
 
+use super::curves::NodeCurve;
 use super::hash::Hash;
 use super::keys::Key;
 use super::proposal::{Kind, MAX_PARTIES, Participant, Proposal};
 use super::requests::{Free, RawRequest, Unfit, Wanted, committee, level_number, quorum};
-use super::sessions::{C, Roll};
+use super::sessions::Roll;
 use crate::identity::NodeId;
 
 /// The record of the key that a request is about, in the epoch that it names.
 fn at_epoch<'a>(key: Option<&'a Key>, id: &api::KeyId, epoch: u64) -> Result<&'a Key, Unfit> {
     let key = key.filter(|key| key.id().0 == id.0).ok_or(Unfit::Key)?;
-    if key.info().epoch == epoch { Ok(key) } else { Err(Unfit::Epoch(key.info().epoch)) }
+    if key.info().epoch() == epoch { Ok(key) } else { Err(Unfit::Epoch(key.info().epoch())) }
 }
 
 /// Fills a blank proposal for a refresh.
@@ -38,10 +39,10 @@ pub(super) fn draft_refresh(
     Ok(Proposal {
         level: level_number(key.level()),
         curve: key.curve().word().to_owned(),
-        threshold: key.info().threshold,
+        threshold: key.info().threshold(),
         participants: key.holders().to_vec(),
         key: Some(key.id()),
-        base: Some(Hash(key.info().session.0)),
+        base: Some(Hash(key.info().session().0)),
         epoch: free.epoch,
         aux,
         ..blank
@@ -65,7 +66,7 @@ pub(super) fn draft_reshare(
         Kind::Reshare => Ok(Proposal {
             participants: parties_of(&quorum(key, &free.signers)?, &members)?,
             key: Some(key.id()),
-            base: Some(Hash(key.info().session.0)),
+            base: Some(Hash(key.info().session().0)),
             epoch: free.epoch,
             aux: free.aux,
             signers: free.signers,
@@ -94,7 +95,7 @@ pub(super) fn receivers(proposal: &Proposal) -> Option<Vec<Participant>> {
 }
 
 /// What the holders of a key agreed on for its refresh.
-pub(super) fn refresh_input(
+pub(super) fn refresh_input<C: NodeCurve>(
     proposal: &Proposal,
     base: &KeyInfo<C>,
     aux: Option<&AuxPublic>,
@@ -111,7 +112,7 @@ pub(super) fn refresh_input(
 }
 
 /// What dealers and receivers agreed on for a resharing. Only receivers have the moduli.
-pub(super) fn reshare_input(
+pub(super) fn reshare_input<C: NodeCurve>(
     proposal: &Proposal,
     base: &KeyInfo<C>,
     aux: Option<&AuxPublic>,

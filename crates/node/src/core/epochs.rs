@@ -10,7 +10,7 @@ use consign_rounds::SessionId;
 
 use super::Level;
 use super::ceremony::{Ceremony, End};
-use super::chain::Step;
+use super::chain::AnyStep;
 use super::hash::Hash;
 use super::keys::{Advance, Key};
 use super::node::{Node, Then};
@@ -29,7 +29,7 @@ const MAX_SHOWN: usize = 32;
 impl Node {
     /// The key goes to the end of a chain that holds, if that is a larger epoch. Returns what must be made durable,
     /// in one transaction; nothing if the epoch is not larger.
-    pub(super) fn move_on(&mut self, id: Hash, chain: Vec<Step>, request: Option<Hash>) -> Vec<Write> {
+    pub(super) fn move_on(&mut self, id: Hash, chain: Vec<AnyStep>, request: Option<Hash>) -> Vec<Write> {
         let Some(key) = self.keys.get_mut(&id) else { return Vec::new() };
         let Some(advance) = key.advance(chain) else { return Vec::new() };
         let Advance { mut writes, made, left, request: asked } = advance;
@@ -117,8 +117,8 @@ impl Node {
     pub(super) fn name_epochs(&mut self, peer: NodeId) {
         let known = |key: &Key| KnownEpoch {
             key: key.id(),
-            epoch: key.info().epoch,
-            session: Hash(key.info().session.0),
+            epoch: key.info().epoch(),
+            session: Hash(key.info().session().0),
         };
         let all: Vec<_> = self.keys.values().filter(|key| key.is_active()).map(known).collect();
         for part in all.chunks(MAX_NAMED) {
@@ -131,7 +131,7 @@ impl Node {
         let larger = |k: &&KnownEpoch| {
             self.keys.get(&k.key).is_some_and(|key| {
                 let here = key.info();
-                key.is_active() && (here.epoch, here.session.0) > (k.epoch, k.session.0)
+                key.is_active() && (here.epoch(), here.session().0) > (k.epoch, k.session.0)
             })
         };
         let newer: BTreeSet<_> = known.iter().take(MAX_NAMED).filter(larger).map(|k| k.key).collect();
@@ -151,8 +151,10 @@ impl Node {
     pub(super) fn show_newer(&mut self, peer: NodeId, proposal: &Proposal) {
         let Some(key) = proposal.key.and_then(|key| self.keys.get(&key)) else { return };
         let is_older = match proposal.base.filter(|_| proposal.is_change()) {
-            Some(base) => key.info_of(SessionId(base.0)).is_some_and(|base| base.epoch < key.info().epoch),
-            None => proposal.epoch < key.info().epoch,
+            Some(base) => {
+                key.info_of(SessionId(base.0)).is_some_and(|base| base.epoch() < key.info().epoch())
+            }
+            None => proposal.epoch < key.info().epoch(),
         };
         if is_older {
             self.show_key(peer, key.id());

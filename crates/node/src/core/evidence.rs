@@ -2,20 +2,19 @@
 //! convicts does nothing more with this node, also after a restart, and what is under way with it ends at once.
 
 use consign_api as api;
-use consign_cggmp24::sign::PresignaturePublic;
 use consign_rounds::SessionId;
 use serde::{Deserialize, Serialize};
 
 use super::Level;
 use super::ceremony::End;
 use super::checks::Check;
+use super::curves::Presigned;
 use super::hash::Hash;
 use super::node::{Node, Then};
 use super::pages::page;
 use super::proposal::{Kind, Proposal};
 use super::records::encode;
 use super::requests::request_id;
-use super::sessions::C;
 use super::stories::phase_of;
 use super::verdict::{MAGIC, MAX_FILE_BYTES, NotProven, Verdict};
 use super::views::{api_id, api_key};
@@ -67,7 +66,7 @@ impl Node {
     }
 
     /// The key that the session of a proposal was about, as this participant knows it.
-    fn inputs_of(&self, proposal: &Proposal, presignature: Option<&PresignaturePublic<C>>) -> Option<Inputs> {
+    fn inputs_of(&self, proposal: &Proposal, presignature: Option<&Presigned>) -> Option<Inputs> {
         let key = self.keys.get(&proposal.key?)?;
         let info = match proposal.base.filter(|_| proposal.is_change()) {
             Some(base) => key.info_of(SessionId(base.0)),
@@ -76,7 +75,7 @@ impl Node {
         let aux = proposal.aux.filter(|_| proposal.kind != Kind::Reshare);
         let aux = aux.and_then(|aux| self.aux.get(&aux));
         Some(Inputs {
-            key: consign_rounds::encode(info),
+            key: info.encode(),
             aux: match presignature {
                 Some(public) => Some(consign_rounds::encode(public)),
                 None => aux.map(|record| consign_rounds::encode(record.aux.public())),

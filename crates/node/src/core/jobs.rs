@@ -16,7 +16,6 @@ use consign_cggmp24::misbehave::WrongDelta;
 use consign_cggmp24::presign::{self, Presign};
 use consign_cggmp24::refresh::{self, Refresh};
 use consign_cggmp24::reshare::{self, Reshare};
-use consign_cggmp24::sign::Presignature;
 use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_cggmp24::sign::online::{self, Online};
 use consign_cggmp24::ssid::{ProtocolKind, sid};
@@ -26,19 +25,23 @@ use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use super::changes::{refresh_input, reshare_input};
+use super::curves::{Info, NodeCurve, OwnHalf, Share, curve_of, on_curve};
 use super::hash::Hash;
 use super::keys::{Key, Prefix};
 use super::misbehave::Misbehaviour;
 use super::presigning::online_input;
 use super::proposal::{Kind, Proposal};
 use super::requests::level_of;
-use super::sessions::{Act, C, Live, PublicInput, Roll, Run, Runs, Seal, Standing};
+use super::sessions::{Act, Live, PublicInput, Roll, Run, Runs, Seal, Standing};
 use super::verdict::{Known, NotProven, Verdict};
 use super::wire::{Certificate, EvidenceFile};
 use crate::identity::{ClusterId, Identity};
 
 /// Candidates after which the search for the four primes of a party is likely over; what progress is shown against.
 const EXPECTED_CANDIDATES: u64 = 4_000;
+
+/// A proposal, and what it is about, are on different curves.
+const OTHER_CURVE: &str = "the proposal is about another curve";
 
 /// A piece of work. [`Job::run`] needs nothing but processor time.
 pub struct Job(pub(super) Work);
@@ -98,37 +101,39 @@ pub(super) enum Materials {
     /// Primes in their stored form, never used before.
     Aux(Zeroizing<Vec<u8>>),
     /// The share of the key, and the moduli.
-    Sign { share: Arc<KeyShare<C>>, aux: Arc<Aux> },
+    Sign { share: Arc<Share>, aux: Arc<Aux> },
     /// This signer's half of a presignature, out of the pool for good, and what it signs.
-    Online { presignature: Box<Presignature<C>>, message: HashedMessage },
+    Online { presignature: Box<OwnHalf>, message: HashedMessage },
     /// The share of the key; the moduli that stay, or primes for new ones.
-    Refresh { share: Arc<KeyShare<C>>, aux: Option<Arc<Aux>>, primes: Option<Zeroizing<Vec<u8>>> },
+    Refresh { share: Arc<Share>, aux: Option<Arc<Aux>>, primes: Option<Zeroizing<Vec<u8>>> },
     /// The key; a dealer's share of it; a receiver's moduli.
-    Reshare { base: Box<KeyInfo<C>>, share: Option<Arc<KeyShare<C>>>, aux: Option<Arc<Aux>> },
+    Reshare { base: Box<Info>, share: Option<Arc<Share>>, aux: Option<Arc<Aux>> },
 }
 
 impl Materials {
     /// What all participants agreed on.
-    fn input(&self, proposal: &Proposal) -> std::result::Result<PublicInput, String> {
+    fn input<C: NodeCurve>(&self, proposal: &Proposal) -> std::result::Result<PublicInput<C>, String> {
         if let Self::Online { presignature, .. } = self {
-            return online_input(proposal, presignature.public().clone());
+            let own = C::look(presignature).ok_or(OTHER_CURVE)?;
+            return online_input(proposal, own.public().clone());
         }
         let (key, aux) = self.public();
         public_input(proposal, key, aux)
     }
 
     /// What is known of the key, and of the moduli that are used.
-    fn public(&self) -> (Option<&KeyInfo<C>>, Option<&AuxPublic>) {
+    fn public<C: NodeCurve>(&self) -> (Option<&KeyInfo<C>>, Option<&AuxPublic>) {
+        let info = |share| C::look(share).map(KeyShare::info);
         match self {
             Self::Keygen | Self::Aux(_) | Self::Online { .. } => (None, None),
-            Self::Sign { share, aux } => (Some(share.info()), Some(aux.public())),
-            Self::Refresh { share, aux, .. } => (Some(share.info()), aux.as_deref().map(Aux::public)),
-            Self::Reshare { base, aux, .. } => (Some(base), aux.as_deref().map(Aux::public)),
+            Self::Sign { share, aux } => (info(share), Some(aux.public())),
+            Self::Refresh { share, aux, .. } => (info(share), aux.as_deref().map(Aux::public)),
+            Self::Reshare { base, aux, .. } => (C::look(base), aux.as_deref().map(Aux::public)),
         }
     }
 
     /// The share, if there is one.
-    fn share(&self) -> Option<&Arc<KeyShare<C>>> {
+    fn share(&self) -> Option<&Arc<Share>> {
         match self {
             Self::Keygen | Self::Aux(_) | Self::Online { .. } => None,
             Self::Sign { share, .. } | Self::Refresh { share, .. } => Some(share),
@@ -182,11 +187,14 @@ fn search(
 }
 
 /// What all participants of a proposal agreed on, from the proposal and this node's own records.
-pub(super) fn public_input(
+pub(super) fn public_input<C: NodeCurve>(
     proposal: &Proposal,
     key: Option<&KeyInfo<C>>,
     aux: Option<&AuxPublic>,
-) -> std::result::Result<PublicInput, String> {
+) -> std::result::Result<PublicInput<C>, String> {
+    if curve_of(proposal)? != C::WORD {
+        return Err(OTHER_CURVE.to_owned());
+    }
     let level = level_of(proposal.level).ok_or("unknown level")?;
     let parties = Roll::of(proposal).parties().map_err(|e| e.to_string())?;
     Ok(match proposal.kind {
@@ -223,9 +231,9 @@ pub(super) fn public_input(
 }
 
 /// The id of the session that `nonce` makes of a proposal.
-pub(super) fn session_id(
+pub(super) fn session_id<C: NodeCurve>(
     proposal: &Proposal,
-    input: &PublicInput,
+    input: &PublicInput<C>,
     nonce: &Hash,
 ) -> std::result::Result<SessionId, String> {
     let level = level_of(proposal.level).ok_or("unknown level")?;
@@ -244,9 +252,15 @@ pub(super) fn session_id(
 
 impl Enter {
     fn run(self) -> std::result::Result<Stepped, String> {
+        let (live, acts) = on_curve!(C: curve_of(&self.proposal)? => self.start::<C>())?;
+        let standing = live.standing();
+        Ok(Stepped { live: Box::new(live), acts, standing })
+    }
+
+    fn start<C: NodeCurve>(self) -> std::result::Result<(Live, Vec<Act>), String> {
         let Self { proposal, me, nonce, materials, identity, entropy, misbehaviour } = self;
         let me = PartyIndex::new(me).ok_or("index 0")?;
-        let input = materials.input(&proposal)?;
+        let input = materials.input::<C>(&proposal)?;
         let session = session_id(&proposal, &input, &nonce)?;
         let secret = materials
             .share()
@@ -254,65 +268,56 @@ impl Enter {
         let mut rng = session_rng(*entropy, &secret, session);
         let signer = Arc::new(Seal { identity, cluster: proposal.cluster });
         let roll = Arc::new(Roll::of(&proposal));
-        let (live, acts) = match (input, materials) {
+        match (input, materials) {
             (PublicInput::Keygen(public), Materials::Keygen) => {
                 let (state, speech) = keygen::start::<C>(&public, session, me, &mut rng);
-                let seat = seat::<Keygen<C>>(session, me, public, roll, signer);
-                let (run, acts) = Run::start(seat, state, speech, rng)?;
-                (Live::Keygen(run), acts)
+                Run::start(seat::<Keygen<C>>(session, me, public, roll, signer), state, speech, rng)
             }
             (PublicInput::Aux(public), Materials::Aux(bytes)) => {
                 let primes = Primes::decode(public.level, &bytes).map_err(|e| e.to_string())?;
                 let (state, speech) = aux_info::start::<C>(&public, session, me, primes, &mut rng)
                     .map_err(|e| e.to_string())?;
-                let seat = seat::<AuxInfo<C>>(session, me, public, roll, signer);
-                let (run, acts) = Run::start(seat, state, speech, rng)?;
-                (Live::Aux(run), acts)
+                Run::start(seat::<AuxInfo<C>>(session, me, public, roll, signer), state, speech, rng)
             }
             (PublicInput::Sign(public), Materials::Sign { share, aux }) => {
-                let started = interactive::start(&public, session, &share, &aux, &mut rng);
+                let share = C::look(&share).ok_or(OTHER_CURVE)?;
+                let started = interactive::start(&public, session, share, &aux, &mut rng);
                 let (state, speech) = started.map_err(|e| e.to_string())?;
-                let seats = (session, me, *public, roll, signer);
-                sign(seats, state, speech, rng, misbehaviour)?
+                sign((session, me, *public, roll, signer), state, speech, rng, misbehaviour)
             }
             (PublicInput::Presign(public), Materials::Sign { share, aux }) => {
-                let started = presign::start(&public, session, &share, &aux, &mut rng);
+                let share = C::look(&share).ok_or(OTHER_CURVE)?;
+                let started = presign::start(&public, session, share, &aux, &mut rng);
                 let (state, speech) = started.map_err(|e| e.to_string())?;
-                let seat = seat::<Presign<C>>(session, me, *public, roll, signer);
-                Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Presign(run), acts))?
+                Run::start(seat::<Presign<C>>(session, me, *public, roll, signer), state, speech, rng)
             }
             (PublicInput::Online(public), Materials::Online { presignature, message }) => {
-                let started = online::start(&public, *presignature, message);
-                let (state, speech) = started.map_err(|e| e.to_string())?;
-                let seat = seat::<Online<C>>(session, me, *public, roll, signer);
-                Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Online(run), acts))?
+                let own = C::take(*presignature).ok_or(OTHER_CURVE)?;
+                let (state, speech) = online::start(&public, own, message).map_err(|e| e.to_string())?;
+                Run::start(seat::<Online<C>>(session, me, *public, roll, signer), state, speech, rng)
             }
             (PublicInput::Refresh(public), Materials::Refresh { share, primes, .. }) => {
+                let share = C::look(&share).ok_or(OTHER_CURVE)?;
                 let level = public.base().level;
                 let primes = primes.map(|bytes| Primes::decode(level, &bytes)).transpose();
                 let primes = primes.map_err(|e| e.to_string())?;
                 let (state, speech) =
-                    refresh::start(&public, session, &share, primes, &mut rng).map_err(|e| e.to_string())?;
-                let seat = seat::<Refresh<C>>(session, me, *public, roll, signer);
-                let (run, acts) = Run::start(seat, state, speech, rng)?;
-                (Live::Refresh(run), acts)
+                    refresh::start(&public, session, share, primes, &mut rng).map_err(|e| e.to_string())?;
+                Run::start(seat::<Refresh<C>>(session, me, *public, roll, signer), state, speech, rng)
             }
             (PublicInput::Reshare(public), Materials::Reshare { share, .. }) => {
-                let (state, speech) = reshare::start(&public, session, me, share.as_deref(), &mut rng)
-                    .map_err(|e| e.to_string())?;
-                let seat = seat::<Reshare<C>>(session, me, *public, roll, signer);
-                let (run, acts) = Run::start(seat, state, speech, rng)?;
-                (Live::Reshare(run), acts)
+                let share = share.as_deref().map(|share| C::look(share).ok_or(OTHER_CURVE)).transpose()?;
+                let (state, speech) =
+                    reshare::start(&public, session, me, share, &mut rng).map_err(|e| e.to_string())?;
+                Run::start(seat::<Reshare<C>>(session, me, *public, roll, signer), state, speech, rng)
             }
-            _ => return Err("the materials do not fit the proposal".to_owned()),
-        };
-        let standing = live.standing();
-        Ok(Stepped { live: Box::new(live), acts, standing })
+            _ => Err("the materials do not fit the proposal".to_owned()),
+        }
     }
 }
 
 /// Interactive signing, honest as a rule.
-fn sign(
+fn sign<C: NodeCurve>(
     (session, me, public, roll, signer): (
         SessionId,
         PartyIndex,
@@ -326,14 +331,10 @@ fn sign(
     misbehaviour: Option<Misbehaviour>,
 ) -> std::result::Result<(Live, Vec<Act>), String> {
     match misbehaviour {
-        None => {
-            let seat = seat::<Interactive<C>>(session, me, public, roll, signer);
-            Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Sign(run), acts))
-        }
+        None => Run::start(seat::<Interactive<C>>(session, me, public, roll, signer), state, speech, rng),
         Some(Misbehaviour::WrongDelta) => {
-            let seat = seat::<WrongDelta<C>>(session, me, public, roll, signer);
             let (state, speech) = (WrongDelta(state), WrongDelta::altered(speech));
-            Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Misbehaving(run), acts))
+            Run::start(seat::<WrongDelta<C>>(session, me, public, roll, signer), state, speech, rng)
         }
     }
 }

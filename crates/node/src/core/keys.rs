@@ -8,19 +8,20 @@ use std::sync::Arc;
 use consign_api as api;
 use consign_cggmp24::activation::{Event, Ledger, Refusal, Write as Change};
 use consign_cggmp24::aux_info::Aux;
-use consign_cggmp24::epoch::{EpochId, Pending};
-use consign_cggmp24::key::{KeyInfo, KeyShare};
+use consign_cggmp24::epoch::EpochId;
+use consign_cggmp24::key::KeyInfo;
 use consign_cggmp24::keygen::confirmation::is_complete;
 use consign_rounds::{PerParty, PublicPart, SessionId, decode as decode_parts, encode as encode_parts};
 use zeroize::Zeroizing;
 
-use super::chain::{self, Step, record_key};
+use super::chain::{self, AnyStep, Step, record_key};
+use super::curves::{Info, InfoRef, NodeCurve, PendingShare, Share, curve_of, on_curve};
 use super::hash::Hash;
 use super::jobs::{public_input, session_id};
 use super::proposal::{Accept, Kind, Participant, Proposal, session_nonce};
-use super::records::{BadRecord, decode, encode};
+use super::records::{BadRecord, decode, decode_begin, decode_end, encode};
 use super::requests::{Free, RawRequest, Wanted, draft, level_of, request_id};
-use super::sessions::{C, Roll};
+use super::sessions::Roll;
 use super::wire::{Certificate, MAX_MESSAGE_BYTES};
 use crate::identity::{ClusterId, NodeId};
 use crate::store::{Table, Value, Write};
@@ -29,11 +30,11 @@ use crate::store::{Table, Value, Write};
 pub(super) struct Key {
     origin: Origin,
     /// How it came from there to its epoch.
-    chain: Vec<Step>,
+    chain: Vec<AnyStep>,
     /// Epochs it went through that the chain does not name any more, the latest last: evidence may be about them.
-    past: Vec<KeyInfo<C>>,
+    past: Vec<Info>,
     /// This node's share of its epoch, if it is a holder.
-    share: Option<Arc<KeyShare<C>>>,
+    share: Option<Arc<Share>>,
     /// What this node has confirmed and dealt for.
     ledger: Ledger,
     pendings: BTreeMap<EpochId, Waiting>,
@@ -47,8 +48,8 @@ pub(super) struct Key {
 
 /// What is known of a key already, so that a certificate of it takes no longer than what it tells anew.
 pub(super) struct Prefix {
-    info: KeyInfo<C>,
-    chain: Vec<Step>,
+    info: Info,
+    chain: Vec<AnyStep>,
 }
 
 /// How a key was made.
@@ -60,14 +61,14 @@ struct Origin {
     request: Hash,
     wanted: api::CreateKey,
     /// The first epoch.
-    info: KeyInfo<C>,
+    info: Info,
     /// The encoded set of its confirmations; without it the share is pending, and is never erased.
     set: Option<Vec<u8>>,
 }
 
 /// A share that was confirmed, until its epoch or a larger one is known to be complete.
 pub(super) struct Waiting {
-    pending: Pending<C>,
+    pending: PendingShare,
     /// The request that asked for it.
     request: Hash,
     /// Who proposed it.
@@ -86,19 +87,11 @@ pub(super) struct Advance {
     pub(super) request: Option<Hash>,
 }
 
-/// The stored form of a key: share or nothing, first epoch, proposal, accepts, confirmations, chain, earlier epochs,
-/// ledger, request.
-type Stored = (
-    Option<Vec<u8>>,
-    Vec<u8>,
-    Proposal,
-    Vec<Accept>,
-    Option<Vec<u8>>,
-    Vec<Step>,
-    Vec<KeyInfo<C>>,
-    Ledger,
-    Option<Hash>,
-);
+/// The stored form of a key begins with this: share or nothing, first epoch, proposal, which names the curve.
+type Head = (Option<Vec<u8>>, Vec<u8>, Proposal);
+
+/// What follows: accepts, confirmations, chain, earlier epochs, ledger, request.
+type Tail<C> = (Vec<Accept>, Option<Vec<u8>>, Vec<Step<C>>, Vec<KeyInfo<C>>, Ledger, Option<Hash>);
 
 /// Most earlier epochs that are remembered beside the chain.
 const MAX_PAST: usize = 16;
@@ -108,16 +101,12 @@ type StoredWaiting = (Vec<u8>, Hash, NodeId);
 
 impl Key {
     /// A share that was just made and is not confirmed by everybody yet.
-    pub(super) fn pending(
-        share: Arc<KeyShare<C>>,
-        proposal: Arc<Proposal>,
-        accepts: Vec<Accept>,
-    ) -> Option<Self> {
-        let origin = Origin::new(share.info().clone(), proposal, accepts)?;
+    pub(super) fn pending(share: Arc<Share>, proposal: Arc<Proposal>, accepts: Vec<Accept>) -> Option<Self> {
+        let origin = Origin::new(share.info().to_owned(), proposal, accepts)?;
         Some(Self::new(origin, Vec::new(), Some(share), Ledger::default()))
     }
 
-    fn new(origin: Origin, chain: Vec<Step>, share: Option<Arc<KeyShare<C>>>, ledger: Ledger) -> Self {
+    fn new(origin: Origin, chain: Vec<AnyStep>, share: Option<Arc<Share>>, ledger: Ledger) -> Self {
         let holders = Vec::new();
         let (pendings, past) = (BTreeMap::new(), Vec::new());
         let (latest, shown_by) = (None, None);
@@ -127,12 +116,24 @@ impl Key {
 
     /// Reads a record, without the pending shares.
     pub(super) fn read(value: &Value) -> Result<Self, BadRecord> {
-        let (share, info, proposal, accepts, set, chain, past, ledger, latest): Stored = decode(value)?;
-        let share = share.map(Zeroizing::new).map(|bytes| KeyShare::decode(&bytes).map(Arc::new));
-        let share = share.transpose().map_err(|_| BadRecord)?;
-        let info = decode_parts(&info, MAX_MESSAGE_BYTES).map_err(|_| BadRecord)?;
+        let ((share, info, proposal), rest): (Head, _) = decode_begin(value)?;
+        let share = share.map(Zeroizing::new);
+        let curve = curve_of(&proposal).map_err(|_| BadRecord)?;
+        let share = share.map(|bytes| Share::read(curve, &bytes).map(Arc::new)).transpose()?;
+        let info = Info::decode(curve, &info).ok_or(BadRecord)?;
+        on_curve!(C: curve => Self::from_parts::<C>(share, info, proposal, decode_end(rest)?))
+    }
+
+    fn from_parts<C: NodeCurve>(
+        share: Option<Arc<Share>>,
+        info: Info,
+        proposal: Proposal,
+        (accepts, set, chain, past, ledger, latest): Tail<C>,
+    ) -> Result<Self, BadRecord> {
         let origin = Origin::new(info, Arc::new(proposal), accepts).ok_or(BadRecord)?;
+        let chain = chain.into_iter().map(C::any).collect();
         let key = Self::new(Origin { set, ..origin }, chain, share, ledger);
+        let past = past.into_iter().map(C::any).collect();
         let fits = key.share.as_ref().is_none_or(|share| share.info() == key.info());
         if fits { Ok(Self { past, latest, ..key }) } else { Err(BadRecord) }
     }
@@ -140,12 +141,11 @@ impl Key {
     /// Reads the record of a pending share.
     pub(super) fn read_pending(&mut self, value: &Value) -> Result<(), BadRecord> {
         let (bytes, request, proposer): StoredWaiting = decode(value)?;
-        let pending = Pending::decode(&Zeroizing::new(bytes)).map_err(|_| BadRecord)?;
-        let info = pending.share().info();
-        if info.key_id != self.id().0 {
+        let pending = PendingShare::read(self.info().curve(), &Zeroizing::new(bytes))?;
+        if pending.info().key_id() != self.id() {
             return Err(BadRecord);
         }
-        self.pendings.insert(info.epoch_id(), Waiting { pending, request, proposer });
+        self.pendings.insert(pending.info().epoch_id(), Waiting { pending, request, proposer });
         Ok(())
     }
 
@@ -154,7 +154,7 @@ impl Key {
         let Origin { proposal, accepts, info, set, .. } = &self.origin;
         let share = self.share.as_ref().map(|share| share.encode());
         let share = share.as_ref().map(|bytes| bytes.as_slice());
-        let info = encode_parts(info);
+        let info = info.as_ref().encode();
         let record =
             (share, info, &**proposal, accepts, set, &self.chain, &self.past, &self.ledger, self.latest);
         Write::put(Table::Keys, self.id().0, encode(&record))
@@ -163,8 +163,8 @@ impl Key {
     /// What shows to others what this key is; nothing before everybody has confirmed it.
     pub(super) fn certificate(&self) -> Option<Certificate> {
         let (proposal, accepts) = ((*self.origin.proposal).clone(), self.origin.accepts.clone());
-        let (info, set) = (encode_parts(&self.origin.info), self.origin.set.clone()?);
-        let steps = self.chain.iter().map(Step::encode).collect();
+        let (info, set) = (self.origin.info.as_ref().encode(), self.origin.set.clone()?);
+        let steps = self.chain.iter().map(AnyStep::encode).collect();
         Some(Certificate { proposal, accepts, info, set, steps })
     }
 
@@ -181,35 +181,39 @@ impl Key {
         if !proposal.is_well_formed() {
             return None;
         }
-        let info: KeyInfo<C> = decode_parts(&info, MAX_MESSAGE_BYTES).ok()?;
+        let curve = curve_of(&proposal).ok()?;
+        let info = Info::decode(curve, &info)?;
         let (_, wanted) = RawRequest::parse(&proposal.request)?;
         let free = Free::of(&proposal);
         let expected = draft(cluster, &proposal.request, &wanted, None, free).ok()?;
         let nonce = session_nonce(&proposal, &accepts).ok()?;
-        let input = public_input(&proposal, None, None).ok()?;
-        let session = session_id(&proposal, &input, &nonce).ok()?;
+        let session = on_curve!(C: curve => {
+            let input = public_input::<C>(&proposal, None, None).ok()?;
+            session_id(&proposal, &input, &nonce).ok()?
+        });
+        let shown = info.as_ref();
         let holds = expected == proposal
             && proposal.kind == Kind::Keygen
-            && info.session == session
-            && Roll::of(&proposal).parties().is_ok_and(|parties| parties == info.parties)
-            && (info.threshold, info.epoch) == (proposal.threshold, 0)
-            && Some(info.level) == level_of(proposal.level);
+            && shown.session() == session
+            && Roll::of(&proposal).parties().is_ok_and(|parties| parties == *shown.parties())
+            && (shown.threshold(), shown.epoch()) == (proposal.threshold, 0)
+            && Some(shown.level()) == level_of(proposal.level);
         if !holds {
             return None;
         }
-        let chain: Vec<_> = steps.iter().map(|step| Step::decode(step)).collect::<Option<_>>()?;
+        let chain: Vec<_> = steps.iter().map(|step| AnyStep::decode(curve, step)).collect::<Option<_>>()?;
         let origin = Origin::new(info, Arc::new(proposal), accepts)?;
         let mut key = Self::new(origin, Vec::new(), None, Ledger::default());
         let known = known.filter(|known| known.info == key.origin.info);
         // Signatures come before the curve, and the first epoch before what continues it.
-        if !key.activate_from(&set) || (known.is_none() && key.origin.info.validate().is_err()) {
+        if !key.activate_from(&set) || (known.is_none() && key.origin.info.as_ref().validate().is_err()) {
             return None;
         }
         let same = known.map_or(0, |known| {
             known.chain.iter().zip(&chain).take_while(|(known, shown)| known == shown).count()
         });
         let (old, new) = chain.split_at_checked(same)?;
-        if !chain::holds(old.last().map_or(&key.origin.info, Step::info), new, cluster) {
+        if !chain::holds(old.last().map_or(key.origin.info.as_ref(), AnyStep::info), new, cluster) {
             return None;
         }
         key.advance(chain);
@@ -217,7 +221,7 @@ impl Key {
     }
 
     pub(super) fn id(&self) -> Hash {
-        Hash(self.origin.info.key_id)
+        self.origin.info.as_ref().key_id()
     }
 
     /// Remembers who has shown it.
@@ -234,46 +238,46 @@ impl Key {
     }
 
     /// The epoch in force.
-    pub(super) fn info(&self) -> &KeyInfo<C> {
-        self.chain.last().map_or(&self.origin.info, Step::info)
+    pub(super) fn info(&self) -> InfoRef<'_> {
+        self.chain.last().map_or(self.origin.info.as_ref(), AnyStep::info)
     }
 
     /// The epoch that a session made, if the key went through it and this node still knows.
-    pub(super) fn info_of(&self, session: SessionId) -> Option<&KeyInfo<C>> {
-        self.epochs().find(|info| info.session == session)
+    pub(super) fn info_of(&self, session: SessionId) -> Option<InfoRef<'_>> {
+        self.epochs().find(|info| info.session() == session)
     }
 
     /// The epoch with this number, in the same way.
-    pub(super) fn info_at(&self, epoch: u64) -> Option<&KeyInfo<C>> {
-        self.epochs().find(|info| info.epoch == epoch)
+    pub(super) fn info_at(&self, epoch: u64) -> Option<InfoRef<'_>> {
+        self.epochs().find(|info| info.epoch() == epoch)
     }
 
     /// Whether the certificate shows this epoch: all who held it have confirmed it.
-    pub(super) fn certifies(&self, info: &KeyInfo<C>) -> bool {
+    pub(super) fn certifies<'a>(&'a self, info: InfoRef<'a>) -> bool {
         self.is_active() && self.certified_epochs().any(|known| known == info)
     }
 
-    fn certified_epochs(&self) -> impl Iterator<Item = &KeyInfo<C>> {
-        std::iter::once(&self.origin.info).chain(self.chain.iter().map(Step::info))
+    fn certified_epochs(&self) -> impl Iterator<Item = InfoRef<'_>> {
+        std::iter::once(self.origin.info.as_ref()).chain(self.chain.iter().map(AnyStep::info))
     }
 
     /// All epochs that are known here.
-    fn epochs(&self) -> impl Iterator<Item = &KeyInfo<C>> {
-        self.certified_epochs().chain(&self.past)
+    fn epochs(&self) -> impl Iterator<Item = InfoRef<'_>> {
+        self.certified_epochs().chain(self.past.iter().map(Info::as_ref))
     }
 
     /// Whether whatever both know of the key is the same: public key, numbers, commitments, holders.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
-        self.epochs().all(|mine| other.info_of(mine.session).is_none_or(|theirs| mine == theirs))
+        self.epochs().all(|mine| other.info_of(mine.session()).is_none_or(|theirs| mine == theirs))
     }
 
     /// How the key came to its epoch.
-    pub(super) fn chain(&self) -> &[Step] {
+    pub(super) fn chain(&self) -> &[AnyStep] {
         &self.chain
     }
 
     /// The own share, if this node is a holder.
-    pub(super) fn share(&self) -> Option<&Arc<KeyShare<C>>> {
+    pub(super) fn share(&self) -> Option<&Arc<Share>> {
         self.share.as_ref()
     }
 
@@ -300,12 +304,12 @@ impl Key {
     /// The moduli of its epoch.
     pub(super) fn aux(&self) -> Hash {
         let first = || self.origin.proposal.aux.expect("invariant: a key generation names the moduli");
-        self.chain.last().map_or_else(first, Step::aux)
+        self.chain.last().map_or_else(first, AnyStep::aux)
     }
 
     /// Whether a share that may yet be in force needs these moduli.
     pub(super) fn awaits(&self, aux: &Hash) -> bool {
-        self.pendings.values().any(|w| w.pending.aux_id() == &aux.0)
+        self.pendings.values().any(|w| w.pending.aux() == *aux)
     }
 
     pub(super) fn label(&self) -> &api::Label {
@@ -317,7 +321,7 @@ impl Key {
     }
 
     pub(super) fn curve(&self) -> api::Curve {
-        self.origin.wanted.curve
+        self.info().curve()
     }
 
     pub(super) fn scheme(&self) -> api::Scheme {
@@ -351,10 +355,11 @@ impl Key {
 
     /// Takes the confirmations of all first holders. False: this is no complete set for this key.
     pub(super) fn activate(&mut self, set: &PerParty<PublicPart>) -> bool {
-        let complete = is_complete(&self.origin.info, set, &Roll::of(&self.origin.proposal));
+        let roll = Roll::of(&self.origin.proposal);
+        let complete = on_curve!(&self.origin.info, info => is_complete(info, set, &roll));
         if complete && !self.is_active() {
             self.origin.set = Some(encode_parts(set));
-            let id = self.origin.info.epoch_id();
+            let id = self.origin.info.as_ref().epoch_id();
             self.ledger = Ledger::new(self.share.is_some().then_some(id));
             // Without a share the ledger learns of the epoch as of any other.
             self.ledger.apply(Event::Complete(id)).expect("invariant: a complete set is never refused");
@@ -374,7 +379,7 @@ impl Key {
 
     /// The largest number of an epoch that this node knows to be used.
     pub(super) fn highest(&self) -> u64 {
-        self.ledger.highest().max(self.info().epoch)
+        self.ledger.highest().max(self.info().epoch())
     }
 
     /// Confirmed epochs that may yet turn out to be complete, of those that this node proposed.
@@ -391,11 +396,11 @@ impl Key {
     /// A share of another epoch is about to be confirmed; the writes must be durable first.
     pub(super) fn confirm(
         &mut self,
-        pending: Pending<C>,
+        pending: PendingShare,
         request: Hash,
         proposer: NodeId,
     ) -> Result<Vec<Write>, Refusal> {
-        let id = pending.share().info().epoch_id();
+        let id = pending.info().epoch_id();
         self.ledger.apply(Event::Confirm(id))?;
         let bytes = pending.encode();
         let record = encode(&(bytes.as_slice(), request, proposer));
@@ -411,11 +416,11 @@ impl Key {
 
     /// Moves to the end of a chain that holds, if that is a larger epoch (5.7, rule 4): the share of it takes the place
     /// of the old one, or nothing does, and whatever is smaller is erased.
-    pub(super) fn advance(&mut self, chain: Vec<Step>) -> Option<Advance> {
+    pub(super) fn advance(&mut self, chain: Vec<AnyStep>) -> Option<Advance> {
         let info = chain.last()?.info();
         let id = info.epoch_id();
         // Whoever confirmed an epoch has signed what is in it; a share of anything else is not used.
-        let fits = self.pendings.get(&id).is_none_or(|waiting| waiting.pending.share().info() == info);
+        let fits = self.pendings.get(&id).is_none_or(|waiting| waiting.pending.info() == info);
         let holders = holders_of(info);
         let changes = if fits { self.ledger.apply(Event::Complete(id)).ok()? } else { Vec::new() };
         if changes.is_empty() {
@@ -442,9 +447,9 @@ impl Key {
                 Change::Highest(_) | Change::Pending(_) => {}
             }
         }
-        let left = self.info().clone();
+        let left = self.info().to_owned();
         (self.chain, self.holders, self.latest) = (chain, holders, advance.request);
-        if self.info_of(left.session).is_none() {
+        if self.info_of(left.as_ref().session()).is_none() {
             self.past.push(left);
             self.past.drain(..self.past.len().saturating_sub(MAX_PAST));
         }
@@ -467,7 +472,7 @@ impl Prefix {
 }
 
 impl Origin {
-    fn new(info: KeyInfo<C>, proposal: Arc<Proposal>, accepts: Vec<Accept>) -> Option<Self> {
+    fn new(info: Info, proposal: Arc<Proposal>, accepts: Vec<Accept>) -> Option<Self> {
         let (_, wanted) = RawRequest::parse(&proposal.request)?;
         let Wanted::Key(wanted) = wanted else { return None };
         proposal.aux?;
@@ -477,9 +482,9 @@ impl Origin {
 }
 
 /// The holders of an epoch, as participants. Who is no validator by its bytes could not have confirmed anything.
-fn holders_of(info: &KeyInfo<C>) -> Vec<Participant> {
+fn holders_of(info: InfoRef<'_>) -> Vec<Participant> {
     let participant = |(index, id): (consign_rounds::PartyIndex, &[u8; 32])| {
         Some(Participant { index: index.get(), id: NodeId::from_bytes(id).ok()? })
     };
-    info.parties.iter().filter_map(participant).collect()
+    info.parties().iter().filter_map(participant).collect()
 }

@@ -77,7 +77,7 @@ impl Node {
     pub(super) fn lacks_key(&self, proposal: &Proposal) -> bool {
         let Some((_, Wanted::Reshare(wanted))) = RawRequest::parse(&proposal.request) else { return false };
         let key = self.keys.get(&Hash(wanted.key.0)).filter(|key| key.is_active());
-        key.is_none_or(|key| key.info().epoch < wanted.terms.epoch)
+        key.is_none_or(|key| key.info().epoch() < wanted.terms.epoch)
     }
 
     /// A new holder believes nobody what the key is: the proposal waits for a certificate.

@@ -8,6 +8,7 @@ pub mod ceremony;
 mod chain;
 mod changes;
 pub mod checks;
+mod curves;
 mod epochs;
 pub mod evidence;
 pub mod hash;

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use consign_cggmp24::sign::{Presignature, PresignaturePublic};
+use consign_rounds::PartyIndex;
 
+use super::curves::{OwnHalf, on_curve};
 use super::hash::Hash;
+use super::presigning::is_named;
 use super::proposal::Proposal;
-use super::sessions::C;
 use crate::identity::NodeId;
 
 /// Most presignatures of one key: what is outstanding weakens it a little (6.7).
@@ -25,7 +26,7 @@ pub const MAX_AGE_MS: u64 = 12 * 60 * 60 * 1000;
 
 /// One presignature.
 pub(super) struct Slot {
-    own: Box<Presignature<C>>,
+    own: Box<OwnHalf>,
     /// Who alone proposes a signature with it.
     pub(super) owner: NodeId,
     /// Who proposed to make it.
@@ -37,19 +38,29 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// What all its signers know of it.
-    pub(super) fn public(&self) -> &PresignaturePublic<C> {
-        self.own.public()
-    }
-
     /// The key it is for.
     pub(super) fn key(&self) -> Hash {
-        Hash(self.public().key_id)
+        self.own.key()
+    }
+
+    /// The epoch of the key.
+    pub(super) fn epoch(&self) -> u64 {
+        self.own.epoch()
+    }
+
+    /// The indices of its signers.
+    pub(super) fn signers(&self) -> Vec<u16> {
+        self.own.signers().indices().map(PartyIndex::get).collect()
+    }
+
+    /// Whether a proposal is about it.
+    pub(super) fn is_named_in(&self, proposal: &Proposal) -> bool {
+        on_curve!(&*self.own, own => is_named(proposal, own.public()))
     }
 
     /// Whether it can be used only together with this node.
     pub(super) fn is_signed_by(&self, id: NodeId) -> bool {
-        self.public().signers.iter().any(|(_, identity)| identity == id.as_bytes())
+        self.own.signers().iter().any(|(_, identity)| identity == id.as_bytes())
     }
 }
 
@@ -61,16 +72,16 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Keeps what a ceremony has made. Slot `b` belongs to the `b mod t`-th signer.
-    pub(super) fn keep(&mut self, made: Vec<Presignature<C>>, proposal: &Proposal, now: u64) {
+    pub(super) fn keep(&mut self, made: Vec<OwnHalf>, proposal: &Proposal, now: u64) {
         let (owners, batch) = (proposal.participants.iter().cycle(), proposal.hash());
         for (own, owner) in made.into_iter().zip(owners) {
-            let (id, maker) = (Hash(own.id()), proposal.proposer);
+            let (id, maker) = (own.id(), proposal.proposer);
             self.slots.insert(id, Slot { own: Box::new(own), owner: owner.id, maker, batch, made: now });
         }
     }
 
     /// Takes one out, for good. Also the ceremony that made it.
-    pub(super) fn spend(&mut self, id: &Hash) -> Option<(Box<Presignature<C>>, Hash)> {
+    pub(super) fn spend(&mut self, id: &Hash) -> Option<(Box<OwnHalf>, Hash)> {
         self.slots.remove(id).map(|slot| (slot.own, slot.batch))
     }
 

@@ -2,15 +2,15 @@
 
 use consign_api as api;
 use consign_cggmp24::ecdsa::{Digest, HashAlgorithm, HashedMessage};
-use consign_cggmp24::presign::max_batch;
 use consign_cggmp24::sign::{PresignaturePublic, online};
 
+use super::curves::{self, NodeCurve, curve_of};
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::Node;
 use super::proposal::{Kind, Proposal};
-use super::requests::{Free, Unfit, Wanted, level_number, level_of, quorum};
-use super::sessions::{C, PublicInput, Roll};
+use super::requests::{Free, Unfit, Wanted, level_number, quorum};
+use super::sessions::{PublicInput, Roll};
 use super::stories::wanted_of;
 use crate::identity::NodeId;
 
@@ -25,10 +25,10 @@ pub(super) fn of_key(key: &Key, free: &Free, blank: Proposal) -> Result<Proposal
     Ok(Proposal {
         level: level_number(key.level()),
         curve: key.curve().word().to_owned(),
-        threshold: key.info().threshold,
+        threshold: key.info().threshold(),
         participants: quorum(key, &free.signers)?,
         key: Some(key.id()),
-        epoch: key.info().epoch,
+        epoch: key.info().epoch(),
         signers: free.signers.clone(),
         ..blank
     })
@@ -85,14 +85,14 @@ pub(super) fn hashed(proposal: &Proposal) -> Option<HashedMessage> {
         api::HashName::Sha256 => HashAlgorithm::Sha256,
         api::HashName::Keccak256 => HashAlgorithm::Keccak256,
     };
-    HashedMessage::new::<C>(algorithm, bytes).ok()
+    curves::hashed(curve_of(proposal).ok()?, algorithm, bytes).ok()
 }
 
 /// What all signers agreed on, from the presignature that the proposal names. For signers and judges.
-pub(super) fn online_input(
+pub(super) fn online_input<C: NodeCurve>(
     proposal: &Proposal,
     presignature: PresignaturePublic<C>,
-) -> Result<PublicInput, String> {
+) -> Result<PublicInput<C>, String> {
     if !is_named(proposal, &presignature) {
         return Err("the presignature is not what the proposal names".to_owned());
     }
@@ -101,14 +101,21 @@ pub(super) fn online_input(
 }
 
 /// Whether a proposal is about this presignature: its id, key, epoch and signers, and no child of the key.
-pub(super) fn is_named(proposal: &Proposal, presignature: &PresignaturePublic<C>) -> bool {
+pub(super) fn is_named<C: NodeCurve>(proposal: &Proposal, presignature: &PresignaturePublic<C>) -> bool {
     proposal.kind == Kind::Online
+        && curve_of(proposal) == Ok(C::WORD)
         && proposal.base == Some(Hash(presignature.id()))
         && proposal.key == Some(Hash(presignature.key_id))
         && proposal.epoch == presignature.epoch
         && proposal.path.is_empty()
         && presignature.shift.path().is_root()
         && Roll::of(proposal).parties().is_ok_and(|parties| parties == presignature.signers)
+}
+
+/// Most presignatures of a key that can be made in one ceremony.
+pub(super) fn longest_batch(key: &Key) -> u32 {
+    let info = key.info();
+    curves::longest_batch(info.curve(), info.level(), info.threshold())
 }
 
 impl Node {
@@ -120,8 +127,8 @@ impl Node {
         count: u32,
         besides: Option<Hash>,
     ) -> Result<(), String> {
-        let signers = usize::from(key.info().threshold);
-        let most = level_of(level_number(key.level())).map_or(0, |level| max_batch::<C>(level, signers));
+        let signers = key.info().threshold();
+        let most = longest_batch(key);
         if count > most {
             return Err(format!("at most {most} presignatures can be made at a time with {signers} signers"));
         }

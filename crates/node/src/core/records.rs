@@ -41,11 +41,22 @@ pub(super) fn encode<T: Serialize>(record: &T) -> Value {
 
 /// Reads the stored form.
 pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, BadRecord> {
+    let ((), rest) = decode_begin(value)?;
+    decode_end(rest)
+}
+
+/// Reads how a stored tuple begins; the rest is for [`decode_end`].
+pub(super) fn decode_begin<T: DeserializeOwned>(value: &Value) -> Result<(T, &[u8]), BadRecord> {
     let (version, body) = value.split_first().ok_or(BadRecord)?;
     if *version != STORED_VERSION {
         return Err(BadRecord);
     }
-    match postcard::take_from_bytes(body) {
+    postcard::take_from_bytes(body).map_err(|_| BadRecord)
+}
+
+/// Reads how it ends.
+pub(super) fn decode_end<T: DeserializeOwned>(rest: &[u8]) -> Result<T, BadRecord> {
+    match postcard::take_from_bytes(rest) {
         Ok((record, [])) => Ok(record),
         Ok(_) | Err(_) => Err(BadRecord),
     }

@@ -3,14 +3,13 @@
 
 use consign_api as api;
 use consign_api::limits::MAX_PRESIGNATURES;
-use consign_cggmp24::presign::max_batch;
 
 use super::Level;
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::Node;
-use super::requests::{Wanted, level_number, level_of};
-use super::sessions::C;
+use super::presigning::longest_batch;
+use super::requests::Wanted;
 
 /// Pause between two looks, in milliseconds; doubled after each batch that came to nothing.
 pub const REFILL_MS: u64 = 5_000;
@@ -70,11 +69,9 @@ impl Node {
             slot.owner == self.me && signers.all(|h| self.is_up(h.id))
         });
         let here = u32::try_from(usable.count()).unwrap_or(u32::MAX);
-        let threshold = key.info().threshold;
-        let level = level_of(level_number(key.level()));
-        let most = level.map_or(0, |level| max_batch::<C>(level, usize::from(threshold)));
+        let threshold = key.info().threshold();
         // Of a batch, each signer owns its part.
         let wanted = self.settings.keep_presignatures.saturating_sub(here).saturating_mul(threshold.into());
-        wanted.min(most).min(MAX_PRESIGNATURES)
+        wanted.min(longest_batch(key)).min(MAX_PRESIGNATURES)
     }
 }

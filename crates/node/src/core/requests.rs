@@ -292,14 +292,15 @@ pub(super) fn draft(
 pub(super) fn quorum(key: &Key, indices: &[u16]) -> Result<Vec<Participant>, Unfit> {
     let participants = indices.iter().filter_map(|i| key.holder(*i)).collect::<Vec<_>>();
     let ascending = indices.windows(2).all(|w| matches!(w, [a, b] if a < b));
-    let complete = participants.len() == indices.len() && indices.len() == usize::from(key.info().threshold);
+    let complete =
+        participants.len() == indices.len() && indices.len() == usize::from(key.info().threshold());
     if ascending && complete { Ok(participants) } else { Err(Unfit::Signers) }
 }
 
 /// The path that the client names, if there is a child at its end.
 pub(super) fn child_path(key: &Key, sign: &api::Sign) -> Result<Path, Unfit> {
     let path: Path = sign.path.as_str().parse()?;
-    key.info().shift(&path)?;
+    key.info().derived(&path)?;
     Ok(path)
 }
 

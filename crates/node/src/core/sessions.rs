@@ -1,21 +1,19 @@
-//! The protocols behind one type: a [`Live`] session takes messages and returns [`Act`]s that know neither curve nor
-//! protocol. Only this file and `jobs.rs` name the protocols. Read `ceremony.rs` for what is done with acts.
+//! The protocols behind one type: a [`Live`] session takes messages and returns [`Act`]s that know neither the curve's
+//! type nor the protocol. Only this file and `jobs.rs` name the protocols. Read `ceremony.rs` for what is done with acts.
 
 use std::fmt;
 use std::sync::Arc;
 
 use consign_cggmp24::aux_info::{self, Aux, AuxInfo};
-use consign_cggmp24::curve::Secp256k1;
-use consign_cggmp24::ecdsa::Signature as Ecdsa;
+use consign_cggmp24::curve::Curve;
 use consign_cggmp24::epoch::{Pending, Record};
-use consign_cggmp24::key::{KeyInfo, KeyShare};
+use consign_cggmp24::key::KeyShare;
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::misbehave::WrongDelta;
 use consign_cggmp24::parties::{Parties, PartiesError};
 use consign_cggmp24::presign::{self, Presign};
 use consign_cggmp24::refresh::{self, Refresh};
-use consign_cggmp24::reshare::{self, Reshare, Reshared};
-use consign_cggmp24::sign::Presignature;
+use consign_cggmp24::reshare::{self, Reshare};
 use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_cggmp24::sign::online::{self, Online};
 use consign_rounds::{
@@ -26,11 +24,10 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
+use super::chain::{AnyStep, Step};
+use super::curves::{NewShares, NodeCurve, OwnHalf, PendingShare, Share, Signed};
 use super::proposal::Proposal;
 use crate::identity::{self, ClusterId, Identity, NodeId, Purpose};
-
-/// The one curve there is so far.
-pub(super) type C = Secp256k1;
 
 /// The parties of one session and their identity keys, as the engine asks for them.
 #[derive(Clone)]
@@ -110,13 +107,13 @@ pub(super) enum Act {
 /// Results that must be durable before they are confirmed.
 pub(super) enum Kept {
     /// A key share.
-    Share { share: Arc<KeyShare<C>> },
+    Share { share: Arc<Share> },
     /// Auxiliary information.
     Aux { aux: Arc<Aux> },
     /// Shares of the epoch that the proposal names are about to be dealt.
     Dealing,
     /// A share of another epoch of a key.
-    Pending(Box<Pending<C>>),
+    Pending(Box<PendingShare>),
 }
 
 /// What a session has made.
@@ -126,13 +123,13 @@ pub(super) enum Product {
     /// The aux info that was kept.
     Aux { aux: [u8; 32] },
     /// A signature.
-    Signature(Ecdsa<C>),
+    Signature(Signed),
     /// Presignatures, usable: all agree on everything that was said.
-    Presignatures(Vec<Presignature<C>>),
+    Presignatures(Vec<OwnHalf>),
     /// Another epoch for the same holders, with its moduli and everybody's confirmations.
-    Refreshed { info: Box<KeyInfo<C>>, aux: [u8; 32], confirmations: PerParty<PublicPart> },
+    Refreshed(Box<AnyStep>),
     /// Another epoch for another committee, with what was said in each round.
-    Reshared { result: Box<Reshared<C>>, rounds: Vec<PerParty<PublicPart>> },
+    Reshared { result: Box<NewShares>, rounds: Vec<PerParty<PublicPart>> },
 }
 
 /// Why a session ended without a result.
@@ -161,17 +158,13 @@ pub(super) struct Standing {
     pub(super) alert: bool,
 }
 
-/// A running session of any protocol.
-pub(super) enum Live {
-    Keygen(Run<Keygen<C>>),
-    Aux(Run<AuxInfo<C>>),
-    Sign(Run<Interactive<C>>),
-    Refresh(Run<Refresh<C>>),
-    Reshare(Run<Reshare<C>>),
-    Presign(Run<Presign<C>>),
-    Online(Run<Online<C>>),
-    /// On purpose (`misbehave.rs`).
-    Misbehaving(Run<WrongDelta<C>>),
+/// A running session of any protocol, on any curve.
+pub(super) struct Live(Box<dyn Steps + Send>);
+
+/// What all sessions can do.
+trait Steps {
+    fn step(&mut self, messages: Vec<Message>, give_up: bool) -> Vec<Act>;
+    fn standing(&self) -> Standing;
 }
 
 /// A session with its own source of randomness.
@@ -205,10 +198,10 @@ pub(super) trait Runs: Protocol {
     }
 }
 
-impl Runs for Keygen<C> {
+impl<C: NodeCurve> Runs for Keygen<C> {
     fn kept(bytes: Zeroizing<Vec<u8>>) -> Kept {
-        let share = KeyShare::decode(&bytes).expect("invariant: a new share can be read back");
-        Kept::Share { share: Arc::new(share) }
+        let share = KeyShare::<C>::decode(&bytes).expect("invariant: a new share can be read back");
+        Kept::Share { share: Arc::new(C::any(share)) }
     }
 
     fn product(finished: Finished<Self>) -> Product {
@@ -216,7 +209,7 @@ impl Runs for Keygen<C> {
     }
 }
 
-impl Runs for AuxInfo<C> {
+impl<C: NodeCurve> Runs for AuxInfo<C> {
     fn kept(bytes: Zeroizing<Vec<u8>>) -> Kept {
         let aux = Aux::decode(&bytes).expect("invariant: new aux info can be read back");
         Kept::Aux { aux: Arc::new(aux) }
@@ -227,13 +220,13 @@ impl Runs for AuxInfo<C> {
     }
 }
 
-impl Runs for Interactive<C> {
+impl<C: NodeCurve> Runs for Interactive<C> {
     fn kept(nothing: Self::Durable) -> Kept {
         match nothing {}
     }
 
     fn product(finished: Finished<Self>) -> Product {
-        Product::Signature(finished.output)
+        Product::Signature(C::any(finished.output))
     }
 
     fn charge(charge: &dyn fmt::Display) -> String {
@@ -251,13 +244,13 @@ fn without_slot(charge: &dyn fmt::Display) -> String {
     text.strip_prefix("slot 0: ").map(ToOwned::to_owned).unwrap_or(text)
 }
 
-impl Runs for WrongDelta<C> {
+impl<C: NodeCurve> Runs for WrongDelta<C> {
     fn kept(nothing: Self::Durable) -> Kept {
         match nothing {}
     }
 
     fn product(finished: Finished<Self>) -> Product {
-        Product::Signature(finished.output)
+        Product::Signature(C::any(finished.output))
     }
 
     fn charge(charge: &dyn fmt::Display) -> String {
@@ -265,13 +258,13 @@ impl Runs for WrongDelta<C> {
     }
 }
 
-impl Runs for Presign<C> {
+impl<C: NodeCurve> Runs for Presign<C> {
     fn kept(nothing: Self::Durable) -> Kept {
         match nothing {}
     }
 
     fn product(finished: Finished<Self>) -> Product {
-        Product::Presignatures(finished.output)
+        Product::Presignatures(finished.output.into_iter().map(C::any).collect())
     }
 
     fn owes_alert(&self) -> bool {
@@ -279,43 +272,45 @@ impl Runs for Presign<C> {
     }
 }
 
-impl Runs for Online<C> {
+impl<C: NodeCurve> Runs for Online<C> {
     fn kept(nothing: Self::Durable) -> Kept {
         match nothing {}
     }
 
     fn product(finished: Finished<Self>) -> Product {
-        Product::Signature(finished.output)
+        Product::Signature(C::any(finished.output))
     }
 }
 
-impl Runs for Refresh<C> {
+impl<C: NodeCurve> Runs for Refresh<C> {
     fn kept(record: Record) -> Kept {
-        kept(record)
+        kept::<C>(record)
     }
 
     fn product(finished: Finished<Self>) -> Product {
         let (info, aux) = (finished.output.share().info().clone(), *finished.output.aux_id());
-        Product::Refreshed { info: Box::new(info), aux, confirmations: finished.last }
+        let step = Step::Refresh { info: Box::new(info), aux, set: finished.last };
+        Product::Refreshed(Box::new(C::any(step)))
     }
 }
 
-impl Runs for Reshare<C> {
+impl<C: NodeCurve> Runs for Reshare<C> {
     fn kept(record: Record) -> Kept {
-        kept(record)
+        kept::<C>(record)
     }
 
     fn product(finished: Finished<Self>) -> Product {
-        Product::Reshared { result: Box::new(finished.output), rounds: finished.rounds }
+        Product::Reshared { result: Box::new(C::any(finished.output)), rounds: finished.rounds }
     }
 }
 
-fn kept(record: Record) -> Kept {
+fn kept<C: NodeCurve>(record: Record) -> Kept {
     match record {
         Record::Dealing(_) => Kept::Dealing,
         Record::Pending(bytes) => {
-            let pending = Pending::decode(&bytes).expect("invariant: a new pending share can be read back");
-            Kept::Pending(Box::new(pending))
+            let pending =
+                Pending::<C>::decode(&bytes).expect("invariant: a new pending share can be read back");
+            Kept::Pending(Box::new(C::any(pending)))
         }
     }
 }
@@ -327,12 +322,22 @@ impl<P: Runs> Run<P> {
         state: P,
         speech: Speech<P>,
         rng: ChaCha20Rng,
-    ) -> Result<(Self, Vec<Act>), String> {
+    ) -> Result<(Live, Vec<Act>), String>
+    where
+        Self: Send + 'static,
+    {
         let (session, effects) = Session::start(seat, state, speech).map_err(|e| e.to_string())?;
         let acts = effects.into_iter().map(erase).collect();
-        Ok((Self { session: Box::new(session), rng: Box::new(rng) }, acts))
+        let run = Self { session: Box::new(session), rng: Box::new(rng) };
+        Ok((Live(Box::new(run)), acts))
     }
 
+    fn owes_alert(&self) -> bool {
+        self.session.state().is_some_and(Runs::owes_alert)
+    }
+}
+
+impl<P: Runs> Steps for Run<P> {
     fn step(&mut self, messages: Vec<Message>, give_up: bool) -> Vec<Act> {
         let mut effects = Vec::new();
         let owed = self.owes_alert();
@@ -344,10 +349,6 @@ impl<P: Runs> Run<P> {
             effects.extend(self.session.give_up());
         }
         effects.into_iter().map(erase).collect()
-    }
-
-    fn owes_alert(&self) -> bool {
-        self.session.state().is_some_and(Runs::owes_alert)
     }
 
     fn standing(&self) -> Standing {
@@ -366,30 +367,12 @@ impl<P: Runs> Run<P> {
 impl Live {
     /// Hands messages to the session, then stops waiting if told so.
     pub(super) fn step(&mut self, messages: Vec<Message>, give_up: bool) -> Vec<Act> {
-        match self {
-            Self::Keygen(run) => run.step(messages, give_up),
-            Self::Aux(run) => run.step(messages, give_up),
-            Self::Sign(run) => run.step(messages, give_up),
-            Self::Refresh(run) => run.step(messages, give_up),
-            Self::Reshare(run) => run.step(messages, give_up),
-            Self::Presign(run) => run.step(messages, give_up),
-            Self::Online(run) => run.step(messages, give_up),
-            Self::Misbehaving(run) => run.step(messages, give_up),
-        }
+        self.0.step(messages, give_up)
     }
 
     /// How far it is.
     pub(super) fn standing(&self) -> Standing {
-        match self {
-            Self::Keygen(run) => run.standing(),
-            Self::Aux(run) => run.standing(),
-            Self::Sign(run) => run.standing(),
-            Self::Refresh(run) => run.standing(),
-            Self::Reshare(run) => run.standing(),
-            Self::Presign(run) => run.standing(),
-            Self::Online(run) => run.standing(),
-            Self::Misbehaving(run) => run.standing(),
-        }
+        self.0.standing()
     }
 }
 
@@ -423,7 +406,7 @@ fn unproven<F>(failure: Failure<F>) -> Vec<u16> {
 }
 
 /// The public input of a session: what a judge needs.
-pub(super) enum PublicInput {
+pub(super) enum PublicInput<C: Curve> {
     Keygen(keygen::Public),
     Aux(aux_info::Public),
     Sign(Box<interactive::Public<C>>),
@@ -433,7 +416,7 @@ pub(super) enum PublicInput {
     Online(Box<online::Public<C>>),
 }
 
-impl PublicInput {
+impl<C: NodeCurve> PublicInput<C> {
     /// Judges evidence; the index of the culprit, and what it did.
     pub(super) fn judge(
         &self,

@@ -1,7 +1,6 @@
 //! How long the messages of a session may be: known from its proposal, before there is a session.
 
 use consign_cggmp24::aux_info::{AuxInfo, AuxPublic};
-use consign_cggmp24::key::KeyInfo;
 use consign_cggmp24::keygen::Keygen;
 use consign_cggmp24::presign::{Presign, Shape};
 use consign_cggmp24::refresh::Refresh;
@@ -11,10 +10,11 @@ use consign_cggmp24::sign::online;
 use consign_rounds::limits::{max_envelope_bytes, max_reveal_bytes};
 use consign_rounds::{Message, Protocol};
 
+use super::curves::{InfoRef, NodeCurve, curve_of, on_curve};
 use super::jobs::public_input;
 use super::proposal::{Kind, Proposal};
 use super::requests::level_of;
-use super::sessions::{C, PublicInput};
+use super::sessions::PublicInput;
 
 /// The longest messages of an honest party.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +29,15 @@ impl Sizes {
     /// keeps moduli these, too.
     pub(super) fn of(
         proposal: &Proposal,
-        key: Option<&KeyInfo<C>>,
+        key: Option<InfoRef<'_>>,
+        aux: Option<&AuxPublic>,
+    ) -> Result<Self, String> {
+        on_curve!(C: curve_of(proposal)? => Self::on::<C>(proposal, key, aux))
+    }
+
+    fn on<C: NodeCurve>(
+        proposal: &Proposal,
+        key: Option<InfoRef<'_>>,
         aux: Option<&AuxPublic>,
     ) -> Result<Self, String> {
         let count = proposal.participants.len();
@@ -47,7 +55,7 @@ impl Sizes {
             }
             Kind::Online => (online::ROUND, vec![online::max_message_bytes::<C>()]),
             Kind::Keygen | Kind::Aux | Kind::Refresh | Kind::Reshare => {
-                match public_input(proposal, key, aux)? {
+                match public_input::<C>(proposal, key.and_then(C::take), aux)? {
                     PublicInput::Keygen(public) => by_round::<Keygen<C>>(&public),
                     PublicInput::Aux(public) => by_round::<AuxInfo<C>>(&public),
                     PublicInput::Refresh(public) => by_round::<Refresh<C>>(&public),

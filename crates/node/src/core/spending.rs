@@ -8,18 +8,17 @@
 use std::sync::Arc;
 
 use consign_api as api;
-use consign_cggmp24::sign::{Presignature, PresignaturePublic};
 use rand_core::Rng;
 
 use super::Level;
 use super::ceremony::{Ceremony, End, deadline_ms};
+use super::curves::{OwnHalf, Presigned};
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::Node;
-use super::presigning::{is_named, may_be_presigned};
+use super::presigning::may_be_presigned;
 use super::proposal::{Kind, MAX_REQUEST_BYTES, Proposal};
 use super::requests::{self, Free, RawRequest, Wanted, request_id};
-use super::sessions::C;
 use super::stories::wanted_of;
 use super::wire::PeerMessage;
 use crate::identity::NodeId;
@@ -38,9 +37,9 @@ pub const MAX_EARLY_OF_ONE: usize = 4;
 /// A presignature that was taken out of the pool.
 pub(super) struct Spent {
     /// This node's half, until the session takes it.
-    pub(super) own: Option<Box<Presignature<C>>>,
+    pub(super) own: Option<Box<OwnHalf>>,
     /// What everybody knows of it: proves who lies.
-    pub(super) shown: PresignaturePublic<C>,
+    pub(super) shown: Presigned,
     /// The ceremony that made it.
     batch: Hash,
 }
@@ -75,11 +74,10 @@ impl Node {
         let willing = |id: NodeId| self.is_up(id) && !self.culprits.contains(&id) && !demoted.contains(&id);
         let usable = self.presignatures.of_key(key.id()).filter(|(_, slot)| {
             let holders = key.holders().iter().filter(|h| slot.is_signed_by(h.id));
-            slot.public().epoch == key.info().epoch && holders.map(|h| h.id).all(willing)
+            slot.epoch() == key.info().epoch() && holders.map(|h| h.id).all(willing)
         });
         let (presignature, slot) = usable.min_by_key(|(id, slot)| (slot.owner != self.me, slot.made, *id))?;
-        let signers = slot.public().signers.indices().map(consign_rounds::PartyIndex::get).collect();
-        Some(Chosen { presignature, signers, owner: slot.owner })
+        Some(Chosen { presignature, signers: slot.signers(), owner: slot.owner })
     }
 
     /// A participant's own look at a signature from a presignature: it is here, unused, the proposer's, and about the
@@ -90,7 +88,7 @@ impl Node {
         if slot.owner != proposal.proposer {
             return Err("the presignature belongs to another signer than the proposer".to_owned());
         }
-        if is_named(proposal, slot.public()) {
+        if slot.is_named_in(proposal) {
             Ok(())
         } else {
             Err("the presignature is for another key, epoch or signers".to_owned())
@@ -101,7 +99,7 @@ impl Node {
     pub(super) fn spend(&mut self, proposal: &Proposal) -> Option<Spent> {
         let id = proposal.base.filter(|_| proposal.kind == Kind::Online)?;
         let (own, batch) = self.presignatures.spend(&id)?;
-        Some(Spent { shown: own.public().clone(), own: Some(own), batch })
+        Some(Spent { shown: own.public(), own: Some(own), batch })
     }
 
     /// Brings a request a step further: proposes, or passes it to the owner of the presignature.
@@ -130,7 +128,7 @@ impl Node {
         let Some(slot) = slot.filter(|slot| slot.owner == self.me && slot.is_signed_by(from)) else {
             return self.dropped(from, "a request for a presignature that this node does not own");
         };
-        let signers: Vec<_> = slot.public().signers.indices().map(consign_rounds::PartyIndex::get).collect();
+        let signers = slot.signers();
         let key = self.keys.get(&slot.key()).filter(|key| key.is_active());
         let wanted = if request.len() > MAX_REQUEST_BYTES { None } else { RawRequest::parse(&request) };
         let Some((key, (_, wanted @ Wanted::Signature(_)))) = key.zip(wanted) else {
@@ -144,7 +142,7 @@ impl Node {
             presignature: Some(presignature),
             deadline_ms: deadline_ms(Kind::Online, false, signers.len()),
             signers,
-            epoch: key.info().epoch,
+            epoch: key.info().epoch(),
             proposer: self.me,
             salt,
         };

@@ -3,16 +3,15 @@
 
 use consign_api as api;
 use consign_cggmp24::activation::largest_number;
-use consign_cggmp24::ecdsa::Digest;
 use rand_core::Rng;
 
 use super::ceremony::{Ceremony, MAX_RUNNING, deadline_ms};
+use super::curves::check_digest;
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::Node;
 use super::proposal::{Kind, Proposal};
 use super::requests::{self, Free, MAX_SKEW_S, RawRequest, Unfit, Wanted, child_path, request_id};
-use super::sessions::C;
 use super::spending::MAX_SPENT;
 use super::views::{api_id, short};
 use super::{CallId, Output};
@@ -171,8 +170,8 @@ impl Node {
                 let fits = key.map_or(Ok(()), |key| self.may_presign(key, self.me, terms.count, None));
                 fits.map_err(|text| api::Problem::new(api::ProblemKind::Busy, format!("{text}.")))?;
             }
-            (Wanted::Signature(sign), _) => {
-                if Digest::raw::<C>(sign.target.digest()).is_err() {
+            (Wanted::Signature(sign), key) => {
+                if key.is_some_and(|key| check_digest(key.curve(), sign.target.digest()).is_err()) {
                     let text = "The digest is zero modulo the group order and cannot be signed.";
                     return Err(api::Problem::new(api::ProblemKind::Malformed, text));
                 }
@@ -200,8 +199,8 @@ impl Node {
     fn may_change(&self, key: Option<&Key>, epoch: u64) -> Result<(), api::Problem> {
         let Some(key) = key else { return Ok(()) };
         let problem = |text| api::Problem::new(api::ProblemKind::KeyBusy, text);
-        if key.info().epoch != epoch {
-            let now = key.info().epoch;
+        if key.info().epoch() != epoch {
+            let now = key.info().epoch();
             let text = format!("The key is in epoch {now}, not {epoch}: look at it, then ask again.");
             return Err(problem(text));
         }
@@ -314,7 +313,7 @@ impl Node {
 
     /// `t` reachable holders: this node first, then who did not fail a try, then the nearest.
     fn choose_signers(&self, key: &Key, demoted: &[NodeId]) -> Result<Vec<u16>, api::Problem> {
-        let threshold = usize::from(key.info().threshold);
+        let threshold = usize::from(key.info().threshold());
         type Holders = Vec<super::proposal::Participant>;
         let (culprits, honest): (Holders, Holders) =
             key.holders().iter().partition(|h| self.culprits.contains(&h.id));
@@ -366,7 +365,7 @@ impl Node {
         let chosen = key.holders().iter().filter(|h| named.contains(&api_id(h.id)));
         let mut signers: Vec<_> = chosen.clone().map(|h| h.index).collect();
         signers.sort_unstable();
-        if signers.len() != named.len() || signers.len() != usize::from(key.info().threshold) {
+        if signers.len() != named.len() || signers.len() != usize::from(key.info().threshold()) {
             let text = "The signers must be holders of the key, exactly as many as must sign.";
             return Err(api::Problem::new(api::ProblemKind::Malformed, text));
         }

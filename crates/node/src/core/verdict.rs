@@ -18,13 +18,14 @@ use consign_cggmp24::sign::PresignaturePublic;
 use consign_rounds::limits::MAX_EVIDENCE_BYTES;
 use consign_rounds::{Evidence, decode as decode_parts};
 
+use super::curves::{InfoRef, NodeCurve, curve_of, on_curve};
 use super::hash::{Hash, Items};
 use super::jobs::{public_input, session_id};
 use super::keys::Key;
 use super::presigning::online_input;
 use super::proposal::{Kind, NoEntry, PROTOCOL_VERSION, Proposal, session_nonce};
 use super::requests::request_id;
-use super::sessions::{C, Roll};
+use super::sessions::Roll;
 use super::wire::{EvidenceFile, Inputs, MAX_MESSAGE_BYTES};
 use crate::identity::{ClusterId, NodeId};
 
@@ -170,7 +171,7 @@ impl EvidenceFile {
     /// # Errors
     /// [`NotProven`]: then nothing is said about anybody.
     pub fn judge(&self, known: &Known) -> Result<Verdict, NotProven> {
-        let Self { proposal, accepts, accused, evidence, inputs } = self;
+        let Self { proposal, accepts, accused, .. } = self;
         if known.cluster.is_some_and(|cluster| cluster != proposal.cluster) {
             return Err(NotProven::OtherCluster(proposal.cluster));
         }
@@ -184,7 +185,14 @@ impl EvidenceFile {
         }
         let index = proposal.index_of(*accused).ok_or(NotProven::Proposal)?;
         let nonce = session_nonce(proposal, accepts).map_err(NotProven::Accepts)?;
-        let read = inputs.as_ref().map(|inputs| inputs.read(proposal)).transpose()?;
+        let curve = curve_of(proposal).map_err(NotProven::Inputs)?;
+        on_curve!(C: curve => self.judge_on::<C>(known, index, &nonce))
+    }
+
+    /// The rest of it, which looks at points of the curve.
+    fn judge_on<C: NodeCurve>(&self, known: &Known, index: u16, nonce: &Hash) -> Result<Verdict, NotProven> {
+        let Self { proposal, accused, evidence, inputs, .. } = self;
+        let read = inputs.as_ref().map(|inputs| inputs.read::<C>(proposal)).transpose()?;
         let key = read.as_ref().map(|read| &read.key);
         let aux = read.as_ref().and_then(|read| read.aux.as_ref());
         if known.key.as_ref().is_some_and(|known| !key.is_some_and(|key| known.is(key))) {
@@ -196,7 +204,7 @@ impl EvidenceFile {
             None => public_input(proposal, key, aux),
         };
         let input = input.map_err(NotProven::Inputs)?;
-        let session = session_id(proposal, &input, &nonce).map_err(NotProven::Inputs)?;
+        let session = session_id(proposal, &input, nonce).map_err(NotProven::Inputs)?;
         let evidence = Evidence::decode(evidence, MAX_EVIDENCE_BYTES).map_err(|_| NotProven::NotEvidence)?;
         let sentence = input.judge(&evidence, session, &Roll::of(proposal));
         let (culprit, charge) = sentence.ok_or(NotProven::Acquitted(*accused))?;
@@ -220,14 +228,14 @@ impl EvidenceFile {
 }
 
 /// [`Inputs`], parsed.
-struct Read {
+struct Read<C: NodeCurve> {
     key: KeyInfo<C>,
     aux: Option<AuxPublic>,
     presignature: Option<PresignaturePublic<C>>,
     certified: bool,
 }
 
-impl Read {
+impl<C: NodeCurve> Read<C> {
     fn used(&self) -> UsedKey {
         UsedKey {
             id: Hash(self.key.key_id),
@@ -240,7 +248,7 @@ impl Read {
 
 impl Inputs {
     /// Parses, and compares with what the participants accepted.
-    fn read(&self, proposal: &Proposal) -> Result<Read, NotProven> {
+    fn read<C: NodeCurve>(&self, proposal: &Proposal) -> Result<Read<C>, NotProven> {
         let bad = |what: &str| NotProven::Inputs(what.to_owned());
         let key: KeyInfo<C> = decode_parts(&self.key, MAX_MESSAGE_BYTES).map_err(|_| bad("not a key"))?;
         let (epoch, moduli) = match proposal.kind {
@@ -270,7 +278,7 @@ impl Inputs {
         }
         if let Some(certificate) = &self.certificate {
             let certified = Key::certified(certificate.clone(), proposal.cluster, None);
-            if !certified.is_some_and(|certified| certified.certifies(&key)) {
+            if !certified.is_some_and(|certified| certified.certifies(InfoRef::of(&key))) {
                 return Err(NotProven::Certificate);
             }
         }
@@ -278,7 +286,10 @@ impl Inputs {
     }
 
     /// The public half of a presignature of this key, which stands in the place of the moduli.
-    fn presignature(&self, key: &KeyInfo<C>) -> Result<Option<PresignaturePublic<C>>, NotProven> {
+    fn presignature<C: NodeCurve>(
+        &self,
+        key: &KeyInfo<C>,
+    ) -> Result<Option<PresignaturePublic<C>>, NotProven> {
         let bad = || NotProven::Inputs("no presignature of the key".to_owned());
         let bytes = self.aux.as_deref().ok_or_else(bad)?;
         let public: PresignaturePublic<C> = decode_parts(bytes, MAX_MESSAGE_BYTES).map_err(|_| bad())?;
@@ -291,7 +302,7 @@ impl Inputs {
 }
 
 impl KnownKey {
-    fn is(&self, key: &KeyInfo<C>) -> bool {
+    fn is<C: NodeCurve>(&self, key: &KeyInfo<C>) -> bool {
         match self {
             Self::Id(id) => id.0 == key.key_id,
             Self::Public(point) => *point == key.public_key.to_bytes(),

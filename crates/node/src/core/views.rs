@@ -1,17 +1,15 @@
 //! What the API shows: answers to everything that only asks.
 
 use consign_api as api;
-use consign_cggmp24::curve::Point;
-use consign_cggmp24::derivation::{Path, bitcoin_address, ethereum_address};
-use consign_cggmp24::ecdsa::Signature;
+use consign_cggmp24::derivation::Path;
 
+use super::curves::{PublicKey, Signed};
 use super::hash::Hash;
 use super::joining::Home;
 use super::node::Node;
 use super::pages::page;
 use super::proposal::{Kind, Proposal};
 use super::requests::{RawRequest, Wanted};
-use super::sessions::C;
 use super::{CallId, Output};
 use crate::identity::NodeId;
 
@@ -34,24 +32,24 @@ pub(super) fn short(id: NodeId) -> String {
 pub(super) fn signature_view(
     request: Hash,
     proposal: &Proposal,
-    public_key: &Point<C>,
-    signature: &Signature<C>,
+    public_key: &PublicKey,
+    signature: &Signed,
     signers: Vec<api::Member>,
 ) -> Option<api::SignatureView> {
     let (_, wanted) = RawRequest::parse(&proposal.request)?;
     let Wanted::Signature(sign) = wanted else { return None };
-    let (r, s) = (signature.r.to_bytes(), signature.s.to_bytes());
+    let (r, s) = signature.parts();
     Some(api::SignatureView {
         key: sign.key,
         path: sign.path.clone(),
-        public_key: hex::encode(public_key.to_bytes()),
+        public_key: hex::encode(public_key.sec1()),
         ceremony: api::CeremonyId(request.0),
         hash: sign.target.hash(),
         digest: hex::encode(sign.target.digest()),
         der: hex::encode(der(&r, &s)),
         r: hex::encode(r),
         s: hex::encode(s),
-        recovery_id: signature.recovery_id,
+        recovery_id: signature.shown_recovery_id(),
         signers,
         presigned: proposal.kind == Kind::Online,
     })
@@ -139,7 +137,7 @@ impl Node {
     }
 
     /// The public key that a signing is for: of the key's child at the end of the path.
-    pub(super) fn signing_key(&self, proposal: &Proposal) -> Option<Point<C>> {
+    pub(super) fn signing_key(&self, proposal: &Proposal) -> Option<PublicKey> {
         let path = Path::try_from(proposal.path.clone()).ok()?;
         self.keys.get(&proposal.key?)?.info().derived(&path).ok()
     }
@@ -148,24 +146,24 @@ impl Node {
     pub(super) fn key_view(&self, id: &Hash) -> Option<api::KeyView> {
         let key = self.keys.get(id)?;
         let info = key.info();
-        let sec1 = info.public_key.to_bytes();
+        let public_key = info.public_key();
         Some(api::KeyView {
             id: api_key(*id),
             label: key.label().clone(),
             scheme: key.scheme(),
             curve: key.curve(),
             level: key.level(),
-            threshold: info.threshold,
+            threshold: info.threshold(),
             committee: self.members(key.holders()),
-            epoch: info.epoch,
+            epoch: info.epoch(),
             share: key.share().is_some(),
             state: if key.is_active() { api::KeyState::Active } else { api::KeyState::Confirming },
             presignatures: u32::try_from(self.presignatures.of_key(*id).count()).unwrap_or(u32::MAX),
-            public_key: hex::encode(sec1),
-            chain_code: info.chain_code.map(hex::encode),
-            xpub: info.extended().map(|extended| extended.to_xpub()),
-            ethereum_address: ethereum_address(&info.public_key),
-            bitcoin_address: bitcoin_address(&info.public_key),
+            public_key: hex::encode(public_key.sec1()),
+            chain_code: info.chain_code().map(hex::encode),
+            xpub: info.xpub(),
+            ethereum_address: public_key.ethereum_address(),
+            bitcoin_address: public_key.bitcoin_address(),
         })
     }
 

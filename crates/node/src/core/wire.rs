@@ -2,15 +2,14 @@
 //! before anything is parsed. Read `ceremony.rs` for what is said when.
 
 use consign_cggmp24::epoch::EpochId;
-use consign_cggmp24::key::KeyInfo;
 use consign_rounds::at_most;
 use serde::{Deserialize, Serialize};
 
-use super::chain::Step;
+use super::chain::AnyStep;
+use super::curves::{Info, curve_of};
 use super::hash::Hash;
 use super::proposal::{Accept, MAX_PARTIES, Proposal, Refusal};
 use super::roster::{Charter, Signed};
-use super::sessions::C;
 use crate::identity::{ClusterId, NodeId};
 
 /// Largest message of any kind, in bytes; what the transport must let through.
@@ -194,12 +193,13 @@ pub struct Certificate {
 impl Certificate {
     /// Which key it is about, and in which epoch; nothing of it is verified.
     pub(super) fn claim(&self) -> Option<(Hash, EpochId)> {
-        let first: KeyInfo<C> = consign_rounds::decode(&self.info, MAX_MESSAGE_BYTES).ok()?;
+        let curve = curve_of(&self.proposal).ok()?;
+        let first = Info::decode(curve, &self.info)?;
         let last = match self.steps.last() {
-            Some(step) => Step::decode(step)?.info().epoch_id(),
-            None => first.epoch_id(),
+            Some(step) => AnyStep::decode(curve, step)?.info().epoch_id(),
+            None => first.as_ref().epoch_id(),
         };
-        Some((Hash(first.key_id), last))
+        Some((first.as_ref().key_id(), last))
     }
 }
 

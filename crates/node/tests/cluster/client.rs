@@ -59,10 +59,19 @@ impl Sim {
     }
 
     pub(crate) fn create_key(&self, threshold: u16, committee: &[usize]) -> api::Request {
+        self.create_key_on(api::Curve::Secp256k1, threshold, committee)
+    }
+
+    pub(crate) fn create_key_on(
+        &self,
+        curve: api::Curve,
+        threshold: u16,
+        committee: &[usize],
+    ) -> api::Request {
         api::Request::CreateKey(api::CreateKey {
             label: "pay".parse().unwrap(),
             scheme: api::Scheme::Cggmp24,
-            curve: api::Curve::Secp256k1,
+            curve,
             level: api::Level::Test,
             threshold,
             committee: committee.iter().map(|i| self.api_id(*i)).collect(),
@@ -108,7 +117,17 @@ impl Sim {
     }
 
     pub(crate) fn new_key(&mut self, which: usize, threshold: u16, committee: &[usize]) -> api::KeyView {
-        let request = self.create_key(threshold, committee);
+        self.new_key_on(api::Curve::Secp256k1, which, threshold, committee)
+    }
+
+    pub(crate) fn new_key_on(
+        &mut self,
+        curve: api::Curve,
+        which: usize,
+        threshold: u16,
+        committee: &[usize],
+    ) -> api::KeyView {
+        let request = self.create_key_on(curve, threshold, committee);
         let id = self.start(which, request).unwrap();
         match self.finish(which, id) {
             Ok(api::Outcome::Key(key)) => *key,
@@ -177,6 +196,28 @@ impl Sim {
 
 /// Checks a signature with an implementation that shares no code with the protocol.
 pub(crate) fn verify(key: &api::KeyView, signature: &api::SignatureView, message: &[u8]) {
+    match key.curve {
+        api::Curve::Secp256k1 => verify_on_secp256k1(key, signature, message),
+        api::Curve::P256 => verify_on_p256(key, signature, message),
+    }
+}
+
+/// By AWS-LC, in both forms in which the signature is told.
+fn verify_on_p256(key: &api::KeyView, signature: &api::SignatureView, message: &[u8]) {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+    if signature.path == api::PathText::root() {
+        assert_eq!(signature.public_key, key.public_key);
+    }
+    assert_eq!((&signature.recovery_id, &key.ethereum_address, &key.xpub), (&None, &None, &None));
+    let bytes = |text: &str| hex::decode(text).unwrap();
+    let public = bytes(&signature.public_key);
+    let fixed = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &public);
+    fixed.verify(message, &bytes(&format!("{}{}", signature.r, signature.s))).unwrap();
+    let asn1 = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &public);
+    asn1.verify(message, &bytes(&signature.der)).unwrap();
+}
+
+fn verify_on_secp256k1(key: &api::KeyView, signature: &api::SignatureView, message: &[u8]) {
     use k256::ecdsa::signature::hazmat::PrehashVerifier;
     if signature.path == api::PathText::root() {
         assert_eq!(signature.public_key, key.public_key);
@@ -190,7 +231,7 @@ pub(crate) fn verify(key: &api::KeyView, signature: &api::SignatureView, message
     let both = format!("{}{}", signature.r, signature.s);
     let fixed = k256::ecdsa::Signature::from_slice(&hex::decode(both).unwrap()).unwrap();
     assert_eq!(fixed, der);
-    let recovery = k256::ecdsa::RecoveryId::from_byte(signature.recovery_id).unwrap();
+    let recovery = k256::ecdsa::RecoveryId::from_byte(signature.recovery_id.unwrap()).unwrap();
     let recovered = k256::ecdsa::VerifyingKey::recover_from_prehash(&digest, &der, recovery).unwrap();
     assert_eq!(recovered, public);
 }

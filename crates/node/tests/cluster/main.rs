@@ -13,6 +13,7 @@ mod alerts;
 mod client;
 mod convictions;
 mod crashes;
+mod curves;
 mod epochs;
 mod examined;
 mod forge;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consign_api as api;
-use consign_cggmp24::key::KeyShare;
 use zeroize::Zeroizing;
 
 use super::super::Level;
+use super::super::curves::Share;
 use super::super::hash::Hash;
 use super::super::jobs::{Enter, Materials, Work};
 use super::super::keys::Key;
@@ -17,7 +17,6 @@ use super::super::presigning::hashed;
 use super::super::proposal::{Accept, Drawn, Kind, Proposal, Refusal};
 use super::super::records::encode;
 use super::super::requests::{RawRequest, request_id};
-use super::super::sessions::C;
 use super::super::sizes::Sizes;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
@@ -259,19 +258,19 @@ impl Node {
         let proposal = Arc::clone(&ceremony.proposal);
         let key = proposal.key.and_then(|key| self.keys.get(&key));
         let aux = proposal.aux.and_then(|aux| self.aux.get(&aux)).map(|record| Arc::clone(&record.aux));
-        let base = key.map(|key| Base { info: key.info().clone(), chain: key.chain().to_vec() });
-        let base = base.filter(|base| proposal.base == Some(Hash(base.info.session.0)));
+        let base = key.map(|key| Base { info: key.info().to_owned(), chain: key.chain().to_vec() });
+        let base = base.filter(|base| proposal.base == Some(Hash(base.info.as_ref().session().0)));
         match proposal.kind {
             Kind::Keygen => Some((Materials::Keygen, None)),
             Kind::Aux => Some((Materials::Aux(ceremony.primes.take()?), None)),
             Kind::Online => {
-                key.filter(|key| key.info().epoch == proposal.epoch)?;
+                key.filter(|key| key.info().epoch() == proposal.epoch)?;
                 let spent = ceremony.spent.as_mut()?;
                 let (presignature, message) = (spent.own.take()?, hashed(&proposal)?);
                 Some((Materials::Online { presignature, message }, None))
             }
             Kind::Sign | Kind::Presign => {
-                let share = Arc::clone(key.filter(|key| key.info().epoch == proposal.epoch)?.share()?);
+                let share = Arc::clone(key.filter(|key| key.info().epoch() == proposal.epoch)?.share()?);
                 Some((Materials::Sign { share, aux: aux? }, None))
             }
             Kind::Refresh => {
@@ -281,7 +280,7 @@ impl Node {
             }
             Kind::Reshare => {
                 let base = base?;
-                let deals = |share: &&Arc<KeyShare<C>>| proposal.signers.contains(&share.index().get());
+                let deals = |share: &&Arc<Share>| proposal.signers.contains(&share.index());
                 let share = key?.share().filter(deals).cloned();
                 let info = Box::new(base.info.clone());
                 Some((Materials::Reshare { base: info, share, aux }, Some(base)))

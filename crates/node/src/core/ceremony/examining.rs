@@ -39,8 +39,8 @@ impl Node {
             Some(_) => {}
         }
         let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0))).filter(|key| key.is_active());
-        if let Some(key) = key.filter(|key| proposal.is_signing() && key.info().epoch != proposal.epoch) {
-            return Err(format!("the key is in epoch {} here, not {}", key.info().epoch, proposal.epoch));
+        if let Some(key) = key.filter(|key| proposal.is_signing() && key.info().epoch() != proposal.epoch) {
+            return Err(format!("the key is in epoch {} here, not {}", key.info().epoch(), proposal.epoch));
         }
         let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
             .map_err(|e| e.to_string())?;

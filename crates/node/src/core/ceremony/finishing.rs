@@ -6,13 +6,14 @@ use consign_api as api;
 use consign_cggmp24::reshare::{Completion, Reshared};
 use consign_rounds::{PerParty, PublicPart};
 
-use super::super::chain::{Step, extended};
+use super::super::chain::{AnyStep, Step, extended};
 use super::super::changes::reshare_input;
+use super::super::curves::{NodeCurve, on_curve};
 use super::super::hash::Hash;
 use super::super::node::Node;
 use super::super::proposal::session_nonce;
 use super::super::records::encode;
-use super::super::sessions::{C, Product};
+use super::super::sessions::Product;
 use super::super::views::{api_key, signature_view};
 use super::End;
 use crate::identity::NodeId;
@@ -44,14 +45,13 @@ impl Node {
                 writes.push(record.write());
                 End::Aux(Hash(aux))
             }
-            Product::Refreshed { info, aux, confirmations } => {
-                let step = Step::Refresh { info, aux, set: confirmations };
-                writes.extend(self.moved(hash, step));
+            Product::Refreshed(step) => {
+                writes.extend(self.moved(hash, *step));
                 writes.extend(self.finish_request(request));
                 End::Key(proposal.key.expect("invariant: a change names the key"))
             }
             Product::Reshared { result, rounds } => {
-                let step = Step::Reshare(Box::new(self.completion(hash, &result, &rounds)));
+                let step = on_curve!(&*result, result => self.completion(hash, result, &rounds));
                 writes.extend(self.moved(hash, step));
                 writes.extend(self.finish_request(request));
                 End::Key(proposal.key.expect("invariant: a change names the key"))
@@ -76,17 +76,24 @@ impl Node {
     }
 
     /// The proof of a resharing that this node has seen to its end.
-    fn completion(&self, hash: Hash, result: &Reshared<C>, rounds: &[PerParty<PublicPart>]) -> Completion<C> {
+    fn completion<C: NodeCurve>(
+        &self,
+        hash: Hash,
+        result: &Reshared<C>,
+        rounds: &[PerParty<PublicPart>],
+    ) -> AnyStep {
         let ceremony = self.ceremonies.get(&hash).expect("invariant: the caller looked it up");
         let (proposal, accepts) = (&ceremony.proposal, ceremony.session_accepts());
         let base = &ceremony.base().expect("invariant: a change has a base").info;
+        let base = C::look(base).expect("invariant: the session began with it");
         let public = reshare_input(proposal, base, None).expect("invariant: the session began with it");
         let nonce = session_nonce(proposal, accepts).expect("invariant: the session began with it");
-        Completion::new(&public, nonce.0, result, rounds)
+        let completion = Completion::new(&public, nonce.0, result, rounds);
+        C::any(Step::Reshare(Box::new(completion)))
     }
 
     /// A change is complete, and this node took part: what that means on disk. Old holders that took none are told.
-    fn moved(&mut self, hash: Hash, step: Step) -> Vec<Write> {
+    fn moved(&mut self, hash: Hash, step: AnyStep) -> Vec<Write> {
         let ceremony = self.ceremonies.get(&hash).expect("invariant: the caller looked it up");
         let (proposal, request) = (Arc::clone(&ceremony.proposal), ceremony.request);
         let base = ceremony.base().expect("invariant: a change has a base");

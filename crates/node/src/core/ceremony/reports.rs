@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consign_api as api;
-use consign_cggmp24::curve::Scalar;
-use consign_cggmp24::ecdsa::{Digest, Signature};
 
 use super::super::checks::{Check, Shown};
+use super::super::curves::Signed;
 use super::super::hash::Hash;
 use super::super::keys::Key;
 use super::super::node::Node;
 use super::super::proposal::{Kind, MAX_REASON_BYTES, Proposal};
 use super::super::requests::request_id;
-use super::super::sessions::C;
 use super::super::wire::{PeerMessage, Report};
 use super::{End, Part};
 use crate::identity::NodeId;
@@ -34,7 +32,8 @@ impl Node {
             End::Key(key) => self.keys.get(key).and_then(Key::certificate).map(|c| Report::Key(Box::new(c))),
             End::Presigned => Some(Report::Presigned),
             End::Signature(signature) => {
-                Some(Report::Signature { r_s: signature.to_bytes(), recovery_id: signature.recovery_id })
+                let (r, s) = signature.parts();
+                Some(Report::Signature { r_s: [r, s].concat(), recovery_id: signature.recovery_id() })
             }
             End::Failed { problem, demote } => {
                 Some(Report::Failed { reason: problem.detail.clone(), naming: demote.clone() })
@@ -55,7 +54,7 @@ impl Node {
             return;
         };
         if let Ok(r_s) = hex::decode([view.r.as_str(), &view.s].concat()) {
-            let report = Report::Signature { r_s, recovery_id: view.recovery_id };
+            let report = Report::Signature { r_s, recovery_id: view.recovery_id.unwrap_or_default() };
             self.send(to, &PeerMessage::Report { ceremony: proposal.hash(), report });
         }
     }
@@ -145,7 +144,7 @@ impl Node {
         let request = request_id(&proposal.cluster, &proposal.request);
         // A change may have been overtaken by the next one before it was reported.
         let fits = |key: &Key| match proposal.key {
-            Some(id) => key.id() == id && key.info().epoch >= proposal.epoch,
+            Some(id) => key.id() == id && key.info().epoch() >= proposal.epoch,
             None => key.ceremony() == hash,
         };
         match key.filter(fits).filter(|key| !self.contradicts(key)) {
@@ -159,12 +158,8 @@ impl Node {
         }
     }
 
-    fn reported_signature(&self, proposal: &Proposal, r_s: &[u8], recovery_id: u8) -> Option<Signature<C>> {
-        let (r, s) = r_s.split_at_checked(r_s.len() / 2)?;
-        let (r, s) = (Scalar::from_bytes(r)?, Scalar::from_bytes(s)?);
-        let signature = Signature { r, s, recovery_id };
-        let digest = Digest::raw::<C>(proposal.digest?).ok()?;
-        signature.verify(&self.signing_key(proposal)?, &digest).then_some(signature)
+    fn reported_signature(&self, proposal: &Proposal, r_s: &[u8], recovery_id: u8) -> Option<Signed> {
+        self.signing_key(proposal)?.signature(r_s, recovery_id, proposal.digest?)
     }
 
     pub(super) fn tick_watching(&mut self, hash: Hash) {

@@ -217,7 +217,10 @@ impl Node {
                 Ok(vec![write])
             }
             Kept::Dealing => {
-                let base = self.running(hash).and_then(|r| r.base.as_ref()).map(|base| base.info.epoch_id());
+                let base = self
+                    .running(hash)
+                    .and_then(|r| r.base.as_ref())
+                    .map(|base| base.info.as_ref().epoch_id());
                 let key = proposal.key.and_then(|key| self.keys.get_mut(&key)).ok_or(Refusal::NotActive)?;
                 key.deal(epoch.ok_or(Refusal::NotActive)?, base.ok_or(Refusal::NotActive)?)
             }
