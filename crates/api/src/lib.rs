@@ -5,7 +5,7 @@
 //! parsed strictly: unknown fields, odd capitals, wrong lengths are refused, so that two nodes
 //! never read one body in two ways.
 //!
-//! Read next: [`request`], [`change`] and [`presign`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
+//! Read next: [`request`], [`change`], [`import`] and [`presign`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
 //! wrong), [`limits`], and [`hash`] (digests). The feature `client` adds a small blocking client.
 
 pub mod change;
@@ -13,6 +13,7 @@ pub mod change;
 pub mod client;
 pub mod hash;
 pub mod id;
+pub mod import;
 pub mod limits;
 pub mod presign;
 pub mod problem;
@@ -22,6 +23,7 @@ pub mod view;
 
 pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
 pub use id::{CeremonyId, ClusterId, EvidenceId, KeyId, NodeId, ParseIdError};
+pub use import::{ChainCode, ImportKey, ImportedKey, PrivateKey};
 pub use presign::{Presign, PresignTerms};
 pub use problem::{Problem, ProblemKind};
 pub use request::{

@@ -14,7 +14,8 @@ use crate::view::{
     CeremonyView, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
 use crate::{
-    CeremonyId, Curve, EvidenceId, HashName, KeyId, Level, NodeId, Presign, Problem, Refresh, Reshare, Scheme,
+    CeremonyId, Curve, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId, Presign, Problem, Refresh,
+    Reshare, Scheme,
 };
 
 #[cfg(test)]
@@ -25,6 +26,10 @@ mod tests;
 pub enum Request {
     /// `POST /v1/keys`: answered by [`Reply::Started`] once the proposal is made.
     CreateKey(CreateKey),
+    /// `POST /v1/keys/import`: answered by [`Reply::Started`] once the key is durable and its resharing is proposed.
+    ImportKey(ImportKey),
+    /// `DELETE /v1/keys/{id}`: answered by [`Reply::Key`], as it was. For imported keys that are still in one place.
+    DiscardKey(KeyId),
     /// `GET /v1/keys`: answered by [`Reply::Keys`].
     ListKeys(PageQuery),
     /// `GET /v1/keys/{id}`: answered by [`Reply::Key`].

@@ -174,6 +174,8 @@ words!(
     Active = "active",
     /// This node's share is durable, other holders have not confirmed yet.
     Confirming = "confirming",
+    /// The key is imported and not shared out yet: its dealer has the whole private key, and nobody signs with it.
+    Whole = "whole",
 );
 
 #[cfg(test)]

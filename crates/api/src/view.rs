@@ -55,6 +55,9 @@ pub struct KeyView {
     pub share: bool,
     /// Whether it can be used.
     pub state: KeyState,
+    /// Who has imported it, and so knew the whole private key once; absent for a key that was never in one place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Member>,
     /// Presignatures that the node that answers holds for it: so many messages can be signed in one round, with those
     /// who made them.
     #[serde(default)]

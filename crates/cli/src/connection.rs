@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, InvitationView, Invite, KeyId, KeyView,
-    NodeView, PageQuery, Presign, Refresh, Reshare, Sign, ValidatorView,
+    CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, ImportKey, InvitationView, Invite, KeyId,
+    KeyView, NodeView, PageQuery, Presign, Refresh, Reshare, Sign, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -47,6 +47,21 @@ impl Connection {
             Failure::Failed(format!("the API token is missing: restore {} from a backup", file.display()))
         })?;
         Ok(Self { client: Client::new(&address, &token), address })
+    }
+
+    /// The same for a secret, which leaves this machine in no case: the API must listen on loopback.
+    pub(crate) fn open_near(data: &Path) -> Result<Self, Failure> {
+        let near = Self::open(data)?;
+        let is_near = |address: std::net::SocketAddr| address.ip().is_loopback();
+        if near.address.parse().is_ok_and(is_near) {
+            Ok(near)
+        } else {
+            Err(Failure::Failed(format!(
+                "the node's API listens at {}, and a private key must not leave this machine: set it to 127.0.0.1, \
+                 restart the node, and try again",
+                near.address
+            )))
+        }
     }
 
     /// Where the node's API listens.
@@ -92,6 +107,16 @@ impl Connection {
     /// Begins to make a key.
     pub(crate) fn create_key(&self, request: &CreateKey) -> Result<CeremonyView, Failure> {
         Ok(self.client.create_key(request, &Start::default())?)
+    }
+
+    /// Begins to import a key.
+    pub(crate) fn import_key(&self, request: &ImportKey) -> Result<CeremonyView, Failure> {
+        Ok(self.client.import_key(request, &Start::default())?)
+    }
+
+    /// Gives up an imported key.
+    pub(crate) fn discard_key(&self, id: KeyId) -> Result<KeyView, Failure> {
+        Ok(self.client.discard_key(&id)?)
     }
 
     /// Begins to sign.

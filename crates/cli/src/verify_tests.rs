@@ -25,6 +25,7 @@ fn sample(digest: [u8; 32]) -> (KeyView, SignatureView) {
         epoch: 0,
         share: true,
         state: KeyState::Active,
+        imported: None,
         presignatures: 0,
         public_key: hex::encode(public.serialize()),
         chain_code: Some("09".repeat(32)),

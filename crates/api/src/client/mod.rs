@@ -10,15 +10,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 use ureq::http::Response;
+use zeroize::Zeroizing;
 
 pub use events::Events;
 
 use crate::limits::{MAX_ANSWER_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
-    CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, HealthView, InvitationView, Invite, KeyId,
-    KeyView, NodeView, Page, PageQuery, PresignTerms, Problem, RefreshTerms, ReshareTerms, Sign,
-    ValidatorView,
+    CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, HealthView, ImportKey, InvitationView,
+    Invite, KeyId, KeyView, NodeView, Page, PageQuery, PresignTerms, Problem, RefreshTerms, ReshareTerms,
+    Sign, ValidatorView,
 };
 
 /// How long a connection may take to be made: the node is near.
@@ -26,6 +27,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an answer may take, on top of the time the node was asked to wait.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// More than the longest body with a private key, in bytes: that names a committee besides.
+const SECRET_BODY_BYTES: usize = 16 << 10;
 
 /// Most pages of a list that are fetched for one complete list: more than a node can keep.
 const MAX_PAGES: usize = 10_000;
@@ -148,6 +152,25 @@ impl Client {
     /// [`ClientError`].
     pub fn create_key(&self, body: &CreateKey, start: &Start) -> Result<CeremonyView, ClientError> {
         self.post("/v1/keys", body, start)
+    }
+
+    /// `POST /v1/keys/import`. As [`Client::create_key`]. The body holds the private key: it is wiped here, but not in
+    /// the buffers of the HTTP client.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn import_key(&self, body: &ImportKey, start: &Start) -> Result<CeremonyView, ClientError> {
+        self.post("/v1/keys/import", body, start)
+    }
+
+    /// `DELETE /v1/keys/{id}`: the key as it was.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn discard_key(&self, id: &KeyId) -> Result<KeyView, ClientError> {
+        let request = self.agent.delete(self.url(&format!("/v1/keys/{id}")));
+        let request = request.header("authorization", &self.bearer);
+        self.answer(request.config().timeout_global(Some(ANSWER_TIMEOUT)).build().call())
     }
 
     /// `POST /v1/keys/{id}/signatures`. As [`Client::create_key`].
@@ -305,7 +328,9 @@ impl Client {
         body: &impl Serialize,
         start: &Start,
     ) -> Result<T, ClientError> {
-        let body = serde_json::to_vec(body).expect("invariant: plain data always encodes");
+        // It may hold a private key: room for such a body at once, so that no copy is left behind by growing.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BODY_BYTES));
+        serde_json::to_writer(&mut *bytes, body).expect("invariant: plain data always encodes");
         let wait_s = start.wait_s.min(MAX_WAIT_S);
         let mut request = self
             .agent
@@ -319,7 +344,7 @@ impl Client {
             request = request.header("idempotency-key", key);
         }
         let timeout = ANSWER_TIMEOUT + Duration::from_secs(u64::from(wait_s));
-        self.answer(request.config().timeout_global(Some(timeout)).build().send(&body[..]))
+        self.answer(request.config().timeout_global(Some(timeout)).build().send(&bytes[..]))
     }
 
     fn url(&self, path: &str) -> String {

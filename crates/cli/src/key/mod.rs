@@ -4,7 +4,9 @@ mod address;
 mod change;
 mod create;
 mod find;
+mod import;
 mod presign;
+mod secret;
 mod show;
 mod sign;
 
@@ -20,7 +22,7 @@ pub(crate) use create::majority;
 pub(crate) use show::given;
 pub(crate) use sign::signature;
 
-/// Create, list and show keys; sign with them; renew or move their shares
+/// Create, import, list and show keys; sign with them; renew or move their shares
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -56,6 +58,8 @@ Example:
         #[command(flatten)]
         data: Data,
     },
+    Import(import::Import),
+    Discard(import::Discard),
     Sign(sign::Sign),
     Presign(presign::Presign),
     Address(address::Address),
@@ -70,6 +74,8 @@ impl Key {
             Command::Create(create) => create.run(out),
             Command::List { data } => show::list(&Connection::open(&data.data)?, out),
             Command::Show { key, data } => show::one(&Connection::open(&data.data)?, key, out),
+            Command::Import(import) => import.run(out),
+            Command::Discard(discard) => discard.run(out),
             Command::Sign(sign) => sign.run(out),
             Command::Presign(presign) => presign.run(out),
             Command::Address(address) => address.run(out),

@@ -36,6 +36,7 @@ pub(super) fn describe(key: &KeyView) -> String {
         ("label", key.label.to_string()),
         ("kind", format!("{} on {}, level {}", key.scheme, key.curve, key.level)),
         ("signers", format!("any {} of {}", key.threshold, members(&key.committee))),
+        ("origin", origin(key)),
         ("state", format!("{}, epoch {}", key.state, key.epoch)),
         ("this node", if key.share { "holds a share" } else { "holds no share" }.to_owned()),
         ("presignatures", key.presignatures.to_string()),
@@ -45,6 +46,17 @@ pub(super) fn describe(key: &KeyView) -> String {
         ("ethereum", given(&key.ethereum_address)),
         ("bitcoin", given(&key.bitcoin_address)),
     ])
+}
+
+/// Whether any machine ever had the whole private key.
+fn origin(key: &KeyView) -> String {
+    match &key.imported {
+        None => "made in shares: no machine ever had the private key".to_owned(),
+        Some(dealer) => {
+            let name = dealer.name.as_ref().map_or_else(|| dealer.validator.short(), ToString::to_string);
+            format!("imported by {name}: the private key was in one place")
+        }
+    }
 }
 
 /// What not every key has.

@@ -12,6 +12,8 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["invite"], "--minutes"),
     (&["key"], "create"),
     (&["key", "create"], "--threshold"),
+    (&["key", "import"], "--i-understand"),
+    (&["key", "discard"], "<KEY>"),
     (&["key", "list"], "--json"),
     (&["key", "show"], "<KEY>"),
     (&["key", "sign"], "--digest"),

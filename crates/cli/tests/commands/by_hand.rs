@@ -70,6 +70,8 @@ fn from_init_to_signatures_and_through_restarts() {
     assert_eq!((&signature["verified"], &signature["recovery_id"]), (&true.into(), &Value::Null));
     nodes[0].ask(&["key", "create", "--name", "x", "--curve", "p384"]).fails(2, "secp256k1 or p256");
 
+    imports(&nodes, place.path());
+
     // A child of the key signs too, and everybody finds its addresses.
     let child = sign(&nodes[2], &["pay", "to a child", "--path", "m/0/5"]);
     let address =
@@ -117,7 +119,39 @@ fn from_init_to_signatures_and_through_restarts() {
     assert_eq!(sign(&nodes[2], &["pay", "all back"])["verified"], true);
     assert_eq!(nodes[2].ask(&["key", "show", "pay"]).ok().json(), key);
     let both = nodes[0].ask(&["key", "list"]).ok().json();
-    assert!(both.as_array().unwrap().contains(&key) && both.as_array().unwrap().len() == 2, "{both}");
+    assert!(both.as_array().unwrap().contains(&key) && both.as_array().unwrap().len() == 3, "{both}");
+}
+
+/// A private key from a pipe, which only a person who says so imports; any two of the three sign for it.
+fn imports(nodes: &[TestNode; 3], place: &Path) {
+    let secret = "5a".repeat(32);
+    let file = place.join("old.hex");
+    std::fs::write(&file, format!("{secret}\n")).unwrap();
+    let import = |arguments: &[&str]| {
+        let mut command =
+            consign(&[&["key", "import", "old", "--level", "insecure-test", "--json"], arguments].concat());
+        command.arg("--data").arg(&nodes[0].data).stdin(std::fs::File::open(&file).unwrap());
+        finish(command)
+    };
+    import(&[]).fails(2, "--i-understand");
+    import(&["--i-understand", "--from", "/dev/null"]).fails(2, "neither 64 hexadecimal digits");
+    import(&["--i-understand", "--threshold", "1"]).fails(2, "1 is not in 2..=20");
+    let key = import(&["--i-understand"]).ok().json();
+    let whole = secp256k1::SecretKey::from_secret_bytes([0x5a; 32]).unwrap();
+    let public_key = hex::encode(secp256k1::PublicKey::from_secret_key(&whole).serialize());
+    assert_eq!((&key["public_key"], &key["imported"]["name"]), (&public_key.into(), &"anna".into()));
+    for node in nodes {
+        let shown = until("the key to be there", || {
+            let all = node.ask(&["key", "list"]).ok().json();
+            all.as_array().unwrap().iter().find(|k| k["id"] == key["id"] && k["state"] == "active").cloned()
+        });
+        assert_eq!((&shown["imported"]["name"], &shown["share"]), (&"anna".into(), &true.into()));
+        assert!(!node.log().contains(&secret));
+    }
+    assert_eq!(sign(&nodes[2], &["old", "by shares"])["verified"], true);
+    assert!(nodes[0].log().contains("imports the private key of old"));
+    import(&["--i-understand"]).fails(4, "knows the key already");
+    nodes[0].ask(&["key", "discard", "old"]).fails(4, "still in one place");
 }
 
 #[test]

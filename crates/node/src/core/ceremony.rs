@@ -405,6 +405,7 @@ pub(super) fn deadline_ms(kind: Kind, makes_moduli: bool, signers: usize) -> u32
         Kind::Refresh if makes_moduli => 600_000,
         Kind::Keygen | Kind::Refresh | Kind::Reshare => 120_000,
         Kind::Aux => 600_000,
+        Kind::Import => 0,
         Kind::Online => ONLINE_MS.saturating_add(ONLINE_MS_PER_SIGNER.saturating_mul(signers)),
         Kind::Sign | Kind::Presign => SIGN_MS.saturating_add(SIGN_MS_PER_SIGNER.saturating_mul(signers)),
     }

@@ -34,7 +34,7 @@ pub(super) fn draft_refresh(
     let key = at_epoch(key, &wanted.key, wanted.terms.epoch)?;
     let aux = match wanted.terms.moduli {
         api::Moduli::Renew => None,
-        api::Moduli::Keep => Some(key.aux()),
+        api::Moduli::Keep => key.aux(),
     };
     Ok(Proposal {
         level: level_number(key.level()),
@@ -72,7 +72,9 @@ pub(super) fn draft_reshare(
             signers: free.signers,
             ..blank
         }),
-        Kind::Keygen | Kind::Sign | Kind::Refresh | Kind::Presign | Kind::Online => Err(Unfit::Kind),
+        Kind::Keygen | Kind::Sign | Kind::Refresh | Kind::Presign | Kind::Online | Kind::Import => {
+            Err(Unfit::Kind)
+        }
     }
 }
 
@@ -122,8 +124,11 @@ pub(super) fn reshare_input<C: NodeCurve>(
     let list = members.iter().map(|p| (p.index, p.id));
     let holders = Roll::new(proposal.cluster, list).parties().map_err(|e| e.to_string())?;
     let dealers = base.parties.iter().filter(|(index, _)| proposal.signers.contains(&index.get()));
-    let dealers =
-        Parties::new(dealers.map(|(index, id)| (index, *id)).collect()).map_err(|e| e.to_string())?;
+    let dealers = match base.is_whole() {
+        true => Ok(base.parties.clone()),
+        false => Parties::new(dealers.map(|(index, id)| (index, *id)).collect()),
+    };
+    let dealers = dealers.map_err(|e| e.to_string())?;
     let (base, threshold, epoch) = (base.clone(), proposal.threshold, proposal.epoch);
     let public = match aux {
         Some(aux) if aux.aux_id == aux_id.0 => {

@@ -31,6 +31,7 @@ impl Node {
     /// in one transaction; nothing if the epoch is not larger.
     pub(super) fn move_on(&mut self, id: Hash, chain: Vec<AnyStep>, request: Option<Hash>) -> Vec<Write> {
         let Some(key) = self.keys.get_mut(&id) else { return Vec::new() };
+        let was_whole = key.is_whole();
         let Some(advance) = key.advance(chain) else { return Vec::new() };
         let Advance { mut writes, made, left, request: asked } = advance;
         if let Some(request) = request.filter(|_| asked.is_none()) {
@@ -42,9 +43,15 @@ impl Node {
         self.end_older(id, now);
         self.end_turn(id);
         self.erase_presignatures_of(id);
-        writes.extend(self.drop_moduli(left));
+        writes.extend(left.and_then(|left| self.drop_moduli(left)));
         let share = if has_share { "with a share" } else { "without a share" };
         self.log(Level::Info, &format!("the key {id} is in epoch {epoch} now, here {share}"));
+        if was_whole {
+            self.log(
+                Level::Warn,
+                &format!("the key {id} is imported: its dealer knew the whole private key"),
+            );
+        }
         if let Some(request) = asked.filter(|_| request.is_none()) {
             writes.extend(self.finish_request(request));
             self.key_is_active(request, id);

@@ -219,6 +219,7 @@ pub(super) fn public_input<C: NodeCurve>(
         }
         // What is agreed on is in the presignature (`online_input`).
         Kind::Online => return Err("the presignature is not here".to_owned()),
+        Kind::Import => return Err("no session follows from an import".to_owned()),
         Kind::Refresh => {
             let key = key.ok_or("the key is not here")?;
             PublicInput::Refresh(Box::new(refresh_input(proposal, key, aux)?))

@@ -1,6 +1,10 @@
 //! Keys as this node knows them: how they were made, how they came to their epoch, the own share, and shares of epochs
 //! that may yet turn out to be complete. When which share counts is decided by the library's [`Ledger`]; this file
-//! does to the shares what it says. Read `chain.rs` first, `epochs.rs` next.
+//! does to the shares what it says. Read `chain.rs` first, `keys/stored.rs` (records), `keys/shown.rs` (certificates) and
+//! `epochs.rs` next.
+
+mod shown;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,22 +13,20 @@ use consign_api as api;
 use consign_cggmp24::activation::{Event, Ledger, Refusal, Write as Change};
 use consign_cggmp24::aux_info::Aux;
 use consign_cggmp24::epoch::EpochId;
-use consign_cggmp24::key::KeyInfo;
 use consign_cggmp24::keygen::confirmation::is_complete;
 use consign_rounds::{PerParty, PublicPart, SessionId, decode as decode_parts, encode as encode_parts};
-use zeroize::Zeroizing;
 
-use super::chain::{self, AnyStep, Step, record_key};
-use super::curves::{Info, InfoRef, NodeCurve, PendingShare, Share, curve_of, on_curve};
+pub(super) use self::shown::Prefix;
+use super::chain::{AnyStep, record_key};
+use super::curves::{Info, InfoRef, PendingShare, Share, on_curve};
 use super::hash::Hash;
-use super::jobs::{public_input, session_id};
-use super::proposal::{Accept, Kind, Participant, Proposal, session_nonce};
-use super::records::{BadRecord, decode, decode_begin, decode_end, encode};
-use super::requests::{Free, RawRequest, Wanted, draft, level_of, request_id};
+use super::proposal::{Accept, Kind, Participant, Proposal};
+use super::records::encode;
+use super::requests::{RawRequest, Wanted, request_id};
 use super::sessions::Roll;
-use super::wire::{Certificate, MAX_MESSAGE_BYTES};
-use crate::identity::{ClusterId, NodeId};
-use crate::store::{Table, Value, Write};
+use super::wire::MAX_MESSAGE_BYTES;
+use crate::identity::NodeId;
+use crate::store::{Table, Write};
 
 /// A key: one of which this node holds a share, or one that was shown to it.
 pub(super) struct Key {
@@ -46,12 +48,6 @@ pub(super) struct Key {
     shown_by: Option<NodeId>,
 }
 
-/// What is known of a key already, so that a certificate of it takes no longer than what it tells anew.
-pub(super) struct Prefix {
-    info: Info,
-    chain: Vec<AnyStep>,
-}
-
 /// How a key was made.
 struct Origin {
     proposal: Arc<Proposal>,
@@ -59,10 +55,13 @@ struct Origin {
     /// The proposal's hash, and the request's: asked for often.
     ceremony: Hash,
     request: Hash,
-    wanted: api::CreateKey,
+    label: api::Label,
+    level: api::Level,
+    scheme: api::Scheme,
     /// The first epoch.
     info: Info,
-    /// The encoded set of its confirmations; without it the share is pending, and is never erased.
+    /// The encoded set of its confirmations; without it the share is pending, and is never erased. Empty for an imported
+    /// key: its dealer is all there is to confirm.
     set: Option<Vec<u8>>,
 }
 
@@ -82,22 +81,13 @@ pub(super) struct Advance {
     /// Moduli that were made with the share.
     pub(super) made: Option<Arc<Aux>>,
     /// Moduli of the epoch before.
-    pub(super) left: Hash,
+    pub(super) left: Option<Hash>,
     /// The request that asked for it, if this node took part.
     pub(super) request: Option<Hash>,
 }
 
-/// The stored form of a key begins with this: share or nothing, first epoch, proposal, which names the curve.
-type Head = (Option<Vec<u8>>, Vec<u8>, Proposal);
-
-/// What follows: accepts, confirmations, chain, earlier epochs, ledger, request.
-type Tail<C> = (Vec<Accept>, Option<Vec<u8>>, Vec<Step<C>>, Vec<KeyInfo<C>>, Ledger, Option<Hash>);
-
 /// Most earlier epochs that are remembered beside the chain.
 const MAX_PAST: usize = 16;
-
-/// The stored form of a pending share: itself, the request that asked for it, who proposed it.
-type StoredWaiting = (Vec<u8>, Hash, NodeId);
 
 impl Key {
     /// A share that was just made and is not confirmed by everybody yet.
@@ -106,118 +96,20 @@ impl Key {
         Some(Self::new(origin, Vec::new(), Some(share), Ledger::default()))
     }
 
+    /// A private key that was just imported: this node holds it alone.
+    pub(super) fn imported(share: Arc<Share>, proposal: Arc<Proposal>, accepts: Vec<Accept>) -> Option<Self> {
+        let origin = Origin::new(share.info().to_owned(), proposal, accepts)?;
+        let mut key = Self::new(origin, Vec::new(), Some(share), Ledger::default());
+        key.begin();
+        Some(key)
+    }
+
     fn new(origin: Origin, chain: Vec<AnyStep>, share: Option<Arc<Share>>, ledger: Ledger) -> Self {
         let holders = Vec::new();
         let (pendings, past) = (BTreeMap::new(), Vec::new());
         let (latest, shown_by) = (None, None);
         let key = Self { origin, chain, past, share, ledger, pendings, holders, latest, shown_by };
         Self { holders: holders_of(key.info()), ..key }
-    }
-
-    /// Reads a record, without the pending shares.
-    pub(super) fn read(value: &Value) -> Result<Self, BadRecord> {
-        let ((share, info, proposal), rest): (Head, _) = decode_begin(value)?;
-        let share = share.map(Zeroizing::new);
-        let curve = curve_of(&proposal).map_err(|_| BadRecord)?;
-        let share = share.map(|bytes| Share::read(curve, &bytes).map(Arc::new)).transpose()?;
-        let info = Info::decode(curve, &info).ok_or(BadRecord)?;
-        on_curve!(C: curve => Self::from_parts::<C>(share, info, proposal, decode_end(rest)?))
-    }
-
-    fn from_parts<C: NodeCurve>(
-        share: Option<Arc<Share>>,
-        info: Info,
-        proposal: Proposal,
-        (accepts, set, chain, past, ledger, latest): Tail<C>,
-    ) -> Result<Self, BadRecord> {
-        let origin = Origin::new(info, Arc::new(proposal), accepts).ok_or(BadRecord)?;
-        let chain = chain.into_iter().map(C::any).collect();
-        let key = Self::new(Origin { set, ..origin }, chain, share, ledger);
-        let past = past.into_iter().map(C::any).collect();
-        let fits = key.share.as_ref().is_none_or(|share| share.info() == key.info());
-        if fits { Ok(Self { past, latest, ..key }) } else { Err(BadRecord) }
-    }
-
-    /// Reads the record of a pending share.
-    pub(super) fn read_pending(&mut self, value: &Value) -> Result<(), BadRecord> {
-        let (bytes, request, proposer): StoredWaiting = decode(value)?;
-        let pending = PendingShare::read(self.info().curve(), &Zeroizing::new(bytes))?;
-        if pending.info().key_id() != self.id() {
-            return Err(BadRecord);
-        }
-        self.pendings.insert(pending.info().epoch_id(), Waiting { pending, request, proposer });
-        Ok(())
-    }
-
-    /// The write that makes it durable.
-    pub(super) fn write(&self) -> Write {
-        let Origin { proposal, accepts, info, set, .. } = &self.origin;
-        let share = self.share.as_ref().map(|share| share.encode());
-        let share = share.as_ref().map(|bytes| bytes.as_slice());
-        let info = info.as_ref().encode();
-        let record =
-            (share, info, &**proposal, accepts, set, &self.chain, &self.past, &self.ledger, self.latest);
-        Write::put(Table::Keys, self.id().0, encode(&record))
-    }
-
-    /// What shows to others what this key is; nothing before everybody has confirmed it.
-    pub(super) fn certificate(&self) -> Option<Certificate> {
-        let (proposal, accepts) = ((*self.origin.proposal).clone(), self.origin.accepts.clone());
-        let (info, set) = (self.origin.info.as_ref().encode(), self.origin.set.clone()?);
-        let steps = self.chain.iter().map(AnyStep::encode).collect();
-        Some(Certificate { proposal, accepts, info, set, steps })
-    }
-
-    /// A key that somebody shows, if everything about it holds together: the request that its proposal carries, the
-    /// session that the accepts make of it, the confirmation of every first holder, and every change since.
-    /// What is `known` of it is not verified again.
-    pub(super) fn certified(
-        certificate: Certificate,
-        cluster: ClusterId,
-        known: Option<&Prefix>,
-    ) -> Option<Self> {
-        let Certificate { proposal, accepts, info, set, steps } = certificate;
-        // Before anything that takes longer for longer lists.
-        if !proposal.is_well_formed() {
-            return None;
-        }
-        let curve = curve_of(&proposal).ok()?;
-        let info = Info::decode(curve, &info)?;
-        let (_, wanted) = RawRequest::parse(&proposal.request)?;
-        let free = Free::of(&proposal);
-        let expected = draft(cluster, &proposal.request, &wanted, None, free).ok()?;
-        let nonce = session_nonce(&proposal, &accepts).ok()?;
-        let session = on_curve!(C: curve => {
-            let input = public_input::<C>(&proposal, None, None).ok()?;
-            session_id(&proposal, &input, &nonce).ok()?
-        });
-        let shown = info.as_ref();
-        let holds = expected == proposal
-            && proposal.kind == Kind::Keygen
-            && shown.session() == session
-            && Roll::of(&proposal).parties().is_ok_and(|parties| parties == *shown.parties())
-            && (shown.threshold(), shown.epoch()) == (proposal.threshold, 0)
-            && Some(shown.level()) == level_of(proposal.level);
-        if !holds {
-            return None;
-        }
-        let chain: Vec<_> = steps.iter().map(|step| AnyStep::decode(curve, step)).collect::<Option<_>>()?;
-        let origin = Origin::new(info, Arc::new(proposal), accepts)?;
-        let mut key = Self::new(origin, Vec::new(), None, Ledger::default());
-        let known = known.filter(|known| known.info == key.origin.info);
-        // Signatures come before the curve, and the first epoch before what continues it.
-        if !key.activate_from(&set) || (known.is_none() && key.origin.info.as_ref().validate().is_err()) {
-            return None;
-        }
-        let same = known.map_or(0, |known| {
-            known.chain.iter().zip(&chain).take_while(|(known, shown)| known == shown).count()
-        });
-        let (old, new) = chain.split_at_checked(same)?;
-        if !chain::holds(old.last().map_or(key.origin.info.as_ref(), AnyStep::info), new, cluster) {
-            return None;
-        }
-        key.advance(chain);
-        Some(key)
     }
 
     pub(super) fn id(&self) -> Hash {
@@ -301,10 +193,24 @@ impl Key {
         &self.origin.proposal.participants
     }
 
-    /// The moduli of its epoch.
-    pub(super) fn aux(&self) -> Hash {
-        let first = || self.origin.proposal.aux.expect("invariant: a key generation names the moduli");
-        self.chain.last().map_or_else(first, AnyStep::aux)
+    /// The moduli of its epoch; none while an imported key is in one place.
+    pub(super) fn aux(&self) -> Option<Hash> {
+        self.chain.last().map(AnyStep::aux).or(self.origin.proposal.aux)
+    }
+
+    /// Who has imported it, and knew the whole private key.
+    pub(super) fn dealer(&self) -> Option<Participant> {
+        self.makers().first().copied().filter(|_| self.origin.proposal.kind == Kind::Import)
+    }
+
+    /// Whether the whole private key is in one place.
+    pub(super) fn is_whole(&self) -> bool {
+        self.info().is_whole()
+    }
+
+    /// Whether this node has confirmed shares of epochs that may yet be in force.
+    pub(super) fn has_pendings(&self) -> bool {
+        !self.pendings.is_empty()
     }
 
     /// Whether a share that may yet be in force needs these moduli.
@@ -313,11 +219,11 @@ impl Key {
     }
 
     pub(super) fn label(&self) -> &api::Label {
-        &self.origin.wanted.label
+        &self.origin.label
     }
 
     pub(super) fn level(&self) -> api::Level {
-        self.origin.wanted.level
+        self.origin.level
     }
 
     pub(super) fn curve(&self) -> api::Curve {
@@ -325,7 +231,7 @@ impl Key {
     }
 
     pub(super) fn scheme(&self) -> api::Scheme {
-        self.origin.wanted.scheme
+        self.origin.scheme
     }
 
     /// The holders of its shares.
@@ -359,12 +265,17 @@ impl Key {
         let complete = on_curve!(&self.origin.info, info => is_complete(info, set, &roll));
         if complete && !self.is_active() {
             self.origin.set = Some(encode_parts(set));
-            let id = self.origin.info.as_ref().epoch_id();
-            self.ledger = Ledger::new(self.share.is_some().then_some(id));
-            // Without a share the ledger learns of the epoch as of any other.
-            self.ledger.apply(Event::Complete(id)).expect("invariant: a complete set is never refused");
+            self.begin();
         }
         complete
+    }
+
+    /// The first epoch is in force.
+    fn begin(&mut self) {
+        let id = self.origin.info.as_ref().epoch_id();
+        self.ledger = Ledger::new(self.share.is_some().then_some(id));
+        // Without a share the ledger learns of the epoch as of any other.
+        self.ledger.apply(Event::Complete(id)).expect("invariant: a complete set is never refused");
     }
 
     /// As [`activate`](Self::activate), from bytes of a peer.
@@ -464,20 +375,19 @@ impl Key {
     }
 }
 
-impl Prefix {
-    /// All that is known of a key and certified.
-    pub(super) fn of(key: &Key) -> Box<Self> {
-        Box::new(Self { info: key.origin.info.clone(), chain: key.chain.clone() })
-    }
-}
-
 impl Origin {
     fn new(info: Info, proposal: Arc<Proposal>, accepts: Vec<Accept>) -> Option<Self> {
-        let (_, wanted) = RawRequest::parse(&proposal.request)?;
-        let Wanted::Key(wanted) = wanted else { return None };
-        proposal.aux?;
+        let (label, level, scheme, set) = if proposal.kind == Kind::Import {
+            let (_, imported) = RawRequest::parse_import(&proposal.request)?;
+            (imported.label, imported.level, imported.scheme, Some(Vec::new()))
+        } else {
+            let (_, wanted) = RawRequest::parse(&proposal.request)?;
+            let Wanted::Key(wanted) = wanted else { return None };
+            proposal.aux?;
+            (wanted.label, wanted.level, wanted.scheme, None)
+        };
         let (ceremony, request) = (proposal.hash(), request_id(&proposal.cluster, &proposal.request));
-        Some(Self { proposal, accepts, ceremony, request, wanted, info, set: None })
+        Some(Self { proposal, accepts, ceremony, request, label, level, scheme, info, set })
     }
 }
 

@@ -12,6 +12,7 @@ mod curves;
 mod epochs;
 pub mod evidence;
 pub mod hash;
+mod imports;
 pub mod invitation;
 pub mod jobs;
 pub mod joining;

@@ -62,7 +62,7 @@ impl Node {
         let gets_share = match proposal.kind {
             Kind::Keygen => proposal.index_of(self.me).is_some(),
             Kind::Reshare => receivers(proposal).is_some_and(|list| list.iter().any(|p| p.id == self.me)),
-            Kind::Aux | Kind::Sign | Kind::Refresh | Kind::Presign | Kind::Online => false,
+            Kind::Aux | Kind::Sign | Kind::Refresh | Kind::Presign | Kind::Online | Kind::Import => false,
         };
         if let Some(aux) = proposal.aux.filter(|aux| gets_share && !self.aux.contains_key(aux)) {
             self.send(to, &PeerMessage::Lacks { aux });
@@ -96,7 +96,7 @@ impl Node {
         // A share may be lost and the holder still be one: a resharing counts on its moduli. And whoever has no share
         // yet may have a pending one.
         let holds = |key: &Key| key.share().is_some() || key.is_held_by(self.me);
-        let needed = self.keys.values().any(|key| key.awaits(&aux) || (holds(key) && key.aux() == aux))
+        let needed = self.keys.values().any(|key| key.awaits(&aux) || (holds(key) && key.aux() == Some(aux)))
             || self.ceremonies.values().any(|c| !c.is_over() && c.proposal.aux == Some(aux));
         if needed {
             return None;

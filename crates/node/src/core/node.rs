@@ -21,6 +21,7 @@ use super::pool::Pool;
 use super::records::{BadRecord, decode};
 use super::refill::Refill;
 use super::remembered::Remembered;
+use super::requests::Wanted;
 use super::spending::Early;
 use super::stories::Story;
 use super::tasks::Task;
@@ -87,6 +88,8 @@ pub(super) enum Then {
     Accept(Hash),
     /// A session's result is durable: its later acts may be carried out.
     Resume(Hash),
+    /// An imported key is durable: it is shared out.
+    ShareOut(CallId, Box<Wanted>),
     /// A client waits for this.
     Reply(CallId, Box<api::Reply>),
     /// A joiner waits for the roster.
@@ -336,6 +339,7 @@ impl Node {
             None | Some(Then::Rest | Then::Primes(..)) => {}
             Some(Then::Accept(ceremony)) => self.recorded(ceremony),
             Some(Then::Resume(ceremony)) => self.resume(ceremony),
+            Some(Then::ShareOut(call, wanted)) => self.share_out(call, *wanted),
             Some(Then::Reply(call, reply)) => self.out.push(Output::Reply(call, *reply)),
             Some(Then::Welcome(joiner)) => self.welcome(joiner),
             Some(Then::End(ceremony, end)) => self.end(ceremony, *end),

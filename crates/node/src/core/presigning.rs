@@ -52,7 +52,7 @@ pub(super) fn draft_presign(
     if count > 0 && !as_named {
         return Err(Unfit::Signers);
     }
-    Ok(Proposal { aux: Some(key.aux()), batch: wanted.terms.count, ..drafted })
+    Ok(Proposal { aux: key.aux(), batch: wanted.terms.count, ..drafted })
 }
 
 /// Fills a blank proposal for a signature from a presignature. That signs for the key itself, and only what its signers

@@ -42,6 +42,8 @@ pub enum Kind {
     Presign,
     /// Makes one signature from a presignature.
     Online,
+    /// Names an imported key. No session follows, and nobody but the dealer takes part.
+    Import,
 }
 
 impl Kind {
@@ -56,6 +58,7 @@ impl Kind {
             Self::Reshare => "reshare",
             Self::Presign => "presign",
             Self::Online => "online",
+            Self::Import => "import",
         }
     }
 }
@@ -195,7 +198,8 @@ impl Proposal {
         let mut ids: Vec<_> = self.participants.iter().map(|p| p.id).collect();
         ids.sort_unstable();
         ids.dedup();
-        (2..=MAX_PARTIES).contains(&self.participants.len())
+        let count = if self.kind == Kind::Import { 1..=1 } else { 2..=MAX_PARTIES };
+        count.contains(&self.participants.len())
             && ascending
             && ids.len() == self.participants.len()
             && self.participants.iter().all(|p| p.index > 0)

@@ -76,6 +76,7 @@ impl Wanted {
 }
 
 const KEYS_PATH: &str = "/v1/keys";
+const IMPORT_PATH: &str = "/v1/keys/import";
 const SIGNATURES: &str = "signatures";
 const REFRESH: &str = "refresh";
 const RESHARE: &str = "reshare";
@@ -103,6 +104,29 @@ impl RawRequest {
         Self { path, body, created, nonce }
     }
 
+    /// The request behind an imported key: what was asked for, without the private key.
+    #[must_use]
+    pub fn of_import(imported: &api::ImportedKey, created: u64, nonce: [u8; 16]) -> Self {
+        let body = serde_json::to_vec(imported).expect("invariant: bodies are plain data");
+        Self { path: IMPORT_PATH.to_owned(), body, created, nonce }
+    }
+
+    /// Reads such a request. It is none that others take part in, so [`parse`](Self::parse) does not know it.
+    #[must_use]
+    pub fn parse_import(bytes: &[u8]) -> Option<(Self, api::ImportedKey)> {
+        let raw = Self::read(bytes).filter(|raw| raw.path == IMPORT_PATH)?;
+        let imported = serde_json::from_slice(&raw.body).ok()?;
+        Some((raw, imported))
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > MAX_REQUEST_BYTES {
+            return None;
+        }
+        let (raw, rest) = postcard::take_from_bytes::<Self>(bytes).ok()?;
+        (rest.is_empty() && raw.encode() == bytes).then_some(raw)
+    }
+
     /// The bytes that travel.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -112,13 +136,7 @@ impl RawRequest {
     /// Reads bytes that came in a proposal. Strict: bytes have one reading, and a request one writing.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<(Self, Wanted)> {
-        if bytes.len() > MAX_REQUEST_BYTES {
-            return None;
-        }
-        let (raw, rest) = postcard::take_from_bytes::<Self>(bytes).ok()?;
-        if !rest.is_empty() || raw.encode() != bytes {
-            return None;
-        }
+        let raw = Self::read(bytes)?;
         let wanted = if raw.path == KEYS_PATH {
             Wanted::Key(serde_json::from_slice(&raw.body).ok()?)
         } else {
@@ -275,7 +293,7 @@ pub(super) fn draft(
             let key = key.filter(|key| key.id().0 == sign.key.0).ok_or(Unfit::Key)?;
             let path = child_path(key, sign)?;
             Ok(Proposal {
-                aux: Some(key.aux()),
+                aux: key.aux(),
                 path: path.into(),
                 digest: Some(sign.target.digest()),
                 batch: 1,

@@ -54,7 +54,7 @@ impl Sizes {
                 (last, (1..=last).map(|r| shape.max_message_bytes::<C>(r)).collect())
             }
             Kind::Online => (online::ROUND, vec![online::max_message_bytes::<C>()]),
-            Kind::Keygen | Kind::Aux | Kind::Refresh | Kind::Reshare => {
+            Kind::Keygen | Kind::Aux | Kind::Refresh | Kind::Reshare | Kind::Import => {
                 match public_input::<C>(proposal, key.and_then(C::take), aux)? {
                     PublicInput::Keygen(public) => by_round::<Keygen<C>>(&public),
                     PublicInput::Aux(public) => by_round::<AuxInfo<C>>(&public),

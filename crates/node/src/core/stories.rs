@@ -299,7 +299,7 @@ impl Node {
 /// The phase in which a protocol runs.
 pub(super) fn phase_of(kind: Kind) -> api::Phase {
     match kind {
-        Kind::Keygen => api::Phase::Keygen,
+        Kind::Keygen | Kind::Import => api::Phase::Keygen,
         Kind::Aux => api::Phase::Aux,
         Kind::Sign | Kind::Online => api::Phase::Sign,
         Kind::Presign => api::Phase::Presign,

@@ -150,6 +150,9 @@ impl Node {
             Some(id) => Some(self.usable(id)?),
             None => None,
         };
+        if let Some(key) = key.filter(|key| key.is_whole()) {
+            self.may_share_out(wanted, key)?;
+        }
         match (wanted, key) {
             (Wanted::Key(create), _) => {
                 let create = create.clone().checked().map_err(malformed)?;
@@ -195,6 +198,18 @@ impl Node {
         Ok(key)
     }
 
+    /// An imported key that is still in one place is shared out by its dealer, and nothing else.
+    fn may_share_out(&self, wanted: &Wanted, key: &Key) -> Result<(), api::Problem> {
+        let text = if !key.is_held_by(self.me) {
+            "The private key is still in one place, at another node: share it out there with `consign key reshare`."
+        } else if !matches!(wanted, Wanted::Reshare(_)) {
+            "The private key is still in one place: share it out first with `consign key reshare`."
+        } else {
+            return Ok(());
+        };
+        Err(api::Problem::new(api::ProblemKind::Forbidden, text))
+    }
+
     /// A change starts from the epoch that the client has seen, and one runs at a time.
     fn may_change(&self, key: Option<&Key>, epoch: u64) -> Result<(), api::Problem> {
         let Some(key) = key else { return Ok(()) };
@@ -212,7 +227,7 @@ impl Node {
     }
 
     /// Whoever is to get a share is a member and connected.
-    fn committee_is_here(&self, committee: &[api::NodeId]) -> Result<(), api::Problem> {
+    pub(super) fn committee_is_here(&self, committee: &[api::NodeId]) -> Result<(), api::Problem> {
         let member = |id: &&api::NodeId| NodeId::from_bytes(&id.0).is_ok_and(|id| self.is_member(id));
         let unknown: Vec<_> = committee.iter().filter(|id| !member(id)).copied().collect();
         if !unknown.is_empty() {
@@ -258,11 +273,11 @@ impl Node {
             }
             (Wanted::Presign(presign), key) => {
                 let signers = key.map(|key| self.presigners(key, &presign.terms.signers, &task.demoted));
-                (Kind::Presign, key.map(Key::aux), signers.transpose()?.unwrap_or_default())
+                (Kind::Presign, key.and_then(Key::aux), signers.transpose()?.unwrap_or_default())
             }
             (Wanted::Signature(_), key) => {
                 let signers = key.map(|key| self.choose_signers(key, &task.demoted)).transpose()?;
-                (Kind::Sign, key.map(Key::aux), signers.unwrap_or_default())
+                (Kind::Sign, key.and_then(Key::aux), signers.unwrap_or_default())
             }
             (Wanted::Refresh(_), _) => (Kind::Refresh, None, Vec::new()),
             (Wanted::Reshare(reshare), key) => {

@@ -252,7 +252,7 @@ impl Inputs {
         let bad = |what: &str| NotProven::Inputs(what.to_owned());
         let key: KeyInfo<C> = decode_parts(&self.key, MAX_MESSAGE_BYTES).map_err(|_| bad("not a key"))?;
         let (epoch, moduli) = match proposal.kind {
-            Kind::Keygen | Kind::Aux => return Err(bad("this protocol uses none")),
+            Kind::Keygen | Kind::Aux | Kind::Import => return Err(bad("this protocol uses none")),
             Kind::Sign | Kind::Presign => {
                 (proposal.base.is_none() && proposal.epoch == key.epoch, proposal.aux)
             }
@@ -267,9 +267,13 @@ impl Inputs {
         }
         let (moduli_here, presignature) = match proposal.kind {
             Kind::Online => (None, self.presignature(&key)?),
-            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Refresh | Kind::Reshare | Kind::Presign => {
-                (self.aux.as_deref(), None)
-            }
+            Kind::Keygen
+            | Kind::Aux
+            | Kind::Sign
+            | Kind::Refresh
+            | Kind::Reshare
+            | Kind::Presign
+            | Kind::Import => (self.aux.as_deref(), None),
         };
         let aux = moduli_here.map(|bytes| decode_parts::<AuxPublic>(bytes, MAX_MESSAGE_BYTES));
         let aux = aux.transpose().map_err(|_| bad("no moduli"))?;

@@ -89,6 +89,8 @@ impl Node {
             | api::Request::ListValidators
             | api::Request::ShowNode
             | api::Request::Invite(_)
+            | api::Request::ImportKey(_)
+            | api::Request::DiscardKey(_)
             | api::Request::Health => None,
         };
         if named.is_some_and(|key| self.look_up(call, Hash(key.0), &request)) {
@@ -100,6 +102,8 @@ impl Node {
             api::Request::Presign(presign) => return self.begin(call, Wanted::Presign(presign)),
             api::Request::Refresh(refresh) => return self.begin(call, Wanted::Refresh(refresh)),
             api::Request::Reshare(reshare) => return self.begin(call, Wanted::Reshare(reshare)),
+            api::Request::ImportKey(import) => return self.import(call, &import),
+            api::Request::DiscardKey(key) => return self.discard(call, key),
             api::Request::Invite(invite) => return self.invite(call, invite.valid_for),
             api::Request::ListKeys(query) => self.list_keys(&query),
             api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
@@ -157,7 +161,12 @@ impl Node {
             committee: self.members(key.holders()),
             epoch: info.epoch(),
             share: key.share().is_some(),
-            state: if key.is_active() { api::KeyState::Active } else { api::KeyState::Confirming },
+            state: match key.is_active() {
+                true if key.is_whole() => api::KeyState::Whole,
+                true => api::KeyState::Active,
+                false => api::KeyState::Confirming,
+            },
+            imported: key.dealer().and_then(|dealer| self.members(&[dealer]).pop()),
             presignatures: u32::try_from(self.presignatures.of_key(*id).count()).unwrap_or(u32::MAX),
             public_key: hex::encode(public_key.sec1()),
             chain_code: info.chain_code().map(hex::encode),

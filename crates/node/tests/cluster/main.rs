@@ -18,6 +18,7 @@ mod epochs;
 mod examined;
 mod forge;
 mod hostile;
+mod imports;
 mod lies;
 mod life;
 mod places;

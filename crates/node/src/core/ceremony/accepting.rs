@@ -261,6 +261,7 @@ impl Node {
         let base = key.map(|key| Base { info: key.info().to_owned(), chain: key.chain().to_vec() });
         let base = base.filter(|base| proposal.base == Some(Hash(base.info.as_ref().session().0)));
         match proposal.kind {
+            Kind::Import => None,
             Kind::Keygen => Some((Materials::Keygen, None)),
             Kind::Aux => Some((Materials::Aux(ceremony.primes.take()?), None)),
             Kind::Online => {

@@ -42,6 +42,9 @@ impl Node {
         if let Some(key) = key.filter(|key| proposal.is_signing() && key.info().epoch() != proposal.epoch) {
             return Err(format!("the key is in epoch {} here, not {}", key.info().epoch(), proposal.epoch));
         }
+        if let Some(key) = key.filter(|key| key.is_whole()) {
+            self.examine_sharing_out(proposal, &wanted, key)?;
+        }
         let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
             .map_err(|e| e.to_string())?;
         if expected != *proposal {
@@ -131,13 +134,28 @@ impl Node {
         Ok(())
     }
 
+    /// An imported key that is still in one place is shared out, by whom it was imported, and nothing else.
+    fn examine_sharing_out(&self, proposal: &Proposal, wanted: &Wanted, key: &Key) -> Result<(), String> {
+        if !matches!(wanted, Wanted::Reshare(_)) {
+            return Err("the private key is still in one place: it must be shared out first".to_owned());
+        }
+        if !key.is_held_by(proposal.proposer) {
+            return Err("only the dealer of an imported key shares it out".to_owned());
+        }
+        Ok(())
+    }
+
     /// A change starts from the epoch in force here, under a number that was never used here, one at a time.
     fn examine_change(&self, proposal: &Proposal, key: &Key) -> Result<(), String> {
         let members = match proposal.kind {
             Kind::Refresh => proposal.participants.clone(),
-            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Reshare | Kind::Presign | Kind::Online => {
-                receivers(proposal).unwrap_or_default()
-            }
+            Kind::Keygen
+            | Kind::Aux
+            | Kind::Sign
+            | Kind::Reshare
+            | Kind::Presign
+            | Kind::Online
+            | Kind::Import => receivers(proposal).unwrap_or_default(),
         };
         // A refresh gives nobody a share who has none: its holders may have left the roster.
         if proposal.kind != Kind::Refresh {
@@ -148,7 +166,13 @@ impl Node {
         }
         let deals = match proposal.kind {
             Kind::Refresh => true,
-            Kind::Keygen | Kind::Aux | Kind::Sign | Kind::Reshare | Kind::Presign | Kind::Online => {
+            Kind::Keygen
+            | Kind::Aux
+            | Kind::Sign
+            | Kind::Reshare
+            | Kind::Presign
+            | Kind::Online
+            | Kind::Import => {
                 key.holders().iter().any(|h| h.id == self.me && proposal.signers.contains(&h.index))
             }
         };

@@ -13,8 +13,9 @@ use serde::de::DeserializeOwned;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Memory set aside for a body before it arrives.
-const FIRST_BYTES: usize = 8 << 10;
+/// Memory set aside for a body before it arrives, in bytes: more than any body with a private key is long, so that growing
+/// leaves no copy of it behind.
+const FIRST_BYTES: usize = 16 << 10;
 
 /// The raw body of a POST. Its size is checked before it is read.
 pub(super) async fn raw(request: Request) -> Result<Vec<u8>, Problem> {

@@ -47,6 +47,10 @@ pub(super) async fn key(State(shared): Asked, path: Id) -> Answered {
     show!(shared, Request::ShowKey(id(path)?), Key)
 }
 
+pub(super) async fn discard(State(shared): Asked, path: Id) -> Answered {
+    show!(shared, Request::DiscardKey(id(path)?), Key)
+}
+
 pub(super) async fn ceremonies(State(shared): Asked, uri: Uri) -> Answered {
     show!(shared, Request::ListCeremonies(body::page(&uri)?), Ceremonies)
 }

@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     streams: Arc<Semaphore>,
     once: Once,
     stopping: channel::Receiver<bool>,
+    /// Whether the API listens on loopback, so that what is said to it does not leave the machine.
+    is_near: bool,
 }
 
 impl Shared {
@@ -110,6 +112,7 @@ impl Http {
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             once: Once::default(),
             stopping: stopping.clone(),
+            is_near: address.ip().is_loopback(),
         });
         let task = tokio::spawn(serve::serve(listener, router(shared), limits, stopping));
         Ok(Http { address, stop, task })
@@ -141,7 +144,8 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(calls::health))
         .route("/v1/keys", get(calls::keys).post(start::create_key))
-        .route("/v1/keys/{id}", get(calls::key))
+        .route("/v1/keys/import", post(start::import))
+        .route("/v1/keys/{id}", get(calls::key).delete(calls::discard))
         .route("/v1/keys/{id}/signatures", post(start::sign))
         .route("/v1/keys/{id}/presignatures", post(start::presign))
         .route("/v1/keys/{id}/refresh", post(start::refresh))

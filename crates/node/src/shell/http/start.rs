@@ -14,6 +14,7 @@ use consign_api::{
 };
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use zeroize::Zeroizing;
 
 use super::answer::{Failed, json, located, unexpected};
 use super::calls::{Answered, Id, id, view_of};
@@ -24,6 +25,15 @@ type Asked = State<Arc<Shared>>;
 
 pub(super) async fn create_key(State(shared): Asked, request: HttpRequest) -> Answered {
     ceremony(&shared, request, |bytes| Ok(Request::CreateKey(body::parse(bytes)?))).await
+}
+
+/// The one call that carries a private key: only from this machine, since the API has no encryption of its own.
+pub(super) async fn import(State(shared): Asked, request: HttpRequest) -> Answered {
+    if !shared.is_near {
+        let detail = "A private key must not cross a network in the clear: let the API listen on 127.0.0.1.";
+        return Err(Problem::new(ProblemKind::Forbidden, detail).into());
+    }
+    ceremony(&shared, request, |bytes| Ok(Request::ImportKey(body::parse(bytes)?))).await
 }
 
 pub(super) async fn sign(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
@@ -72,7 +82,8 @@ async fn ceremony(
     parse: impl FnOnce(&[u8]) -> Result<Request, Problem>,
 ) -> Answered {
     let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
-    let bytes = body::raw(request).await?;
+    // One of these calls carries a private key.
+    let bytes = Zeroizing::new(body::raw(request).await?);
     let wanted = parse(&bytes)?;
     let place = shared.once.place(&headers, &path, &bytes)?;
     // Before anything is asked, so that no change can be missed.

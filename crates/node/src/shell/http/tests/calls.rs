@@ -8,12 +8,13 @@ use super::*;
 fn answers(request: &Request) -> Reply {
     match request {
         Request::CreateKey(_)
+        | Request::ImportKey(_)
         | Request::Sign(_)
         | Request::Presign(_)
         | Request::Refresh(_)
         | Request::Reshare(_) => Reply::Started(ceremony_in(CeremonyState::Done)),
         Request::ListKeys(_) => Reply::Keys(Page { items: vec![key_view()], next: None }),
-        Request::ShowKey(_) => Reply::Key(key_view()),
+        Request::ShowKey(_) | Request::DiscardKey(_) => Reply::Key(key_view()),
         Request::ListCeremonies(query) => Reply::Ceremonies(Page {
             items: vec![ceremony_in(CeremonyState::Running)],
             next: query.after.is_none().then(|| "a/b&c".to_owned()),
@@ -38,6 +39,13 @@ fn answers(request: &Request) -> Reply {
     }
 }
 
+fn import_key() -> api::ImportKey {
+    let api::CreateKey { label, scheme, curve, level, threshold, committee } = create_key();
+    let private_key = api::PrivateKey::new(zeroize::Zeroizing::new([7; 32]));
+    let chain_code = Some(api::ChainCode([8; 32]));
+    api::ImportKey { label, scheme, curve, level, threshold, committee, chain_code, private_key }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_asks_its_question() {
     let site = Site::start(answers).await;
@@ -57,6 +65,8 @@ async fn every_call_asks_its_question() {
     assert_eq!(client.sign(&sign, &Start::default()).unwrap(), done);
     let terms = PresignTerms { count: 3, signers: Vec::new() };
     assert_eq!(client.presign(&key_id(), &terms, &Start::default()).unwrap(), done);
+    assert_eq!(client.import_key(&import_key(), &Start::default()).unwrap(), done);
+    assert_eq!(client.discard_key(&key_id()).unwrap(), key_view());
     let page =
         |after: Option<&str>| PageQuery { after: after.map(str::to_owned), limit: api::limits::MAX_PAGE };
     let expected = [
@@ -72,6 +82,8 @@ async fn every_call_asks_its_question() {
         Request::CreateKey(create_key()),
         Request::Sign(sign),
         Request::Presign(Presign { key: key_id(), terms }),
+        Request::ImportKey(import_key()),
+        Request::DiscardKey(key_id()),
     ];
     assert_eq!(site.asked(), expected);
 }
