@@ -128,6 +128,7 @@ mod tests {
             epoch: 0,
             share: true,
             state: KeyState::Active,
+            exports: Vec::new(),
             presignatures: 0,
             public_key: hex::encode(public.serialize()),
             chain_code: Some("09".repeat(32)),

@@ -158,6 +158,7 @@ mod tests {
             epoch,
             share: true,
             state: KeyState::Active,
+            exports: Vec::new(),
             presignatures: 0,
             public_key: "02".repeat(33),
             chain_code: Some("03".repeat(32)),

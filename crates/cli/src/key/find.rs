@@ -50,6 +50,7 @@ mod tests {
             epoch: 0,
             share: true,
             state: KeyState::Active,
+            exports: Vec::new(),
             presignatures: 0,
             public_key: String::new(),
             chain_code: None,

@@ -1,9 +1,12 @@
 //! `consign key`: keys that nobody holds alone.
 
 mod address;
+mod assemble;
 mod change;
 mod create;
+mod export;
 mod find;
+mod pem;
 mod presign;
 mod show;
 mod sign;
@@ -19,7 +22,7 @@ pub(crate) use change::changed;
 pub(crate) use create::majority;
 pub(crate) use sign::signature;
 
-/// Create, list and show keys; sign with them; renew or move their shares
+/// Create, list and show keys; sign with them; renew, move or export their shares
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -60,6 +63,8 @@ Example:
     Address(address::Address),
     Refresh(change::Refresh),
     Reshare(change::Reshare),
+    Export(export::Export),
+    Assemble(assemble::Assemble),
 }
 
 impl Key {
@@ -74,6 +79,8 @@ impl Key {
             Command::Address(address) => address.run(out),
             Command::Refresh(refresh) => refresh.run(out),
             Command::Reshare(reshare) => reshare.run(out),
+            Command::Export(export) => export.run(out),
+            Command::Assemble(assemble) => assemble.run(out),
         }
     }
 }

@@ -144,6 +144,11 @@ impl TestNode {
         Self { data, process: None }
     }
 
+    /// A folder that is there already.
+    pub(crate) fn at(data: PathBuf) -> Self {
+        Self { data, process: None }
+    }
+
     /// A cluster of running nodes that have met.
     pub(crate) fn cluster(place: &Path, names: &[&str]) -> Vec<Self> {
         let mut nodes: Vec<Self> = Vec::new();

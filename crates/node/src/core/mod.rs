@@ -4,12 +4,14 @@
 //! Read next: `proposal.rs` (round 0), `roster.rs` (who may be asked), `ceremony.rs` (one running session),
 //! `wire.rs` (what nodes say to each other).
 
+pub mod backup;
 pub mod ceremony;
 mod chain;
 mod changes;
 pub mod checks;
 mod epochs;
 pub mod evidence;
+pub mod exports;
 pub mod hash;
 pub mod invitation;
 pub mod jobs;

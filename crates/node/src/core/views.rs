@@ -5,6 +5,7 @@ use consign_cggmp24::curve::Point;
 use consign_cggmp24::derivation::{Path, bitcoin_address, ethereum_address};
 use consign_cggmp24::ecdsa::Signature;
 
+use super::exports::Export;
 use super::hash::Hash;
 use super::joining::Home;
 use super::node::Node;
@@ -12,7 +13,7 @@ use super::pages::page;
 use super::proposal::{Kind, Proposal};
 use super::requests::{RawRequest, Wanted};
 use super::sessions::C;
-use super::{CallId, Output};
+use super::{CallId, Level, Output};
 use crate::identity::NodeId;
 
 /// The API's writing of an id.
@@ -160,6 +161,7 @@ impl Node {
             epoch: info.epoch,
             share: key.share().is_some(),
             state: if key.is_active() { api::KeyState::Active } else { api::KeyState::Confirming },
+            exports: self.exports_of(*id),
             presignatures: u32::try_from(self.presignatures.of_key(*id).count()).unwrap_or(u32::MAX),
             public_key: hex::encode(sec1),
             chain_code: info.chain_code.map(hex::encode),
@@ -167,6 +169,30 @@ impl Node {
             ethereum_address: ethereum_address(&info.public_key),
             bitcoin_address: bitcoin_address(&info.public_key),
         })
+    }
+
+    /// When shares of the key left this node.
+    fn exports_of(&self, id: Hash) -> Vec<api::ExportView> {
+        let view = |export: &Export| api::ExportView {
+            epoch: export.epoch,
+            exported: export.unix,
+            to: export.to.clone(),
+        };
+        self.exports.get(&id).into_iter().flatten().map(view).collect()
+    }
+
+    /// At every start: an operator shall know what lies elsewhere.
+    pub(super) fn tell_exports(&mut self) {
+        let line = |(id, all): (&Hash, &Vec<Export>)| {
+            let last = all.last()?;
+            let (times, epoch, to) = (all.len(), last.epoch, &last.to);
+            Some(format!(
+                "the share of the key {id} was exported ({times} in all), the last one of epoch {epoch} for {to}: \
+                 whoever has enough such files has the key"
+            ))
+        };
+        let lines: Vec<_> = self.exports.iter().filter_map(line).collect();
+        lines.iter().for_each(|line| self.log(Level::Warn, line));
     }
 
     fn validators(&self) -> api::Page<api::ValidatorView> {

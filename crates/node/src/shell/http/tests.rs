@@ -137,6 +137,7 @@ fn key_view() -> KeyView {
         epoch: 0,
         share: true,
         state: KeyState::Active,
+        exports: Vec::new(),
         presignatures: 0,
         public_key: "02".to_owned(),
         chain_code: None,
