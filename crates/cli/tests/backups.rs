@@ -177,7 +177,7 @@ fn what_cannot_be_restored_is_told_and_leaves_nothing() {
         fs::write(path(name), bytes).unwrap();
         path(name).to_str().unwrap().to_owned()
     };
-    let cut = altered("cut", &bytes[..150]);
+    let cut = altered("cut", &bytes[..100]);
     restore(&cut, &dir, &["--passphrase-file", &phrase]).fails(1, "damaged");
     let nonsense = altered("nonsense", b"not a backup");
     restore(&nonsense, &dir, &["--passphrase-file", &phrase]).fails(1, "not an age file");
