@@ -1,14 +1,9 @@
 //! A cluster by hand, as the README tells it, with real processes: init, node, invite, join, key create, key sign, and
 //! what must go wrong in between. Runs at the insecure level of tests, which no release build has.
 
-#![cfg(debug_assertions)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod common;
-
 use std::path::Path;
 
-use common::{PASSPHRASE, TestNode, consign, finish, until};
+use crate::common::{PASSPHRASE, TestNode, consign, finish, until};
 use serde_json::Value;
 
 /// Three nodes that have met.

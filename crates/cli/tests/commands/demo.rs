@@ -1,16 +1,11 @@
 //! The demo, with real processes, at the insecure level of tests: that it does what it says, and leaves nothing behind,
 //! however it ends.
 
-#![cfg(debug_assertions)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod common;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{consign, finish, lives, processes, until};
+use crate::common::{self, consign, finish, lives, processes, until};
 use consign_node::core::verdict::MAX_FILE_BYTES;
 use consign_node::core::wire::EvidenceFile;
 use serde_json::Value;

@@ -1,13 +1,9 @@
 //! `init` and `join`: what they make, what they refuse, and that they leave nothing half-made.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{PASSPHRASE, Said, consign, finish, run};
+use crate::common::{PASSPHRASE, Said, consign, finish, run};
 
 fn at(command: &[&str], data: &Path, passphrase: Option<&str>) -> Said {
     let mut command = consign(command);

@@ -1,7 +1,12 @@
 //! Runs the `consign` program as a person or a script would.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "tests; not every file uses all of it")]
+#![cfg_attr(
+    not(debug_assertions),
+    allow(dead_code, reason = "the nodes are for tests at the insecure level")
+)]
+#![allow(clippy::panic, reason = "tests")]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -139,9 +144,7 @@ pub(crate) struct TestNode {
 impl TestNode {
     /// Founds a cluster in the folder `name` below `place`, on free ports.
     pub(crate) fn found(place: &Path, name: &str) -> Self {
-        let data = place.join(name);
-        Self::make(&["init"], &data, name);
-        Self { data, process: None }
+        Self::make(&["init"], place, name)
     }
 
     /// A folder that is there already.
@@ -150,13 +153,18 @@ impl TestNode {
     }
 
     /// A cluster of running nodes that have met.
+    ///
+    /// A key file opens their stores: they start many times, and a passphrase is slow to try, as it should be.
     pub(crate) fn cluster(place: &Path, names: &[&str]) -> Vec<Self> {
+        let key_file = place.join("key");
+        std::fs::write(&key_file, "07".repeat(32)).unwrap();
+        std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let by_key_file = ["--key-file", key_file.to_str().unwrap()];
         let mut nodes: Vec<Self> = Vec::new();
         for name in names {
-            let mut node = match nodes.first() {
-                Some(founder) => Self::join(place, name, &founder.invite()),
-                None => Self::found(place, name),
-            };
+            let invitation = nodes.first().map(Self::invite);
+            let how = invitation.as_ref().map_or(vec!["init"], |invitation| vec!["join", invitation]);
+            let mut node = Self::make(&[&how[..], &by_key_file].concat(), place, name);
             node.start();
             nodes.push(node);
         }
@@ -166,17 +174,17 @@ impl TestNode {
 
     /// Makes a node that will join.
     pub(crate) fn join(place: &Path, name: &str, invitation: &str) -> Self {
-        let data = place.join(name);
-        Self::make(&["join", invitation], &data, name);
-        Self { data, process: None }
+        Self::make(&["join", invitation], place, name)
     }
 
-    fn make(command: &[&str], data: &Path, name: &str) {
+    fn make(command: &[&str], place: &Path, name: &str) -> Self {
+        let data = place.join(name);
         let mut make = consign(command);
-        make.arg("--data").arg(data).args(["--name", name]);
+        make.arg("--data").arg(&data).args(["--name", name]);
         make.args(["--listen", "/ip4/127.0.0.1/tcp/0", "--api", "127.0.0.1:0"]);
         make.env("CONSIGN_PASSPHRASE", PASSPHRASE);
         finish(make).ok();
+        Self { data, process: None }
     }
 
     /// Starts the process and waits until it answers.

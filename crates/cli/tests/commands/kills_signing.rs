@@ -1,15 +1,10 @@
 //! Real processes die at every transaction of presigning and of signing from a presignature. Afterwards the key signs, and
 //! no nonce has served for two messages.
 
-#![cfg(debug_assertions)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
-use common::{TestNode, consign, until};
+use crate::common::{TestNode, consign, until};
 use serde_json::Value;
 
 /// More transactions than presigning and signing have together.

@@ -1,14 +1,9 @@
 //! Real processes die at every transaction of a refresh and a resharing, on either side of it. Afterwards the old or the
 //! new epoch is in force everywhere, and the key signs.
 
-#![cfg(debug_assertions)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod common;
-
 use std::process::Stdio;
 
-use common::{TestNode, consign, until};
+use crate::common::{TestNode, consign, until};
 use serde_json::Value;
 
 /// More transactions than a change has.

@@ -1,10 +1,6 @@
 //! The command line: help, examples, refused arguments.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod common;
-
-use common::{consign, run};
+use crate::common::{self, consign, run};
 
 /// Every command, with one thing its help must say.
 const COMMANDS: &[(&[&str], &str)] = &[

@@ -1,0 +1,20 @@
+//! The `consign` program as people and scripts run it. One test program, so that tests which mostly wait for processes
+//! run beside each other.
+//!
+//! `cargo test -p consign-cli --test commands kills::` runs one file.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod arguments;
+mod common;
+mod folders;
+
+// These need the insecure level of tests, which no release build has.
+#[cfg(debug_assertions)]
+mod by_hand;
+#[cfg(debug_assertions)]
+mod demo;
+#[cfg(debug_assertions)]
+mod kills;
+#[cfg(debug_assertions)]
+mod kills_signing;
