@@ -1,20 +1,16 @@
 //! Backups, restored nodes, exported shares, with real processes. Files are sealed for a recipient where it does not
 //! matter: a passphrase takes a second each time, on purpose.
 
-#![cfg(debug_assertions)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{PASSPHRASE, Said, TestNode, consign, finish, run, until};
 use serde_json::Value;
 
-const IDENTITY: &str = include_str!("../../node/src/age/fixtures/one.identity");
+use crate::common::{PASSPHRASE, Said, TestNode, consign, finish, run, until};
+
+const IDENTITY: &str = include_str!("../../../node/src/age/fixtures/one.identity");
 const RECIPIENT: &str = "age1tv4mafxmx7cfyhaplpnugnt9khqgantq95ktxeacrt3gstrumv7s086hy6";
 
 /// A file with a secret.
