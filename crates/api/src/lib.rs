@@ -31,6 +31,6 @@ pub use request::{
 };
 pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
 pub use view::{
-    CeremonyView, Event, EvidenceView, HealthView, InvitationView, KeyView, Member, NodeView, Outcome, Page,
-    PhaseTime, Progress, SignatureView, ValidatorView,
+    CeremonyView, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member, NodeView,
+    Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,
 };

@@ -58,6 +58,9 @@ pub struct KeyView {
     /// Who has imported it, and so knew the whole private key once; absent for a key that was never in one place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Member>,
+    /// Shares of it that left the node that answers, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportView>,
     /// Presignatures that the node that answers holds for it: so many messages can be signed in one round, with those
     /// who made them.
     #[serde(default)]
@@ -77,6 +80,18 @@ pub struct KeyView {
     /// Bitcoin address of the main network (P2WPKH, BIP-173); on secp256k1 only.
     #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
     pub bitcoin_address: Option<String>,
+}
+
+/// A share that its operator exported from the node that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportView {
+    /// The epoch of the share.
+    pub epoch: u64,
+    /// When: Unix time in seconds.
+    pub exported: u64,
+    /// For whom the file was sealed: recipients, or the word `passphrase`.
+    pub to: String,
 }
 
 /// A signature, with what is needed to use it anywhere.

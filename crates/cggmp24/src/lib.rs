@@ -8,6 +8,7 @@
 #![allow(non_snake_case, reason = "the paper's letters are kept")]
 
 pub mod activation;
+pub mod assemble;
 pub mod aux_info;
 mod confirmations;
 pub mod derivation;

@@ -121,8 +121,11 @@ macro_rules! explains_itself {
 }
 
 explains_itself!(
+    consign_node::age::AgeError,
     consign_node::config::ConfigError,
     consign_node::config::FolderError,
+    consign_node::core::OpenError,
+    consign_node::core::backup::BackupError,
     consign_node::shell::lock::LockError,
     consign_node::shell::token::TokenError,
     consign_node::store::StoreError,

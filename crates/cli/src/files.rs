@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use consign_node::config::{is_private, private_file};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -53,4 +54,92 @@ pub(crate) fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let failed = |e: io::Error| Failure::Failed(format!("cannot write {}: {e}", path.display()));
     let mut file = File::create_new(path).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+/// The content of a file with a secret, at most `most` bytes, which nobody else may be able to read.
+pub(crate) fn read_private(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let failed = |e: io::Error| Failure::Failed(format!("cannot read {}: {e}", path.display()));
+    let file = File::open(path).map_err(failed)?;
+    if !is_private(&file.metadata().map_err(failed)?) {
+        let path = path.display();
+        return Err(Failure::Failed(format!("other users can read {path}: run `chmod 600` on it")));
+    }
+    // One allocation of the full size: a growing buffer would leave copies of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > most {
+        return Err(Failure::Failed(format!(
+            "{} is longer than {most} bytes: check the name",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Refuses a file that exists, before anything is done for it.
+pub(crate) fn refuse_existing(path: &Path) -> Result<(), Failure> {
+    if path.symlink_metadata().is_ok() {
+        let path = path.display();
+        return Err(Failure::Failed(format!(
+            "{path} exists already: choose another name, nothing is overwritten"
+        )));
+    }
+    Ok(())
+}
+
+/// Writes a file (mode 0600) that must not exist yet, as a whole: after a crash it is there with all its bytes, or not.
+pub(crate) fn save_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed = |e: io::Error| Failure::Failed(format!("cannot write {}: {e}", path.display()));
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
+    refuse_existing(&draft)?;
+    let mut file = private_file(&draft).map_err(failed)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed);
+    let placed = written.and_then(|()| refuse_existing(path));
+    let placed = placed.and_then(|()| std::fs::rename(&draft, path).map_err(failed));
+    if placed.is_err() {
+        // The error that is told matters more than the leftover.
+        let _ = std::fs::remove_file(&draft);
+        return placed;
+    }
+    // Without this a crash may undo the rename.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn private_files_are_whole_and_never_overwritten() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("backup");
+        save_private(&path, b"one").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let error = save_private(&path, b"two").unwrap_err().to_string();
+        assert!(error.contains("exists already"), "{error}");
+        assert_eq!(read_private(&path, 3).unwrap().as_slice(), b"one");
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "no draft is left");
+        // What a power cut left.
+        std::fs::write(place.path().join("other.new"), b"half").unwrap();
+        let error = save_private(&place.path().join("other"), b"two").unwrap_err().to_string();
+        assert!(error.contains("other.new exists already"), "{error}");
+        assert!(save_private(&place.path().join("no/such/folder"), b"x").is_err());
+    }
+
+    #[test]
+    fn secrets_that_others_can_read_are_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("phrase");
+        std::fs::write(&path, b"secret").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read_private(&path, 100).unwrap_err().to_string().contains("chmod 600"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(read_private(&path, 5).unwrap_err().to_string().contains("longer than 5"));
+    }
 }

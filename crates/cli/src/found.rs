@@ -28,6 +28,20 @@ pub(crate) fn folder(
     draft.fill(&config, &unlock, first)
 }
 
+/// Makes the data folder at `path` with a configuration and the records of a store that was backed up; `unlock` says how
+/// the new store is locked.
+pub(crate) fn folder_from(
+    path: &Path,
+    mut config: Config,
+    unlock: impl FnOnce(&Config) -> Result<Unlock, Failure>,
+    records: &[Write],
+) -> Result<(), Failure> {
+    refuse_existing(path)?;
+    config.key_file = config.key_file.map(std::path::absolute).transpose()?;
+    let unlock = unlock(&config)?;
+    Draft::begin(path)?.finish(&config, &unlock, records)
+}
+
 /// Makes the data folder at `path` with everything given.
 pub(crate) fn folder_with(
     path: &Path,
@@ -83,9 +97,13 @@ impl Draft {
     ) -> Result<(), Failure> {
         let identity = Identity::from_seed(&*random()?);
         let records = first(&identity)?;
+        self.finish(config, unlock, &records)
+    }
+
+    fn finish(&mut self, config: &Config, unlock: &Unlock, records: &[Write]) -> Result<(), Failure> {
         self.folder.write_file(&self.folder.config_file(), config.to_file().as_bytes())?;
         token::load_or_create(&self.folder)?;
-        store::create(&self.folder.store_file(), unlock, &records)?;
+        store::create(&self.folder.store_file(), unlock, records)?;
         self.complete = true;
         Ok(())
     }

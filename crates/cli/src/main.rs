@@ -1,6 +1,7 @@
 //! The `consign` command: one file per command. Read next: `demo/story.rs` for what it is all about, `failure.rs` for
 //! exit codes, `connection.rs` for how commands talk to a running node.
 
+mod backup;
 mod bench;
 mod ceremony;
 mod children;
@@ -20,7 +21,10 @@ mod naming;
 mod node;
 mod output;
 mod passphrase;
+mod restore;
+mod sealing;
 mod signals;
+mod stopped;
 mod validator;
 mod verify;
 mod verify_evidence;
@@ -63,6 +67,8 @@ enum Command {
     Ceremony(ceremony::Ceremony),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Bench(bench::Bench),
 }
 
@@ -79,6 +85,8 @@ impl Command {
             Self::Ceremony(ceremony) => ceremony.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),
+            Self::Backup(backup) => backup.run(out),
+            Self::Restore(restore) => restore.run(out),
             Self::Bench(args) => Ok(bench::run(args, out.is_json())?),
         }
     }

@@ -42,14 +42,25 @@ fn without_asking(config: &Config) -> Option<Unlock> {
     std::env::var_os(variable).is_some().then(|| Unlock::Environment(variable.clone()))
 }
 
-/// Reads a line that is not shown. Only a terminal is asked: a script that forgot the variable shall not hang.
 fn ask(config: &Config, prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    let variable = &config.passphrase_variable;
+    ask_for(
+        prompt,
+        &format!("the store needs a passphrase: set {variable}, or give a key file with --key-file"),
+    )
+}
+
+/// Whether there is somebody to ask.
+pub(crate) fn can_ask() -> bool {
+    Term::stderr().is_term()
+}
+
+/// Reads a line that is not shown. Only a terminal is asked: a script that forgot the variable shall not hang, but be told
+/// `otherwise`.
+pub(crate) fn ask_for(prompt: &str, otherwise: &str) -> Result<Zeroizing<String>, Failure> {
     let terminal = Term::stderr();
-    if !terminal.is_term() {
-        return Err(Failure::Usage(format!(
-            "the store needs a passphrase: set {}, or give a key file with --key-file",
-            config.passphrase_variable
-        )));
+    if !can_ask() {
+        return Err(Failure::Usage(otherwise.to_owned()));
     }
     terminal.write_str(prompt)?;
     let line = Zeroizing::new(terminal.read_secure_line()?);

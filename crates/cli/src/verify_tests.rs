@@ -26,6 +26,7 @@ fn sample(digest: [u8; 32]) -> (KeyView, SignatureView) {
         share: true,
         state: KeyState::Active,
         imported: None,
+        exports: Vec::new(),
         presignatures: 0,
         public_key: hex::encode(public.serialize()),
         chain_code: Some("09".repeat(32)),

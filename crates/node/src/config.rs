@@ -13,8 +13,8 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use serde::Deserialize;
 
-pub use folder::{DataFolder, FolderError};
-pub(crate) use folder::{is_private, open_private, private_file};
+pub(crate) use folder::open_private;
+pub use folder::{DataFolder, FolderError, is_private, private_file};
 
 /// Largest configuration file, in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 10;
@@ -173,6 +173,25 @@ impl Config {
         let path = folder.config_file();
         let text = read_limited(&path)?;
         Config::resolve(flags, |name| std::env::var(name).ok().filter(|v| !v.is_empty()), &text, &path)
+    }
+
+    /// The configuration of the file alone, without the key file, which belongs to its machine: for a backup.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn of_file(folder: &DataFolder) -> Result<Config, ConfigError> {
+        let path = folder.config_file();
+        let config = Config::resolve(&Flags::default(), |_| None, &read_limited(&path)?, &path)?;
+        Ok(Config { key_file: None, ..config })
+    }
+
+    /// As [`Config::load`], with the text of a backup in the place of the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn of_text(text: &str, flags: &Flags) -> Result<Config, ConfigError> {
+        let path = Path::new("the backup");
+        Config::resolve(flags, |name| std::env::var(name).ok().filter(|v| !v.is_empty()), text, path)
     }
 
     /// [`Config::load`] with environment and file given; `path` is for messages.

@@ -1,5 +1,6 @@
 //! Consign: node.
 
+pub mod age;
 pub mod config;
 pub mod core;
 pub mod identity;

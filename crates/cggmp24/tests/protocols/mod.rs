@@ -4,6 +4,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::wildcard_enum_match_arm, reason = "tests")]
 #![allow(non_snake_case, reason = "the paper's letters are kept")]
 
+mod assembled;
 mod epochs;
 mod honest;
 mod stored;

@@ -159,6 +159,7 @@ mod tests {
             share: true,
             state: KeyState::Active,
             imported: None,
+            exports: Vec::new(),
             presignatures: 0,
             public_key: "02".repeat(33),
             chain_code: Some("03".repeat(32)),

@@ -51,6 +51,7 @@ mod tests {
             share: true,
             state: KeyState::Active,
             imported: None,
+            exports: Vec::new(),
             presignatures: 0,
             public_key: String::new(),
             chain_code: None,

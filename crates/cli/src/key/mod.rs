@@ -1,10 +1,13 @@
 //! `consign key`: keys that nobody holds alone.
 
 mod address;
+mod assemble;
 mod change;
 mod create;
+mod export;
 mod find;
 mod import;
+mod pem;
 mod presign;
 mod secret;
 mod show;
@@ -22,7 +25,7 @@ pub(crate) use create::majority;
 pub(crate) use show::given;
 pub(crate) use sign::signature;
 
-/// Create, import, list and show keys; sign with them; renew or move their shares
+/// Create, import, list and show keys; sign with them; renew, move or export their shares
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -65,6 +68,8 @@ Example:
     Address(address::Address),
     Refresh(change::Refresh),
     Reshare(change::Reshare),
+    Export(export::Export),
+    Assemble(assemble::Assemble),
 }
 
 impl Key {
@@ -81,6 +86,8 @@ impl Key {
             Command::Address(address) => address.run(out),
             Command::Refresh(refresh) => refresh.run(out),
             Command::Reshare(reshare) => reshare.run(out),
+            Command::Export(export) => export.run(out),
+            Command::Assemble(assemble) => assemble.run(out),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `consign key list` and `consign key show`.
 
-use consign_api::{KeyView, Member};
+use consign_api::{ExportView, KeyView, Member};
 
 use super::find;
 use crate::connection::Connection;
@@ -31,7 +31,7 @@ pub(super) fn one(node: &Connection, text: &str, out: &Output) -> Result<(), Fai
 
 /// A key for people.
 pub(super) fn describe(key: &KeyView) -> String {
-    facts(&[
+    let mut rows = vec![
         ("key", key.id.to_string()),
         ("label", key.label.to_string()),
         ("kind", format!("{} on {}, level {}", key.scheme, key.curve, key.level)),
@@ -45,7 +45,15 @@ pub(super) fn describe(key: &KeyView) -> String {
         ("xpub", given(&key.xpub)),
         ("ethereum", given(&key.ethereum_address)),
         ("bitcoin", given(&key.bitcoin_address)),
-    ])
+    ];
+    rows.extend(key.exports.iter().map(|export| ("exported", exported(export))));
+    facts(&rows)
+}
+
+/// A share that left the node: whoever has enough of them needs no node.
+fn exported(export: &ExportView) -> String {
+    let ExportView { epoch, exported, to } = export;
+    format!("the share of epoch {epoch}, at {exported} (Unix time), for {to}")
 }
 
 /// Whether any machine ever had the whole private key.

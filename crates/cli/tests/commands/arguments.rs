@@ -22,6 +22,10 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["ceremony"], "watch"),
     (&["ceremony", "list"], "--limit"),
     (&["ceremony", "watch"], "[CEREMONY]"),
+    (&["backup"], "--recipient"),
+    (&["restore"], "--dir"),
+    (&["key", "export"], "--confirm-export"),
+    (&["key", "assemble"], "--format"),
     (&["bench"], "--batch"),
 ];
 
@@ -49,6 +53,8 @@ fn the_version_is_told() {
     assert_eq!(run(&["--version"]).ok().out, format!("consign {}\n", env!("CARGO_PKG_VERSION")));
 }
 
+const RECIPIENT: &str = "age1tv4mafxmx7cfyhaplpnugnt9khqgantq95ktxeacrt3gstrumv7s086hy6";
+
 /// Wrong arguments are refused before anything is done, with a word that helps.
 #[test]
 fn wrong_arguments_are_refused() {
@@ -67,6 +73,11 @@ fn wrong_arguments_are_refused() {
         (&["key", "create", "--name", "pay", "--level", "96"], "use 112 or 128"),
         (&["key", "create", "--name", "pay", "--threshold", "1"], "2..=20"),
         (&["invite", "--minutes", "0"], "1..=1440"),
+        (&["backup", "file", "--recipient", "age1x"], "age-keygen"),
+        (&["backup", "file", "--recipient", RECIPIENT, "--passphrase-file", "x"], "cannot be used with"),
+        (&["restore", "file"], "--dir"),
+        (&["key", "export", "pay", "--out", "file"], "--confirm-export"),
+        (&["key", "assemble"], "<FILES>"),
         (&["demo", "--parties", "2"], "3..=20"),
         (&["demo", "--parties", "3", "--threshold", "3"], "--threshold must be below 3"),
         (&["demo", "--level", "80"], "use 112 or 128"),

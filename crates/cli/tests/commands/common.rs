@@ -147,6 +147,11 @@ impl TestNode {
         Self::make(&["init"], place, name)
     }
 
+    /// A folder that is there already.
+    pub(crate) fn at(data: PathBuf) -> Self {
+        Self { data, process: None }
+    }
+
     /// A cluster of running nodes that have met.
     ///
     /// A key file opens their stores: they start many times, and a passphrase is slow to try, as it should be.

@@ -11,6 +11,8 @@ mod folders;
 
 // These need the insecure level of tests, which no release build has.
 #[cfg(debug_assertions)]
+mod backups;
+#[cfg(debug_assertions)]
 mod by_hand;
 #[cfg(debug_assertions)]
 mod demo;

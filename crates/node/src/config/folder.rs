@@ -128,19 +128,24 @@ impl DataFolder {
 
 /// Whether only the owner may use a file or folder.
 #[cfg(unix)]
-pub(crate) fn is_private(metadata: &Metadata) -> bool {
+#[must_use]
+pub fn is_private(metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
     metadata.permissions().mode() & 0o077 == 0
 }
 
 /// Elsewhere than on Unix the system's own access lists decide.
 #[cfg(not(unix))]
-pub(crate) fn is_private(_metadata: &Metadata) -> bool {
+#[must_use]
+pub fn is_private(_metadata: &Metadata) -> bool {
     true
 }
 
 /// Makes a file (mode 0600) that must not exist.
-pub(crate) fn private_file(path: &Path) -> io::Result<File> {
+///
+/// # Errors
+/// If there is one, or the folder cannot be written.
+pub fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]

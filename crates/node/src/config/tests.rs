@@ -130,3 +130,19 @@ fn a_huge_file_is_refused_unread() {
     std::fs::write(folder.config_file(), " ".repeat(size)).unwrap();
     assert!(matches!(Config::load(&folder, &Flags::default()), Err(ConfigError::TooLarge { .. })));
 }
+
+/// What a backup takes along: the file, not the place of a secret on this machine.
+#[test]
+fn a_backup_has_the_file_without_its_key_file() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = DataFolder::create(&place.path().join("data")).unwrap();
+    let text = "name = \"anna\"\n[store]\nkey_file = \"/etc/key\"\n[presignatures]\nkeep = 7\n";
+    folder.write_file(&folder.config_file(), text.as_bytes()).unwrap();
+    let config = Config::of_file(&folder).unwrap();
+    assert_eq!((config.name.as_str(), &config.key_file, config.keep_presignatures), ("anna", &None, 7));
+    let flags = Flags { name: Some("bert".to_owned()), ..Flags::default() };
+    let again = Config::of_text(&config.to_file(), &flags).unwrap();
+    assert_eq!(again, Config { name: "bert".to_owned(), ..config });
+    let error = Config::of_text("nonsense", &flags).unwrap_err().to_string();
+    assert!(error.contains("the backup"), "{error}");
+}

@@ -4,6 +4,7 @@
 //! Read next: `proposal.rs` (round 0), `roster.rs` (who may be asked), `ceremony.rs` (one running session),
 //! `wire.rs` (what nodes say to each other).
 
+pub mod backup;
 pub mod ceremony;
 mod chain;
 mod changes;
@@ -11,6 +12,7 @@ pub mod checks;
 mod curves;
 mod epochs;
 pub mod evidence;
+pub mod exports;
 pub mod hash;
 mod imports;
 pub mod invitation;

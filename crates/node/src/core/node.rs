@@ -11,6 +11,7 @@ use rand_core::{Rng, SeedableRng};
 use super::ceremony::{Ceremony, Turn};
 use super::checks::{Checks, Shown};
 use super::evidence::EvidenceRecord;
+use super::exports::Export;
 use super::hash::Hash;
 use super::jobs::{Job, Result as Computed, Work};
 use super::joining::Home;
@@ -143,6 +144,8 @@ pub struct Node {
     pub(super) changed: BTreeSet<Hash>,
     pub(super) culprits: BTreeSet<NodeId>,
     pub(super) evidence: BTreeMap<Hash, EvidenceRecord>,
+    /// Shares that were exported, by key.
+    pub(super) exports: BTreeMap<Hash, Vec<Export>>,
     /// Evidence that was sent to a peer since it is connected.
     pub(super) offered: BTreeSet<(NodeId, Hash)>,
     /// What peers have shown and is not verified yet.
@@ -198,6 +201,7 @@ impl Node {
             changed: BTreeSet::new(),
             culprits: BTreeSet::new(),
             evidence: BTreeMap::new(),
+            exports: super::exports::read(store)?,
             offered: BTreeSet::new(),
             checks: Checks::default(),
             lookups: Lookups::new(),
@@ -216,6 +220,7 @@ impl Node {
         node.announce();
         node.name_peers();
         node.end_restarted();
+        node.tell_exports();
         node.tell_changes();
         let first = std::mem::take(&mut node.out);
         Ok((node, first))

@@ -4,13 +4,14 @@ use consign_api as api;
 use consign_cggmp24::derivation::Path;
 
 use super::curves::{PublicKey, Signed};
+use super::exports::Export;
 use super::hash::Hash;
 use super::joining::Home;
 use super::node::Node;
 use super::pages::page;
 use super::proposal::{Kind, Proposal};
 use super::requests::{RawRequest, Wanted};
-use super::{CallId, Output};
+use super::{CallId, Level, Output};
 use crate::identity::NodeId;
 
 /// The API's writing of an id.
@@ -167,6 +168,7 @@ impl Node {
                 false => api::KeyState::Confirming,
             },
             imported: key.dealer().and_then(|dealer| self.members(&[dealer]).pop()),
+            exports: self.exports_of(*id),
             presignatures: u32::try_from(self.presignatures.of_key(*id).count()).unwrap_or(u32::MAX),
             public_key: hex::encode(public_key.sec1()),
             chain_code: info.chain_code().map(hex::encode),
@@ -174,6 +176,30 @@ impl Node {
             ethereum_address: public_key.ethereum_address(),
             bitcoin_address: public_key.bitcoin_address(),
         })
+    }
+
+    /// When shares of the key left this node.
+    fn exports_of(&self, id: Hash) -> Vec<api::ExportView> {
+        let view = |export: &Export| api::ExportView {
+            epoch: export.epoch,
+            exported: export.unix,
+            to: export.to.clone(),
+        };
+        self.exports.get(&id).into_iter().flatten().map(view).collect()
+    }
+
+    /// At every start: an operator shall know what lies elsewhere.
+    pub(super) fn tell_exports(&mut self) {
+        let line = |(id, all): (&Hash, &Vec<Export>)| {
+            let last = all.last()?;
+            let (times, epoch, to) = (all.len(), last.epoch, &last.to);
+            Some(format!(
+                "the share of the key {id} was exported ({times} in all), the last one of epoch {epoch} for {to}: \
+                 whoever has enough such files has the key"
+            ))
+        };
+        let lines: Vec<_> = self.exports.iter().filter_map(line).collect();
+        lines.iter().for_each(|line| self.log(Level::Warn, line));
     }
 
     fn validators(&self) -> api::Page<api::ValidatorView> {

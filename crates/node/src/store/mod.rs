@@ -57,13 +57,15 @@ pub enum Table {
     Requests,
     /// Evidence against cheating parties.
     Evidence,
+    /// Records of shares that were exported.
+    Exports,
     /// Everything a node remembers about itself: cluster id, counters, marks.
     Meta,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 10] = [
+    pub const ALL: [Table; 11] = [
         Table::Header,
         Table::Identity,
         Table::Roster,
@@ -73,6 +75,7 @@ impl Table {
         Table::Ceremonies,
         Table::Requests,
         Table::Evidence,
+        Table::Exports,
         Table::Meta,
     ];
 
@@ -89,6 +92,7 @@ impl Table {
             Table::Ceremonies => "ceremonies",
             Table::Requests => "requests",
             Table::Evidence => "evidence",
+            Table::Exports => "exports",
             Table::Meta => "meta",
         }
     }
@@ -202,7 +206,7 @@ pub trait Store: Send {
 /// The store a node runs on: sealed records in one redb file.
 pub type NodeStore = sealed::Sealed<redb::Redb>;
 
-/// Makes a new store file at `path` (mode 0600), holding the records of `first`.
+/// Makes a new store file at `path` (mode 0600), holding the records of `first`, however many.
 ///
 /// The file appears under its name only once it is complete and synced: an interrupted creation
 /// leaves no store behind.
@@ -231,7 +235,8 @@ fn create_at_cost(
         Err(e) => return Err(StoreError::io("remove the unfinished", &draft, e)),
     }
     let backend = redb::Redb::create(&draft)?;
-    let store = sealed::Sealed::create(backend, unlock, cost, first)?;
+    let mut store = sealed::Sealed::create(backend, unlock, cost, &[])?;
+    apply_in_parts(&mut store, first)?;
     std::fs::rename(&draft, path).map_err(|e| StoreError::io("put in place", path, e))?;
     sync_folder(path)?;
     Ok(store)
@@ -244,6 +249,11 @@ fn create_at_cost(
 /// [`StoreError::FutureSchema`], [`StoreError::Damaged`] and I/O errors, each saying what to do.
 pub fn open(path: &Path, unlock: &Unlock) -> Result<NodeStore, StoreError> {
     sealed::Sealed::open(redb::Redb::open(path)?, unlock)
+}
+
+/// Applies more writes than one transaction may have. Whoever needs all or none of them sees to that in another way.
+pub(crate) fn apply_in_parts(store: &mut dyn Store, writes: &[Write]) -> Result<(), StoreError> {
+    writes.chunks(MAX_WRITES / 4).try_for_each(|part| store.apply(part))
 }
 
 /// Where a store is built before it gets its name.

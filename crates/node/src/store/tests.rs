@@ -52,6 +52,14 @@ fn redb_conforms() {
 }
 
 #[test]
+fn a_new_store_takes_more_records_than_a_transaction() {
+    let (_folder, path) = place();
+    let first: Vec<_> = (0..=MAX_WRITES).map(|i| Write::create(Table::Meta, i.to_string(), b"1")).collect();
+    let store = create_at_cost(&path, &phrase(PASSPHRASE), Cost::LEAST, &first).unwrap();
+    assert_eq!(store.list(Table::Meta).unwrap().len(), MAX_WRITES + 1);
+}
+
+#[test]
 fn redb_is_durable() {
     let (_folder, path) = place();
     drop(make(&path));

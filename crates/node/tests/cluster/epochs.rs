@@ -16,7 +16,7 @@ use consign_node::store::Table;
 use crate::client::verify;
 use crate::sim::{STORMY, Sim, Weather, seeds};
 
-const KEEP: api::Moduli = api::Moduli::Keep;
+pub(crate) const KEEP: api::Moduli = api::Moduli::Keep;
 const RENEW: api::Moduli = api::Moduli::Renew;
 
 /// Nodes with a key of the first three, two of whom sign.

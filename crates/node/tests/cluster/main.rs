@@ -10,6 +10,7 @@
 )]
 
 mod alerts;
+mod backup;
 mod client;
 mod convictions;
 mod crashes;

@@ -138,6 +138,7 @@ fn key_view() -> KeyView {
         share: true,
         state: KeyState::Active,
         imported: None,
+        exports: Vec::new(),
         presignatures: 0,
         public_key: "02".to_owned(),
         chain_code: None,

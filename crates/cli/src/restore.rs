@@ -1,0 +1,98 @@
+//! `consign restore`: makes the data folder of a node from its backup.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use consign_node::config::{Config, DataFolder};
+use consign_node::core::Now;
+use consign_node::core::backup::Backup;
+use consign_node::core::exports::holdings;
+use serde_json::json;
+
+use crate::backup::{key_table, shown_keys};
+use crate::failure::Failure;
+use crate::flags::NodeFlags;
+use crate::found;
+use crate::init::unix_now;
+use crate::output::{Output, bold};
+use crate::passphrase;
+use crate::sealing::Opening;
+
+/// Make the data folder of a node from a backup, under a new passphrase or key file
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  consign restore alice.backup --dir ./alice
+  CONSIGN_PASSPHRASE='correct horse battery' consign restore alice.backup --dir ./alice --identity offline.txt
+
+Two processes with one identity must never run: see that the old node is gone for good. Everything in
+the file is checked before anything is written. The configuration is that of the backup, changed by the
+flags; the API gets a new token, and open invitations are no longer good.")]
+pub(crate) struct Restore {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// The new data folder; it must not exist, or be empty
+    #[arg(long, alias = "data", value_name = "DIR")]
+    dir: PathBuf,
+
+    #[command(flatten)]
+    opening: Opening,
+
+    #[command(flatten)]
+    node: NodeFlags,
+}
+
+/// What everybody must know who restores.
+const WARNINGS: [&str; 3] = [
+    "Never run two processes with this identity: see that the old node is gone for good, its folder too.",
+    "A key may have moved to another epoch since the backup. The node learns of it when it meets the others: \
+     a share that is too old is erased and never signs; reshare the key to this node, and it has one again.",
+    "Requests that clients made before this restore are refused.",
+];
+
+impl Restore {
+    /// Runs the command.
+    pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        refuse_non_empty(&self.dir)?;
+        let backup = Backup::decode(&self.opening.open(&self.file)?)?;
+        let now = Now { monotonic: 0, unix: unix_now()? };
+        let restored = backup.restore(now, *found::random()?)?;
+        let keys = shown_keys(&holdings(&restored.store)?);
+        let config = Config::of_text(&backup.config, &self.node.to_flags(None))?;
+        found::folder_from(&self.dir, config, passphrase::of_new_store, &restored.writes)?;
+        let (dir, validator) = (self.dir.display().to_string(), backup.node.to_string());
+        let value = json!({
+            "data": dir, "validator": validator, "cluster": restored.cluster.to_string(),
+            "created": backup.created, "refuses_until": restored.refuses_until, "keys": keys,
+            "warnings": WARNINGS,
+        });
+        out.show(&value, || {
+            let age = now.unix.saturating_sub(backup.created) / 60;
+            format!(
+                "Restored validator {} from a backup that is {age} minutes old.\n\n{}\n\n{}\n\nStart it:  {}",
+                bold(&validator),
+                key_table(&keys),
+                WARNINGS.map(|warning| format!("! {warning}")).join("\n"),
+                bold(&format!("consign node --data {dir}")),
+            )
+        })
+    }
+}
+
+/// Refuses a folder in which anything is: nothing is overwritten, and no other node's files are mixed in.
+fn refuse_non_empty(dir: &Path) -> Result<(), Failure> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    let folder = DataFolder::open(dir)?;
+    match std::fs::read_dir(folder.path())?.next().transpose()? {
+        None => Ok(()),
+        Some(entry) => Err(Failure::Failed(format!(
+            "the folder {} is not empty (it holds {}): choose another one, or remove what an interrupted restore left",
+            dir.display(),
+            entry.file_name().display(),
+        ))),
+    }
+}
