@@ -228,7 +228,7 @@ pub fn deal_aux(level: Level, n: u16, seed: u64) -> PerParty<Aux> {
         let multiply = |[p, q]: &[_; 2]| consign_zk::Factors::new(p, q).expect("two primes");
         let (ring, _) = ring_pedersen::generate(&multiply(&primes.ring_pedersen), &mut rng);
         let n = Natural::new(multiply(&primes.paillier).modulus().value());
-        AuxParty { identity: *identity, n, ring }
+        AuxParty::new(*identity, n, ring)
     };
     let list = parties.iter().map(member).collect();
     let public = AuxPublic::new(SessionId([4; 32]), level, [5; 32], list);

@@ -46,7 +46,7 @@ const PAIRED_BITS: [u32; 3] = [1024, 1536, 2048];
 
 /// The modulus sizes, in bits, for which lanes are used: shorter ones take AWS-LC no longer than packing and the tables,
 /// longer ones do not occur.
-const LANE_BITS: RangeInclusive<u32> = 512..=8192;
+pub(crate) const LANE_BITS: RangeInclusive<u32> = 512..=8192;
 
 /// What a group in lanes costs, filled or not, by the cost of its longest entry on AWS-LC, as a fraction: 1.1 to 1.25 for
 /// moduli from 2048 to 6144 bits, where two filled lanes pay, and 1.8 for 1536 bits, where they pay just so

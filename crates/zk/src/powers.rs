@@ -1,7 +1,7 @@
 //! Lists of exponentiations with signed exponents: what provers and verifiers hand to the engine.
 
-use consign_modexp::{BoxedUint, Modulus, Power, Timing, powers};
-use crypto_bigint::{CtSelect, Resize};
+use consign_modexp::{BoxedUint, FixedBase, FixedPower, Modulus, Power, Timing, fixed_products, powers};
+use crypto_bigint::{Choice, CtSelect, Resize};
 use zeroize::Zeroize;
 
 use crate::integer::Integer;
@@ -13,19 +13,37 @@ mod tests;
 #[derive(Default)]
 pub struct Powers<'a> {
     jobs: Vec<Job<'a>>,
+    products: Vec<Vec<FixedJob<'a>>>,
 }
 
-/// Index of a result.
+/// Where a result will be.
 #[derive(Clone, Copy)]
-pub struct Slot(usize);
+pub struct Slot(Place);
+
+#[derive(Clone, Copy)]
+enum Place {
+    Power(usize),
+    Product(usize),
+}
 
 /// Results of a list, wiped when dropped.
-pub struct Results(Vec<BoxedUint>);
+pub struct Results {
+    powers: Vec<BoxedUint>,
+    products: Vec<BoxedUint>,
+}
 
 struct Job<'a> {
     modulus: &'a Modulus,
     base: BoxedUint,
     exponent: BoxedUint,
+    timing: Timing,
+}
+
+/// A factor of a product of powers of fixed bases.
+struct FixedJob<'a> {
+    base: &'a FixedBase,
+    exponent: BoxedUint,
+    negative: Choice,
     timing: Timing,
 }
 
@@ -66,6 +84,33 @@ impl<'a> Powers<'a> {
         self.push(Job { modulus, base: base.clone(), exponent: exponent.clone(), timing: Timing::Secret })
     }
 
+    /// Adds a product of powers of fixed bases, at least one, with secret exponents, whose signs stay secret too.
+    pub fn push_fixed_secret(&mut self, factors: &[(&'a FixedBase, &Integer)]) -> Slot {
+        let job = |&(base, exponent): &(&'a FixedBase, &Integer)| FixedJob {
+            base,
+            exponent: exponent.magnitude().clone(),
+            negative: exponent.is_negative(),
+            timing: Timing::Secret,
+        };
+        self.push_fixed(factors.iter().map(job).collect())
+    }
+
+    /// As [`Powers::push_fixed_secret`] with everything public.
+    pub fn push_fixed_public(&mut self, factors: &[(&'a FixedBase, &Integer)]) -> Slot {
+        let job = |&(base, exponent): &(&'a FixedBase, &Integer)| FixedJob {
+            base,
+            exponent: exponent.magnitude().clone(),
+            negative: exponent.is_negative(),
+            timing: Timing::Public,
+        };
+        self.push_fixed(factors.iter().map(job).collect())
+    }
+
+    fn push_fixed(&mut self, factors: Vec<FixedJob<'a>>) -> Slot {
+        self.products.push(factors);
+        Slot(Place::Product(self.products.len() - 1))
+    }
+
     /// Computes everything.
     pub fn run(self) -> Results {
         let list: Vec<_> = self
@@ -78,12 +123,27 @@ impl<'a> Powers<'a> {
                 timing: job.timing,
             })
             .collect();
-        Results(powers(&list))
+        let products: Vec<Vec<_>> = self
+            .products
+            .iter()
+            .map(|factors| {
+                factors
+                    .iter()
+                    .map(|job| FixedPower {
+                        base: job.base,
+                        exponent: &job.exponent,
+                        negative: job.negative,
+                        timing: job.timing,
+                    })
+                    .collect()
+            })
+            .collect();
+        Results { powers: powers(&list), products: fixed_products(&products) }
     }
 
     fn push(&mut self, job: Job<'a>) -> Slot {
         self.jobs.push(job);
-        Slot(self.jobs.len() - 1)
+        Slot(Place::Power(self.jobs.len() - 1))
     }
 }
 
@@ -96,16 +156,27 @@ impl Drop for Job<'_> {
     }
 }
 
+impl Drop for FixedJob<'_> {
+    fn drop(&mut self) {
+        self.exponent.zeroize();
+        self.negative = Choice::FALSE;
+    }
+}
+
 /// Results of secret exponentiations are secret until they are blinded: `rho^N` opens its ciphertext.
 impl Drop for Results {
     fn drop(&mut self) {
-        self.0.iter_mut().for_each(Zeroize::zeroize);
+        self.powers.iter_mut().chain(&mut self.products).for_each(Zeroize::zeroize);
     }
 }
 
 impl core::ops::Index<Slot> for Results {
     type Output = BoxedUint;
     fn index(&self, slot: Slot) -> &BoxedUint {
-        self.0.get(slot.0).expect("invariant: slots come from the list that was run")
+        let found = match slot.0 {
+            Place::Power(index) => self.powers.get(index),
+            Place::Product(index) => self.products.get(index),
+        };
+        found.expect("invariant: slots come from the list that was run")
     }
 }

@@ -291,6 +291,7 @@ pub(crate) fn first_round<C: Curve>(
     rng: &mut impl CryptoRng,
 ) -> Result<round1::FirstRound<C>, PresignError> {
     let w = public.admit(share, aux)?;
+    public.make_tables();
     Ok(round1::speak(public, session, share.index(), w, Arc::clone(aux.paillier()), rng))
 }
 

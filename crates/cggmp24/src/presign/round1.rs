@@ -13,6 +13,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use super::public::{Member, context};
+use super::round2::slot_number;
 use super::{Fault, Public, Shape, Spoken};
 use crate::sizes;
 
@@ -119,14 +120,18 @@ pub(super) fn check<C: Curve>(
         return Err(Fault::Slots);
     };
     let sessions = public.slot_sessions(session);
-    for (slot, ((said, proofs), ssid)) in (0..).zip(broadcast.iter().zip(direct).zip(&sessions)) {
+    let slots = broadcast.iter().zip(direct).zip(&sessions);
+    let list = slots.flat_map(|((said, proofs), ssid)| {
         let bound = |role| context(public, ssid, role, ROUND, from, Some(to));
-        enc_elg::verify(&bound(Role::Psi0), &psi0(prover, verifier, said), &proofs.psi0)
-            .map_err(|_| Fault::Psi0 { slot })?;
-        enc_elg::verify(&bound(Role::Psi1), &psi1(prover, verifier, said), &proofs.psi1)
-            .map_err(|_| Fault::Psi1 { slot })?;
-    }
-    Ok(())
+        let (statement, proof) = (psi0(prover, verifier, said), &proofs.psi0);
+        let psi0 = enc_elg::Claimed { context: bound(Role::Psi0), statement, proof };
+        let (statement, proof) = (psi1(prover, verifier, said), &proofs.psi1);
+        [psi0, enc_elg::Claimed { context: bound(Role::Psi1), statement, proof }]
+    });
+    enc_elg::verify_all(&list.collect::<Vec<_>>()).map_err(|(position, _)| {
+        let slot = slot_number(position / 2);
+        if position.is_multiple_of(2) { Fault::Psi0 { slot } } else { Fault::Psi1 { slot } }
+    })
 }
 
 /// What a slot needs within this round only: integers of `k` and `gamma`, nonces of their ciphertexts.

@@ -136,7 +136,8 @@ impl Factors {
     }
 
     /// As [`Factors::powers`] without the check against faults, at half its cost: **only for values that are
-    /// compared here and never leave**, as when the owner of `N` verifies a proof made for it.
+    /// compared here and never leave**, as when the owner of `N` verifies a proof made for it, or that leave only after
+    /// what they should satisfy has been verified modulo `N`.
     #[must_use]
     pub fn powers_unpublished(&self, list: &[(&BoxedUint, &BoxedUint)]) -> Vec<BoxedUint> {
         let halves = self.run(list, Half::prime, |half, _, (base, exponent)| {
@@ -178,13 +179,16 @@ impl Factors {
     /// `y^(1/N) mod N` for each unit `y < N`: the nonce of an own ciphertext taken mod `N`. Checked against faults.
     #[must_use]
     pub fn nth_roots(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
-        let compute = || {
-            let halves = self.run(list, Half::prime, |half, _, y| {
-                Operands::new(half.prime().reduce(y), half.cofactor_inverse().clone())
-            });
-            self.join(&halves, Self::combine)
-        };
-        self.checked(compute, |found| self.are_nth_roots(list, found))
+        self.checked(|| self.nth_roots_unpublished(list), |found| self.are_nth_roots(list, found))
+    }
+
+    /// As [`Factors::nth_roots`] without the check: see [`Factors::powers_unpublished`].
+    #[must_use]
+    pub fn nth_roots_unpublished(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
+        let halves = self.run(list, Half::prime, |half, _, y| {
+            Operands::new(half.prime().reduce(y), half.cofactor_inverse().clone())
+        });
+        self.join(&halves, Self::combine)
     }
 
     /// The plaintexts, in `[0, N)`, of Paillier ciphertexts `c < N²` that are units.
