@@ -44,5 +44,5 @@ pub use factors::Factors;
 pub use fixed::{FixedBase, FixedPower, fixed_products};
 pub use lanes::{Lanes, lanes, set_lanes};
 pub use modulus::{MAX_MODULUS_BITS, Modulus};
-pub use powers::{Power, Timing, power, powers};
+pub use powers::{Power, Timing, power, powers, powers_without_lanes};
 pub use primes::{PrimeKind, SMALL_FACTOR_BOUND, fermat_composites, generate, generate_many, small_factor};

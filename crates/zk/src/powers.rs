@@ -1,6 +1,8 @@
 //! Lists of exponentiations with signed exponents: what provers and verifiers hand to the engine.
 
-use consign_modexp::{BoxedUint, FixedBase, FixedPower, Modulus, Power, Timing, fixed_products, powers};
+use consign_modexp::{
+    BoxedUint, FixedBase, FixedPower, Modulus, Power, Timing, fixed_products, powers, powers_without_lanes,
+};
 use crypto_bigint::{Choice, CtSelect, Resize};
 use zeroize::Zeroize;
 
@@ -14,6 +16,7 @@ mod tests;
 pub struct Powers<'a> {
     jobs: Vec<Job<'a>>,
     products: Vec<Vec<FixedJob<'a>>>,
+    scalar: bool,
 }
 
 /// Where a result will be.
@@ -51,6 +54,16 @@ impl<'a> Powers<'a> {
     /// An empty list.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty list that is computed without lanes and tables, as verdicts are.
+    pub(crate) fn scalar() -> Self {
+        Self { scalar: true, ..Self::default() }
+    }
+
+    /// Whether tables may be used.
+    pub(crate) fn takes_tables(&self) -> bool {
+        !self.scalar
     }
 
     /// Adds `base^exponent mod modulus` for a *public* unit `base` and a secret exponent, whose sign stays secret too.
@@ -138,7 +151,8 @@ impl<'a> Powers<'a> {
                     .collect()
             })
             .collect();
-        Results { powers: powers(&list), products: fixed_products(&products) }
+        let compute = if self.scalar { powers_without_lanes } else { powers };
+        Results { powers: compute(&list), products: fixed_products(&products) }
     }
 
     fn push(&mut self, job: Job<'a>) -> Slot {

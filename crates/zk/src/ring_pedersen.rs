@@ -128,13 +128,14 @@ impl RingPedersen {
         x: &Integer,
         y: &Integer,
     ) -> Option<Slot> {
-        let Fixed { s, t } = self.fixed.get()?;
+        let Fixed { s, t } = self.fixed.get().filter(|_| powers.takes_tables())?;
         Some(powers.push_fixed_public(&[(s, x), (t, y)]))
     }
 
     /// Queues `t^y` for a public `y`, if there is a table.
     pub(crate) fn queue_public_t<'a>(&'a self, powers: &mut Powers<'a>, y: &Integer) -> Option<Slot> {
-        Some(powers.push_fixed_public(&[(&self.fixed.get()?.t, y)]))
+        let Fixed { t, .. } = self.fixed.get().filter(|_| powers.takes_tables())?;
+        Some(powers.push_fixed_public(&[(t, y)]))
     }
 
     /// The commitment, once the list has run.

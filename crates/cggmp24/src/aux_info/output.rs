@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use consign_modexp::Factors;
 use consign_rounds::{SessionId, at_most};
+use consign_zk::aid::Aid;
 use consign_zk::level::Level;
 use consign_zk::natural::Natural;
 use consign_zk::paillier::{DecryptionKey, EncryptionKey};
@@ -179,6 +180,11 @@ impl Aux {
     /// The own Paillier key. Shared with running sessions; wiped when the last of them ends.
     pub fn paillier(&self) -> &Arc<DecryptionKey> {
         &self.paillier
+    }
+
+    /// What speeds up the checks of presigning and signing.
+    pub fn aid(&self) -> Arc<Aid> {
+        Arc::new(Aid::new(Arc::clone(&self.paillier)))
     }
 
     /// The stored form. It contains the factors: seal it before it touches a disk.

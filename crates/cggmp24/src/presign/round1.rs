@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use consign_rounds::{PartyIndex, PerParty, SessionId};
+use consign_zk::aid::Aid;
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::integer::Integer;
@@ -109,6 +110,7 @@ fn psi1<'a, C: Curve>(
 pub(super) fn check<C: Curve>(
     public: &Public<C>,
     session: SessionId,
+    aid: &Aid,
     (from, to): (PartyIndex, PartyIndex),
     broadcast: &[Broadcast<C>],
     direct: &[Direct<C>],
@@ -128,7 +130,7 @@ pub(super) fn check<C: Curve>(
         let (statement, proof) = (psi1(prover, verifier, said), &proofs.psi1);
         [psi0, enc_elg::Claimed { context: bound(Role::Psi1), statement, proof }]
     });
-    enc_elg::verify_all(&list.collect::<Vec<_>>()).map_err(|(position, _)| {
+    enc_elg::verify_all(&list.collect::<Vec<_>>(), aid).map_err(|(position, _)| {
         let slot = slot_number(position / 2);
         if position.is_multiple_of(2) { Fault::Psi0 { slot } } else { Fault::Psi1 { slot } }
     })

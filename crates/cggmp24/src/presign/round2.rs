@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use consign_rounds::{PartyIndex, PerParty, SessionId};
+use consign_zk::aid::Aid;
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::integer::Integer;
@@ -151,6 +152,7 @@ pub(super) fn check<C: Curve>(
     public: &Public<C>,
     view: &View<C>,
     session: SessionId,
+    aid: &Aid,
     (from, to): (PartyIndex, PartyIndex),
     broadcast: &[Broadcast<C>],
     direct: &[Direct<C>],
@@ -183,7 +185,7 @@ pub(super) fn check<C: Curve>(
         let statement = psi_hat(prover, receiver, &committed.K, response);
         list.push(aff_g::Claimed { context: bound(Role::PsiHat), statement, proof: &proofs.psi_hat });
     }
-    aff_g::verify_all(&list).map_err(|(position, _)| {
+    aff_g::verify_all(&list, aid).map_err(|(position, _)| {
         let slot = slot_number(position / 2);
         if position.is_multiple_of(2) { Fault::Psi { slot } } else { Fault::PsiHat { slot } }
     })?;

@@ -164,16 +164,19 @@ impl Factors {
     /// `r^N mod N²` for each unit `r < N`: the noise of an own encryption. Checked against faults.
     #[must_use]
     pub fn nth_powers(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
-        let compute = || {
-            let inner = self.run(list, Half::prime, |half, _, r| {
-                Operands::new(half.prime().reduce(r), half.cofactor().clone())
-            });
-            let outer = self.run(&inner, Half::square, |half, side, inner| {
-                Operands::new(BoxedUint::clone(side.of(inner)), half.prime().value().clone())
-            });
-            self.join(&outer, Self::combine_squared)
-        };
-        self.checked(compute, |found| self.are_nth_powers(list, found))
+        self.checked(|| self.nth_powers_unpublished(list), |found| self.are_nth_powers(list, found))
+    }
+
+    /// As [`Factors::nth_powers`] without the check: see [`Factors::powers_unpublished`].
+    #[must_use]
+    pub fn nth_powers_unpublished(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
+        let inner = self.run(list, Half::prime, |half, _, r| {
+            Operands::new(half.prime().reduce(r), half.cofactor().clone())
+        });
+        let outer = self.run(&inner, Half::square, |half, side, inner| {
+            Operands::new(BoxedUint::clone(side.of(inner)), half.prime().value().clone())
+        });
+        self.join(&outer, Self::combine_squared)
     }
 
     /// `y^(1/N) mod N` for each unit `y < N`: the nonce of an own ciphertext taken mod `N`. Checked against faults.

@@ -13,7 +13,7 @@ use consign_cggmp24::hedge::session_rng;
 use consign_cggmp24::key::{KeyInfo, KeyShare};
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::misbehave::WrongDelta;
-use consign_cggmp24::presign::{self, Presign};
+use consign_cggmp24::presign::{self, Aid, Presign};
 use consign_cggmp24::refresh::{self, Refresh};
 use consign_cggmp24::reshare::{self, Reshare};
 use consign_cggmp24::sign::Presignature;
@@ -273,12 +273,13 @@ impl Enter {
                 let started = interactive::start(&public, session, &share, &aux, &mut rng);
                 let (state, speech) = started.map_err(|e| e.to_string())?;
                 let seats = (session, me, *public, roll, signer);
-                sign(seats, state, speech, rng, misbehaviour)?
+                sign(seats, aux.aid(), state, speech, rng, misbehaviour)?
             }
             (PublicInput::Presign(public), Materials::Sign { share, aux }) => {
                 let started = presign::start(&public, session, &share, &aux, &mut rng);
                 let (state, speech) = started.map_err(|e| e.to_string())?;
                 let seat = seat::<Presign<C>>(session, me, *public, roll, signer);
+                let seat = Seat { aid: aux.aid(), ..seat };
                 Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Presign(run), acts))?
             }
             (PublicInput::Online(public), Materials::Online { presignature, message }) => {
@@ -320,6 +321,7 @@ fn sign(
         Arc<Roll>,
         Arc<Seal>,
     ),
+    aid: Arc<Aid>,
     state: Interactive<C>,
     speech: Speech<Interactive<C>>,
     rng: ChaCha20Rng,
@@ -327,11 +329,11 @@ fn sign(
 ) -> std::result::Result<(Live, Vec<Act>), String> {
     match misbehaviour {
         None => {
-            let seat = seat::<Interactive<C>>(session, me, public, roll, signer);
+            let seat = Seat { aid, ..seat::<Interactive<C>>(session, me, public, roll, signer) };
             Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Sign(run), acts))
         }
         Some(Misbehaviour::WrongDelta) => {
-            let seat = seat::<WrongDelta<C>>(session, me, public, roll, signer);
+            let seat = Seat { aid, ..seat::<WrongDelta<C>>(session, me, public, roll, signer) };
             let (state, speech) = (WrongDelta(state), WrongDelta::altered(speech));
             Run::start(seat, state, speech, rng).map(|(run, acts)| (Live::Misbehaving(run), acts))
         }

@@ -9,6 +9,7 @@ use consign_modexp::Modulus;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
+use crate::aid::Aid;
 use crate::context::Context;
 use crate::curve::{Curve, Point, Scalar};
 use crate::integer::Integer;
@@ -182,13 +183,15 @@ pub fn verify<C: Curve>(
     statement: &Statement<'_, C>,
     proof: &Proof<C>,
 ) -> Result<(), Rejection> {
-    verify_all(&[Claimed { context: *context, statement: *statement, proof }]).map_err(|(_, why)| why)
+    let claimed = Claimed { context: *context, statement: *statement, proof };
+    verify_all(&[claimed], &Aid::default()).map_err(|(_, why)| why)
 }
 
-/// As [`verify`] for a list, as if one after another, with the exponentiations of all proofs in one list.
-pub fn verify_all<C: Curve>(list: &[Claimed<'_, C>]) -> Result<(), Refused> {
+/// As [`verify`] for a list, as if one after another, with the exponentiations of all proofs in one list, by somebody with
+/// some aid.
+pub fn verify_all<C: Curve>(list: &[Claimed<'_, C>], aid: &Aid) -> Result<(), Refused> {
     let units = Units::of(list.iter().flat_map(numbers));
-    verify_list(list, |relations, claimed| queue(relations, claimed, &units))
+    verify_list(list, aid, |relations, claimed| queue(relations, claimed, &units))
 }
 
 /// What has to be a unit, with its modulus.
@@ -239,11 +242,8 @@ fn queue<'a, C: Curve>(
     require(left == first.B_x + *X * scalar, Rejection::Equation("X"))?;
 
     let minus_e = scalar.to_integer().neg();
-    let natural = |key: &EncryptionKey| Integer::from_natural(key.n().value());
-    let (n0, n1) = (natural(receiver), natural(prover));
-    let affine = [(&C, z1), (&w, &n0), (&D, &minus_e)];
-    relations.add("D", receiver.nn(), &[&receiver.embed(z2)], &[&A], &affine);
-    relations.add("Y", prover.nn(), &[&prover.embed(z2)], &[&B_y], &[(&w_y, &n1), (&Y, &minus_e)]);
+    relations.add_ciphertext("D", receiver, (z2, &w), &A, &[(&C, z1), (&D, &minus_e)]);
+    relations.add_ciphertext("Y", prover, (z2, &w_y), &B_y, &[(&Y, &minus_e)]);
     relations.add_commitment("S", rp, (z1, z3), &E, &[(&S, &minus_e)]);
     relations.add_commitment("T", rp, (z2, z4), &F, &[(&T, &minus_e)]);
     Ok(())

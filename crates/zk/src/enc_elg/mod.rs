@@ -9,6 +9,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use crate::aid::Aid;
 use crate::context::Context;
 use crate::curve::{Curve, Point, Scalar};
 use crate::integer::Integer;
@@ -171,13 +172,15 @@ pub fn verify<C: Curve>(
     statement: &Statement<'_, C>,
     proof: &Proof<C>,
 ) -> Result<(), Rejection> {
-    verify_all(&[Claimed { context: *context, statement: *statement, proof }]).map_err(|(_, why)| why)
+    let claimed = Claimed { context: *context, statement: *statement, proof };
+    verify_all(&[claimed], &Aid::default()).map_err(|(_, why)| why)
 }
 
-/// As [`verify`] for a list, as if one after another, with the exponentiations of all proofs in one list.
-pub fn verify_all<C: Curve>(list: &[Claimed<'_, C>]) -> Result<(), Refused> {
+/// As [`verify`] for a list, as if one after another, with the exponentiations of all proofs in one list, by somebody with
+/// some aid.
+pub fn verify_all<C: Curve>(list: &[Claimed<'_, C>], aid: &Aid) -> Result<(), Refused> {
     let units = Units::of(list.iter().flat_map(numbers));
-    verify_list(list, |relations, claimed| queue(relations, claimed, &units))
+    verify_list(list, aid, |relations, claimed| queue(relations, claimed, &units))
 }
 
 /// What has to be a unit, with its modulus.
@@ -218,9 +221,8 @@ fn queue<'a, C: Curve>(
     require(key_times_w + Point::mul_generator(&z1) == *Y + statement.X * scalar, Rejection::Equation("X"))?;
     require(Point::mul_generator(&proof.w) == *Z + statement.B * scalar, Rejection::Equation("B"))?;
 
-    let e = scalar.to_integer();
-    let (minus_e, n) = (e.neg(), Integer::from_natural(prover.n().value()));
-    relations.add("C", prover.nn(), &[&prover.embed(&proof.z1)], &[&D], &[(&z2, &n), (&C, &minus_e)]);
+    let minus_e = scalar.to_integer().neg();
+    relations.add_ciphertext("C", prover, (&proof.z1, &z2), &D, &[(&C, &minus_e)]);
     relations.add_commitment("S", rp, (&proof.z1, &proof.z3), &T, &[(&S, &minus_e)]);
     Ok(())
 }
