@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use consign_rounds::sim::{Outcome, Setup, SimRng, Simulation, honest};
 use consign_rounds::{PartyIndex, PerParty, Protocol, SessionId, Speech};
+use consign_zk::aid::Aid;
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::feldman::Polynomial;
 use consign_zk::natural::Natural;
@@ -111,10 +112,16 @@ impl<C: Curve> Committee<C> {
         Arc::new(public.expect("acceptable signers"))
     }
 
+    /// The aids of parties with an odd index: verdicts of the others, who have none, must be the same.
+    fn aids(&self) -> PerParty<Arc<Aid>> {
+        let odd = self.aux.iter().filter(|(party, _)| party.get() % 2 == 1);
+        odd.map(|(party, aux)| (*party, aux.aid())).collect()
+    }
+
     /// A simulation of presigning in which nothing has been delivered yet.
     pub fn simulate_presigning(&self, public: &Arc<presign::Public<C>>, seed: u64) -> Simulation<Presign<C>> {
         let session = public.session(&NONCE);
-        simulate(seed, session, public.signers(), public.clone(), |me, rng| {
+        simulate_with(self.aids(), seed, session, public.signers(), public.clone(), |me, rng| {
             presign::start(public, session, share_of(&self.shares, me), share_of(&self.aux, me), rng)
                 .expect("an acceptable start")
         })
@@ -127,7 +134,7 @@ impl<C: Curve> Committee<C> {
         seed: u64,
     ) -> Simulation<Interactive<C>> {
         let session = public.session(&NONCE);
-        simulate(seed, session, public.signers(), public.clone(), |me, rng| {
+        simulate_with(self.aids(), seed, session, public.signers(), public.clone(), |me, rng| {
             interactive::start(public, session, share_of(&self.shares, me), share_of(&self.aux, me), rng)
                 .expect("an acceptable start")
         })
@@ -174,8 +181,20 @@ pub fn simulate<P: Protocol>(
     public: Arc<P::Public>,
     start: impl FnMut(PartyIndex, &mut SimRng) -> (P, Speech<P>),
 ) -> Simulation<P> {
+    simulate_with(PerParty::new(), seed, session, parties, public, start)
+}
+
+/// As [`simulate`], with the aids of some parties.
+pub fn simulate_with<P: Protocol>(
+    aids: PerParty<Arc<P::Aid>>,
+    seed: u64,
+    session: SessionId,
+    parties: &Parties,
+    public: Arc<P::Public>,
+    start: impl FnMut(PartyIndex, &mut SimRng) -> (P, Speech<P>),
+) -> Simulation<P> {
     let parties = parties.indices().collect();
-    Simulation::new(Setup { seed, session, parties, public, aids: PerParty::new() }, start)
+    Simulation::new(Setup { seed, session, parties, public, aids }, start)
 }
 
 /// Everybody's output.
@@ -231,7 +250,7 @@ pub fn deal_aux(level: Level, n: u16, seed: u64) -> PerParty<Aux> {
         let multiply = |[p, q]: &[_; 2]| consign_zk::Factors::new(p, q).expect("two primes");
         let (ring, _) = ring_pedersen::generate(&multiply(&primes.ring_pedersen), &mut rng);
         let n = Natural::new(multiply(&primes.paillier).modulus().value());
-        AuxParty { identity: *identity, n, ring }
+        AuxParty::new(*identity, n, ring)
     };
     let list = parties.iter().map(member).collect();
     let public = AuxPublic::new(SessionId([4; 32]), level, [5; 32], list);

@@ -1,10 +1,9 @@
-//! `consign bench`: what the cryptography costs on this machine. All parties run in one thread of this process, with
+//! `consign bench`: what the cryptography costs on this machine. All parties run in this process one after another, with
 //! fresh primes; what is printed is one party's share.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser as _};
 use consign_cggmp24::Level;
@@ -26,7 +25,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 use serde::Serialize;
 use thiserror::Error;
 
-use self::local::{Cost, Keys, thread_cpu};
+use self::local::{Began, Cost, Keys};
 use crate::flags::Lanes;
 
 mod local;
@@ -55,6 +54,10 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 1, value_name = "B",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_BATCH)))]
     batch: u32,
+
+    /// Number of threads that compute
+    #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: u16,
 
     #[command(flatten)]
     lanes: Lanes,
@@ -104,9 +107,11 @@ struct Line {
     parties: u16,
     threshold: u16,
     batch: u32,
+    threads: u16,
     /// `used`, `off`, `absent` or `faulty`.
     lanes: &'static str,
     cpu_s_per_party: f64,
+    wall_s_per_party: f64,
     bytes_sent_per_party: u64,
     rounds: u8,
 }
@@ -117,8 +122,7 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<(), BenchError> {
         return Err(BenchError::Threshold { threshold: args.threshold, parties: args.parties });
     }
     args.lanes.apply();
-    // One thread does all the arithmetic, so its clock sees all of it.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(args.threads)).build()?;
     pool.install(|| measure(args, &mut Report::new(args, json)?))
 }
 
@@ -140,6 +144,10 @@ fn measure(args: &Bench, report: &mut Report<'_>) -> Result<(), BenchError> {
     report.begin("aux");
     let (aux, cost) = committee.aux(primes)?;
     report.end("aux", holders, &cost)?;
+
+    report.begin("tables");
+    let cost = committee.tables(&shares, &aux)?;
+    report.end("tables", 1, &cost)?;
 
     report.begin("presign");
     let (presignatures, cost) = committee.presign(&shares, &aux)?;
@@ -167,8 +175,9 @@ const ERASE_LINE: &str = "\r\x1b[K";
 impl<'a> Report<'a> {
     fn new(args: &'a Bench, json: bool) -> Result<Self, BenchError> {
         if !json {
-            let (phase, cpu, sent, rounds) = ("phase", "CPU s/party", "bytes sent/party", "rounds");
-            writeln!(io::stdout(), "{phase:<8} {cpu:>12} {sent:>17} {rounds:>7}")?;
+            let (phase, cpu, wall) = ("phase", "CPU s/party", "wall s/party");
+            let (sent, rounds) = ("bytes sent/party", "rounds");
+            writeln!(io::stdout(), "{phase:<8} {cpu:>12} {wall:>13} {sent:>17} {rounds:>7}")?;
         }
         Ok(Self { args, json, progress: io::stderr().is_terminal() })
     }
@@ -190,8 +199,10 @@ impl<'a> Report<'a> {
             parties: self.args.parties,
             threshold: self.args.threshold,
             batch: self.args.batch,
+            threads: self.args.threads,
             lanes: consign_modexp::lanes().name(),
             cpu_s_per_party: cost.cpu.as_secs_f64() / f64::from(parties),
+            wall_s_per_party: cost.wall.as_secs_f64() / f64::from(parties),
             bytes_sent_per_party: cost.bytes / u64::from(parties),
             rounds: cost.rounds,
         };
@@ -200,8 +211,9 @@ impl<'a> Report<'a> {
             let text = serde_json::to_string(&line).map_err(io::Error::from)?;
             writeln!(out, "{text}")?;
         } else {
-            let Line { cpu_s_per_party: cpu, bytes_sent_per_party: sent, rounds, .. } = line;
-            writeln!(out, "{phase:<8} {cpu:>12.6} {sent:>17} {rounds:>7}")?;
+            let Line { cpu_s_per_party: cpu, wall_s_per_party: wall, .. } = line;
+            let Line { bytes_sent_per_party: sent, rounds, .. } = line;
+            writeln!(out, "{phase:<8} {cpu:>12.6} {wall:>13.6} {sent:>17} {rounds:>7}")?;
         }
         Ok(out.flush()?)
     }
@@ -251,20 +263,20 @@ impl<'a> Committee<'a> {
         let session = sid::<Curve>(ProtocolKind::Keygen, level, threshold, &self.parties, &nonce);
         let public = keygen::Public::new(level, threshold, self.parties.clone(), true);
         let public = Arc::new(public.map_err(|_| BenchError::Failed("key generation"))?);
-        local::run::<Keygen<Curve>>(&self.keys, session, &public, &mut self.rng, |me, rng| {
+        local::run::<Keygen<Curve>>(&self.keys, session, &public, &mut self.rng, unaided, |me, rng| {
             Ok(keygen::start(&public, session, me, rng))
         })
     }
 
     fn primes(&mut self) -> Measured<Primes> {
-        let began = thread_cpu();
+        let began = Began::now();
         let mut found = PerParty::new();
         for party in self.parties.indices() {
             let go_on = |_, _| ControlFlow::Continue(());
             let primes = Primes::generate(self.args.level, &mut self.rng, &go_on);
             found.insert(party, primes.ok_or(BenchError::Failed("the search for primes"))?);
         }
-        Ok((found, Cost { cpu: thread_cpu().saturating_sub(began), bytes: 0, rounds: 0 }))
+        Ok((found, began.cost(0, 0)))
     }
 
     fn aux(&mut self, mut primes: PerParty<Primes>) -> Measured<Aux> {
@@ -272,11 +284,30 @@ impl<'a> Committee<'a> {
         let nonce = self.nonce();
         let session = sid::<Curve>(ProtocolKind::AuxInfo, level, parties, &self.parties, &nonce);
         let public = Arc::new(aux_info::Public { level, parties: self.parties.clone() });
-        local::run::<AuxInfo<Curve>>(&self.keys, session, &public, &mut self.rng, |me, rng| {
+        local::run::<AuxInfo<Curve>>(&self.keys, session, &public, &mut self.rng, unaided, |me, rng| {
             let own = primes.remove(&me).ok_or(BenchError::Failed("handing out primes"))?;
             aux_info::start(&public, session, me, own, rng)
                 .map_err(|_| BenchError::Failed("auxiliary information"))
         })
+    }
+
+    /// What one party computes once, before it first presigns with these others.
+    fn tables(
+        &mut self,
+        shares: &PerParty<KeyShare<Curve>>,
+        aux: &PerParty<Aux>,
+    ) -> Result<Cost, BenchError> {
+        let (key, moduli) = agreed(shares, aux)?;
+        let public = presign::Public::new(
+            key.info(),
+            moduli.public(),
+            self.signers.clone(),
+            &Path::root(),
+            self.args.batch,
+        )?;
+        let began = Began::now();
+        public.make_tables();
+        Ok(began.cost(0, 0))
     }
 
     fn presign(
@@ -290,7 +321,8 @@ impl<'a> Committee<'a> {
         let (public, session) = (Arc::new(public), self.nonce());
         let session = public.session(&session);
         let keys = self.signer_keys();
-        local::run::<Presign<Curve>>(&keys, session, &public, &mut self.rng, |me, rng| {
+        let aid = |me| aux.get(&me).map(Aux::aid).unwrap_or_default();
+        local::run::<Presign<Curve>>(&keys, session, &public, &mut self.rng, aid, |me, rng| {
             Ok(presign::start(&public, session, of(shares, me)?, of(aux, me)?, rng)?)
         })
     }
@@ -299,27 +331,35 @@ impl<'a> Committee<'a> {
         let (key, moduli) = agreed(shares, aux)?;
         let digest = message()?.digest();
         let keys = self.signer_keys();
-        let mut sum = Cost { cpu: Duration::ZERO, bytes: 0, rounds: 0 };
+        let mut sum = Cost::default();
         for _ in 0..self.args.batch {
             let (signers, root) = (self.signers.clone(), Path::root());
             let public = interactive::Public::new(key.info(), moduli.public(), signers, &root, digest)?;
             let (public, nonce) = (Arc::new(public), self.nonce());
             let session = public.session(&nonce);
-            let run = local::run::<Interactive<Curve>>(&keys, session, &public, &mut self.rng, |me, rng| {
+            let aid = |me| aux.get(&me).map(Aux::aid).unwrap_or_default();
+            let rng = &mut self.rng;
+            let run = local::run::<Interactive<Curve>>(&keys, session, &public, rng, aid, |me, rng| {
                 Ok(interactive::start(&public, session, of(shares, me)?, of(aux, me)?, rng)?)
             });
             let (_, cost) = run?;
-            sum = Cost { cpu: sum.cpu + cost.cpu, bytes: sum.bytes + cost.bytes, rounds: cost.rounds };
+            let (cpu, wall) = (sum.cpu + cost.cpu, sum.wall + cost.wall);
+            sum = Cost { cpu, wall, bytes: sum.bytes + cost.bytes, rounds: cost.rounds };
         }
         Ok(sum)
     }
+}
+
+/// The aid of a party that has none.
+fn unaided<A: Default>(_: PartyIndex) -> Arc<A> {
+    Arc::default()
 }
 
 /// One round with every presignature: own part, check of the others', signature.
 fn online(presignatures: PerParty<Vec<Presignature<Curve>>>) -> Result<Cost, BenchError> {
     let message = message()?;
     let peers = presignatures.len().saturating_sub(1) as u64;
-    let began = thread_cpu();
+    let began = Began::now();
     let mut bytes = 0;
     let mut slots: Vec<PerParty<Signing<Curve>>> = Vec::new();
     for (party, list) in presignatures {
@@ -339,7 +379,7 @@ fn online(presignatures: PerParty<Vec<Presignature<Curve>>>) -> Result<Cost, Ben
             signing.combine(&partials).map_err(|_| BenchError::Failed("combining"))?;
         }
     }
-    Ok(Cost { cpu: thread_cpu().saturating_sub(began), bytes, rounds: 1 })
+    Ok(began.cost(bytes, 1))
 }
 
 fn message() -> Result<HashedMessage, BenchError> {
@@ -388,6 +428,7 @@ mod tests {
             ["--threshold", "1"],
             ["--batch", "0"],
             ["--batch", "33"],
+            ["--threads", "0"],
             ["--lanes", "maybe"],
         ] {
             assert!(parse(&refused).is_none(), "{refused:?}");
@@ -406,7 +447,7 @@ mod tests {
         assert!(shares.values().all(|share| share.info().key_id == key));
         // Every party sends every other one envelope a round, each with a signature.
         let envelopes = 3 * 2 * u64::from(cost.rounds);
-        assert!(cost.rounds == 6 && cost.bytes > envelopes * 64 && cost.cpu > Duration::ZERO);
+        assert!(cost.rounds == 6 && cost.bytes > envelopes * 64 && !cost.cpu.is_zero());
     }
 
     fn agreed_key(shares: &PerParty<KeyShare<Curve>>) -> [u8; 32] {

@@ -13,6 +13,7 @@
 //!   faults before it is given out.
 //! * [`primes`] finds Blum and safe primes.
 //!
+//! * [`FixedBase`] is a base with tables made ahead of time.
 //! * Lists run in eight lanes of AVX512-IFMA where the processor has them, else on AWS-LC one by one; results are
 //!   the same. [`set_lanes`] switches the lanes off, [`lanes()`] says whether they are used.
 //!
@@ -31,6 +32,7 @@
 
 mod awslc;
 mod factors;
+mod fixed;
 mod jacobi;
 mod lanes;
 mod modulus;
@@ -39,7 +41,8 @@ pub mod primes;
 
 pub use crypto_bigint::BoxedUint;
 pub use factors::Factors;
+pub use fixed::{FixedBase, FixedPower, fixed_products};
 pub use lanes::{Lanes, lanes, set_lanes};
 pub use modulus::{MAX_MODULUS_BITS, Modulus};
-pub use powers::{Power, Timing, power, powers};
+pub use powers::{Power, Timing, power, powers, powers_without_lanes};
 pub use primes::{PrimeKind, SMALL_FACTOR_BOUND, fermat_composites, generate, generate_many, small_factor};

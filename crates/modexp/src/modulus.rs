@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use crypto_bigint::{BoxedUint, NonZero, Odd, RandomMod, Resize};
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::awslc::{Montgomery, Word};
 use crate::jacobi;
@@ -136,6 +136,42 @@ impl Modulus {
     pub fn invert_public(&self, a: &BoxedUint) -> Option<BoxedUint> {
         let mut out = self.zero();
         self.montgomery().invert_public(a.as_words(), out.as_mut_words()).then_some(out)
+    }
+
+    /// The inverses of a public list, for the price of one and three products each; None unless all have one.
+    #[must_use]
+    pub fn invert_all_public(&self, list: &[&BoxedUint]) -> Option<Vec<BoxedUint>> {
+        self.invert_all(list, Self::invert_public)
+    }
+
+    /// As [`Modulus::invert_all_public`] for a secret list, in constant time but for that outcome.
+    #[must_use]
+    pub fn invert_all_secret(&self, list: &[&BoxedUint]) -> Option<Vec<BoxedUint>> {
+        self.invert_all(list, Self::invert_secret)
+    }
+
+    /// From the inverse of the product of all: what is left of it before the last is its inverse times the product of the
+    /// others (Montgomery, 1987).
+    fn invert_all(
+        &self,
+        list: &[&BoxedUint],
+        invert: impl Fn(&Self, &BoxedUint) -> Option<BoxedUint>,
+    ) -> Option<Vec<BoxedUint>> {
+        let Some((first, rest)) = list.split_first() else { return Some(Vec::new()) };
+        let mut products = Zeroizing::new(vec![self.fit(first)]);
+        for a in rest {
+            let product = products.last().map(|product| self.mul(product, a));
+            products.extend(product);
+        }
+        let mut left = Zeroizing::new(invert(self, products.last()?)?);
+        let mut inverses = Vec::with_capacity(list.len());
+        for (a, before) in rest.iter().zip(products.iter()).rev() {
+            inverses.push(self.mul(&left, before));
+            left = Zeroizing::new(self.mul(&left, a));
+        }
+        inverses.push(BoxedUint::clone(&left));
+        inverses.reverse();
+        Some(inverses)
     }
 
     /// The inverse of a secret `a`; None if `gcd(a, n) ≠ 1`. Constant time but for that outcome.

@@ -9,6 +9,7 @@
 
 pub mod aff_g;
 pub mod aff_g_star;
+pub mod aid;
 pub mod context;
 pub mod curve;
 pub mod dec;

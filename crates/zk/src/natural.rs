@@ -7,6 +7,7 @@ use crypto_bigint::Resize;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::integer::{Integer, from_minimal_bytes, minimal_bytes};
+use crate::paillier::{Ciphertext, EncryptionKey};
 use crate::wire;
 
 #[cfg(test)]
@@ -52,6 +53,37 @@ impl Natural {
         let values: Vec<_> = list.map(|value| value.below(n)).collect::<Option<_>>()?;
         let product = values.iter().cloned().reduce(|product, value| n.mul(&product, &value));
         product.is_none_or(|product| n.is_unit(&product)).then_some(values)
+    }
+}
+
+/// Whether all numbers of a list of proofs are known to be units: a product is a unit exactly if every factor is, so one
+/// gcd for each modulus tells. If it is not so, each number is tested for itself, so that the first that fails is found.
+pub(crate) struct Units {
+    known: bool,
+}
+
+impl Units {
+    /// Looks at numbers and what they have to be units modulo; for a number below `N^2` that is `N`.
+    pub(crate) fn of<'a>(numbers: impl Iterator<Item = (&'a Modulus, &'a Natural)>) -> Self {
+        let mut products: Vec<(&Modulus, BoxedUint)> = Vec::new();
+        for (n, number) in numbers {
+            let residue = if n.contains(&number.0) { n.fit(&number.0) } else { n.reduce(&number.0) };
+            match products.iter_mut().find(|(known, _)| known.value() == n.value()) {
+                Some((_, product)) => *product = n.mul(product, &residue),
+                None => products.push((n, residue)),
+            }
+        }
+        Self { known: products.iter().all(|(n, product)| n.is_unit(product)) }
+    }
+
+    /// As [`Natural::unit`].
+    pub(crate) fn residue(&self, value: &Natural, n: &Modulus) -> Option<BoxedUint> {
+        if self.known { value.below(n) } else { value.unit(n) }
+    }
+
+    /// As [`EncryptionKey::unit`].
+    pub(crate) fn ciphertext(&self, key: &EncryptionKey, value: &Ciphertext) -> Option<BoxedUint> {
+        if self.known { value.natural().below(key.nn()) } else { key.unit(value) }
     }
 }
 

@@ -101,24 +101,47 @@ pub struct QueuedAffine {
     noise: Slot,
 }
 
-/// The responses `r * rho^e mod N` for a public challenge `e`, in constant time, one per `(key, r, rho)`.
-pub fn respond(e: &Integer, list: &[(&EncryptionKey, &Nonce, &Nonce)]) -> Vec<Natural> {
+/// What a response `r * rho^e mod N` is made of.
+#[derive(Clone, Copy)]
+pub struct Response<'a> {
+    /// Under which modulus.
+    pub key: &'a EncryptionKey,
+    /// Public challenge.
+    pub e: &'a Integer,
+    /// Nonce of the mask.
+    pub r: &'a Nonce,
+    /// Nonce of the witness.
+    pub rho: &'a Nonce,
+}
+
+/// The responses of a list, in constant time.
+pub fn respond(list: &[Response<'_>]) -> Vec<Natural> {
     let mut powers = Powers::new();
     let slots: Vec<_> =
-        list.iter().map(|(key, _, rho)| powers.push_secret_base(&key.n, &rho.0, e.magnitude())).collect();
+        list.iter().map(|one| powers.push_secret_base(&one.key.n, &one.rho.0, one.e.magnitude())).collect();
     let results = powers.run();
-    list.iter()
-        .zip(slots)
-        .map(|((key, r, _), slot)| {
-            let mut power = results[slot].clone();
-            if e.is_negative().to_bool() {
-                power = key.n.invert_secret(&power).expect("invariant: nonces are units");
+    let mut factors: Vec<_> = slots.iter().map(|slot| Zeroizing::new(results[*slot].clone())).collect();
+    invert_negative(list, &mut factors);
+    list.iter().zip(&factors).map(|(one, power)| Natural::new(&one.key.n.mul(&one.r.0, power))).collect()
+}
+
+/// Inverts the powers of responses whose challenge, which is public, is negative: one inversion for each modulus.
+fn invert_negative(list: &[Response<'_>], powers: &mut [Zeroizing<BoxedUint>]) {
+    let mut left: Vec<_> = (0..list.len().min(powers.len())).collect();
+    left.retain(|index| list.get(*index).is_some_and(|one| one.e.is_negative().to_bool()));
+    while let Some(key) = left.first().and_then(|index| list.get(*index)).map(|one| one.key) {
+        let same = |index: &usize| list.get(*index).is_some_and(|one| one.key.n.value() == key.n.value());
+        let (now, later): (Vec<usize>, Vec<usize>) = left.into_iter().partition(same);
+        let chosen: Vec<_> =
+            now.iter().filter_map(|index| powers.get(*index)).map(|power| &**power).collect();
+        let inverses = key.n.invert_all_secret(&chosen).expect("invariant: nonces are units");
+        for (index, inverse) in now.iter().zip(inverses) {
+            if let Some(power) = powers.get_mut(*index) {
+                *power = Zeroizing::new(inverse);
             }
-            let response = Natural::new(&key.n.mul(&r.0, &power));
-            power.zeroize();
-            response
-        })
-        .collect()
+        }
+        left = later;
+    }
 }
 
 impl EncryptionKey {
@@ -183,9 +206,13 @@ impl EncryptionKey {
     /// Computes affine operations on ciphertexts under this key as one list, in constant time; `None` unless every
     /// ciphertext is a unit.
     pub fn affine(&self, list: &[Affine<'_>]) -> Option<Vec<Ciphertext>> {
+        let bases = self.invertible(list.iter().map(|affine| affine.ciphertext))?;
         let mut powers = Powers::new();
-        let queued: Vec<_> =
-            list.iter().map(|affine| self.queue_affine(&mut powers, affine)).collect::<Option<_>>()?;
+        let queued: Vec<_> = list
+            .iter()
+            .zip(&bases)
+            .map(|(affine, base)| self.queue_affine(&mut powers, affine, base))
+            .collect();
         let results = powers.run();
         Some(
             list.iter()
@@ -195,14 +222,24 @@ impl EncryptionKey {
         )
     }
 
-    /// Queues the exponentiations of an affine operation; `None` unless the ciphertext is a unit.
-    pub fn queue_affine<'a>(&'a self, powers: &mut Powers<'a>, affine: &Affine<'_>) -> Option<QueuedAffine> {
-        let base = self.unit(affine.ciphertext)?;
-        let inverse = self.nn.invert_public(&base)?;
-        Some(QueuedAffine {
-            power: powers.push_secret_with_inverse(&self.nn, &base, &inverse, affine.x),
+    /// The ciphertexts of a list as residues modulo `N^2`, with their inverses; `None` unless all are units.
+    pub fn invertible<'a>(&self, list: impl Iterator<Item = &'a Ciphertext>) -> Option<Vec<[BoxedUint; 2]>> {
+        let units = self.units(list)?;
+        let inverses = self.nn.invert_all_public(&units.iter().collect::<Vec<_>>())?;
+        Some(units.into_iter().zip(inverses).map(|(unit, inverse)| [unit, inverse]).collect())
+    }
+
+    /// Queues the exponentiations of an affine operation, given what [`EncryptionKey::invertible`] makes of its ciphertext.
+    pub fn queue_affine<'a>(
+        &'a self,
+        powers: &mut Powers<'a>,
+        affine: &Affine<'_>,
+        [base, inverse]: &[BoxedUint; 2],
+    ) -> QueuedAffine {
+        QueuedAffine {
+            power: powers.push_secret_with_inverse(&self.nn, base, inverse, affine.x),
             noise: powers.push_secret_base(&self.nn, &affine.rho.0, self.n.value()),
-        })
+        }
     }
 
     /// The result of an affine operation with summand `y`, once the list has run.
@@ -276,7 +313,7 @@ impl DecryptionKey {
 
     /// Decrypts to `[-(N-1)/2, (N-1)/2]`; `None` if one of the ciphertexts is not a unit.
     pub fn decrypt(&self, list: &[&Ciphertext]) -> Option<Vec<Integer>> {
-        let units: Vec<_> = list.iter().map(|c| self.public.unit(c)).collect::<Option<_>>()?;
+        let units = self.public.units(list.iter().copied())?;
         let plain = self.factors.decrypt(&units.iter().collect::<Vec<_>>());
         Some(plain.into_iter().map(|x| self.symmetric(x)).collect())
     }

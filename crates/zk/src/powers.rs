@@ -1,7 +1,9 @@
 //! Lists of exponentiations with signed exponents: what provers and verifiers hand to the engine.
 
-use consign_modexp::{BoxedUint, Modulus, Power, Timing, powers};
-use crypto_bigint::{CtSelect, Resize};
+use consign_modexp::{
+    BoxedUint, FixedBase, FixedPower, Modulus, Power, Timing, fixed_products, powers, powers_without_lanes,
+};
+use crypto_bigint::{Choice, CtSelect, Resize};
 use zeroize::Zeroize;
 
 use crate::integer::Integer;
@@ -13,14 +15,25 @@ mod tests;
 #[derive(Default)]
 pub struct Powers<'a> {
     jobs: Vec<Job<'a>>,
+    products: Vec<Vec<FixedJob<'a>>>,
+    scalar: bool,
 }
 
-/// Index of a result.
+/// Where a result will be.
 #[derive(Clone, Copy)]
-pub struct Slot(usize);
+pub struct Slot(Place);
+
+#[derive(Clone, Copy)]
+enum Place {
+    Power(usize),
+    Product(usize),
+}
 
 /// Results of a list, wiped when dropped.
-pub struct Results(Vec<BoxedUint>);
+pub struct Results {
+    powers: Vec<BoxedUint>,
+    products: Vec<BoxedUint>,
+}
 
 struct Job<'a> {
     modulus: &'a Modulus,
@@ -29,10 +42,28 @@ struct Job<'a> {
     timing: Timing,
 }
 
+/// A factor of a product of powers of fixed bases.
+struct FixedJob<'a> {
+    base: &'a FixedBase,
+    exponent: BoxedUint,
+    negative: Choice,
+    timing: Timing,
+}
+
 impl<'a> Powers<'a> {
     /// An empty list.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty list that is computed without lanes and tables, as verdicts are.
+    pub(crate) fn scalar() -> Self {
+        Self { scalar: true, ..Self::default() }
+    }
+
+    /// Whether tables may be used.
+    pub(crate) fn takes_tables(&self) -> bool {
+        !self.scalar
     }
 
     /// Adds `base^exponent mod modulus` for a *public* unit `base` and a secret exponent, whose sign stays secret too.
@@ -66,6 +97,33 @@ impl<'a> Powers<'a> {
         self.push(Job { modulus, base: base.clone(), exponent: exponent.clone(), timing: Timing::Secret })
     }
 
+    /// Adds a product of powers of fixed bases, at least one, with secret exponents, whose signs stay secret too.
+    pub fn push_fixed_secret(&mut self, factors: &[(&'a FixedBase, &Integer)]) -> Slot {
+        let job = |&(base, exponent): &(&'a FixedBase, &Integer)| FixedJob {
+            base,
+            exponent: exponent.magnitude().clone(),
+            negative: exponent.is_negative(),
+            timing: Timing::Secret,
+        };
+        self.push_fixed(factors.iter().map(job).collect())
+    }
+
+    /// As [`Powers::push_fixed_secret`] with everything public.
+    pub fn push_fixed_public(&mut self, factors: &[(&'a FixedBase, &Integer)]) -> Slot {
+        let job = |&(base, exponent): &(&'a FixedBase, &Integer)| FixedJob {
+            base,
+            exponent: exponent.magnitude().clone(),
+            negative: exponent.is_negative(),
+            timing: Timing::Public,
+        };
+        self.push_fixed(factors.iter().map(job).collect())
+    }
+
+    fn push_fixed(&mut self, factors: Vec<FixedJob<'a>>) -> Slot {
+        self.products.push(factors);
+        Slot(Place::Product(self.products.len() - 1))
+    }
+
     /// Computes everything.
     pub fn run(self) -> Results {
         let list: Vec<_> = self
@@ -78,12 +136,28 @@ impl<'a> Powers<'a> {
                 timing: job.timing,
             })
             .collect();
-        Results(powers(&list))
+        let products: Vec<Vec<_>> = self
+            .products
+            .iter()
+            .map(|factors| {
+                factors
+                    .iter()
+                    .map(|job| FixedPower {
+                        base: job.base,
+                        exponent: &job.exponent,
+                        negative: job.negative,
+                        timing: job.timing,
+                    })
+                    .collect()
+            })
+            .collect();
+        let compute = if self.scalar { powers_without_lanes } else { powers };
+        Results { powers: compute(&list), products: fixed_products(&products) }
     }
 
     fn push(&mut self, job: Job<'a>) -> Slot {
         self.jobs.push(job);
-        Slot(self.jobs.len() - 1)
+        Slot(Place::Power(self.jobs.len() - 1))
     }
 }
 
@@ -96,16 +170,27 @@ impl Drop for Job<'_> {
     }
 }
 
+impl Drop for FixedJob<'_> {
+    fn drop(&mut self) {
+        self.exponent.zeroize();
+        self.negative = Choice::FALSE;
+    }
+}
+
 /// Results of secret exponentiations are secret until they are blinded: `rho^N` opens its ciphertext.
 impl Drop for Results {
     fn drop(&mut self) {
-        self.0.iter_mut().for_each(Zeroize::zeroize);
+        self.powers.iter_mut().chain(&mut self.products).for_each(Zeroize::zeroize);
     }
 }
 
 impl core::ops::Index<Slot> for Results {
     type Output = BoxedUint;
     fn index(&self, slot: Slot) -> &BoxedUint {
-        self.0.get(slot.0).expect("invariant: slots come from the list that was run")
+        let found = match slot.0 {
+            Place::Power(index) => self.powers.get(index),
+            Place::Product(index) => self.products.get(index),
+        };
+        found.expect("invariant: slots come from the list that was run")
     }
 }

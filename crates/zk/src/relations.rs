@@ -1,25 +1,82 @@
 //! Multiplicative equations as a verifier checks them: `product of base^exponent = 1` modulo some `N`.
 //!
 //! Factors with a negative exponent move to the other side, so nothing is inverted. Sound for units only: check units
-//! first. All exponentiations of all equations of a proof form one list.
+//! first. All exponentiations of all equations of a proof, or of several, form one list.
 
 use consign_modexp::{BoxedUint, Modulus};
 
+use crate::aid::Aid;
 use crate::integer::Integer;
+use crate::paillier::{DecryptionKey, EncryptionKey};
 use crate::powers::{Powers, Slot};
 use crate::rejection::Rejection;
+use crate::ring_pedersen::RingPedersen;
 
 #[cfg(test)]
 mod tests;
 
-/// Equations of one proof.
+/// Equations of one proof, or of a list of proofs.
 #[derive(Default)]
 pub struct Relations<'a> {
     powers: Powers<'a>,
     equations: Vec<Equation<'a>>,
+    own: Vec<OwnEquation<'a>>,
+    aid: Option<&'a Aid>,
+    /// Position of the proof whose equations are added.
+    proof: usize,
+}
+
+/// The proof of a list that is refused, by its position, and why.
+pub type Refused = (usize, Rejection);
+
+/// Verifies a list of proofs as if one after another, with the exponentiations of all in one list: `queue` checks what is
+/// cheap and adds the equations of one proof. The first proof that fails is named.
+///
+/// What fails an equation is verified once more without aid, lanes and tables, and that result counts: so a mistake in
+/// what makes verifying fast accuses nobody.
+pub fn verify_all<'a, T>(
+    proofs: &'a [T],
+    aid: &'a Aid,
+    queue: impl Fn(&mut Relations<'a>, &'a T) -> Result<(), Rejection>,
+) -> Result<(), Refused> {
+    match verify_list(proofs, Relations { aid: Some(aid), ..Relations::new() }, &queue) {
+        Err((_, Rejection::Equation(_))) => {
+            verify_list(proofs, Relations { powers: Powers::scalar(), ..Relations::new() }, &queue)
+        }
+        other => other,
+    }
+}
+
+fn verify_list<'a, T>(
+    proofs: &'a [T],
+    mut relations: Relations<'a>,
+    queue: &impl Fn(&mut Relations<'a>, &'a T) -> Result<(), Rejection>,
+) -> Result<(), Refused> {
+    let mut refused = Ok(());
+    for (position, proof) in proofs.iter().enumerate() {
+        relations.proof = position;
+        if let Err(rejection) = queue(&mut relations, proof) {
+            // Earlier proofs, whose equations are queued, come first.
+            refused = Err((position, rejection));
+            break;
+        }
+    }
+    relations.verify_each().and(refused)
+}
+
+/// The equation `embedded * w^N * product of base^exponent = right` modulo the square of the verifier's own `N`.
+struct OwnEquation<'a> {
+    proof: usize,
+    name: &'static str,
+    key: &'a DecryptionKey,
+    embedded: BoxedUint,
+    right: BoxedUint,
+    w: BoxedUint,
+    powers: Vec<(BoxedUint, Integer)>,
 }
 
 struct Equation<'a> {
+    proof: usize,
     name: &'static str,
     modulus: &'a Modulus,
     left: Vec<Factor>,
@@ -47,7 +104,8 @@ impl<'a> Relations<'a> {
         right: &[&BoxedUint],
         powers: &[(&BoxedUint, &Integer)],
     ) {
-        let mut equation = Equation { name, modulus, left: values(left), right: values(right) };
+        let proof = self.proof;
+        let mut equation = Equation { proof, name, modulus, left: values(left), right: values(right) };
         for (base, exponent) in powers {
             let factor = Factor::Power(self.powers.push_public(modulus, base, exponent.magnitude()));
             if exponent.is_negative().to_bool() {
@@ -59,8 +117,83 @@ impl<'a> Relations<'a> {
         self.equations.push(equation);
     }
 
+    /// Adds the equation `s^x t^y * product of base^exponent = right` under ring-Pedersen parameters, where `(x, y)` is
+    /// `opening`.
+    pub fn add_commitment(
+        &mut self,
+        name: &'static str,
+        rp: &'a RingPedersen,
+        opening: (&Integer, &Integer),
+        right: &BoxedUint,
+        powers: &[(&BoxedUint, &Integer)],
+    ) {
+        let (x, y) = opening;
+        match rp.queue_public(&mut self.powers, x, y) {
+            Some(slot) => {
+                self.add(name, rp.modulus(), &[], &[right], powers);
+                self.multiply(slot);
+            }
+            None => {
+                let factors: Vec<_> =
+                    [(rp.s(), x), (rp.t(), y)].into_iter().chain(powers.iter().copied()).collect();
+                self.add(name, rp.modulus(), &[], &[right], &factors);
+            }
+        }
+    }
+
+    /// Adds the equation `enc(z; w) * product of base^exponent = right` modulo `N^2`, by the factors of `N` if they are
+    /// the verifier's.
+    pub fn add_ciphertext(
+        &mut self,
+        name: &'static str,
+        key: &'a EncryptionKey,
+        (z, w): (&Integer, &BoxedUint),
+        right: &BoxedUint,
+        powers: &[(&BoxedUint, &Integer)],
+    ) {
+        let embedded = key.embed(z);
+        if let Some(secret) = self.aid.and_then(|aid| aid.secret_of(key)) {
+            let powers = powers.iter().map(|&(base, exponent)| (base.clone(), exponent.clone())).collect();
+            let (right, w) = (right.clone(), w.clone());
+            self.own.push(OwnEquation { proof: self.proof, name, key: secret, embedded, right, w, powers });
+            return;
+        }
+        let n = Integer::from_natural(key.n().value());
+        let all: Vec<_> = powers.iter().copied().chain([(w, &n)]).collect();
+        self.add(name, key.nn(), &[&embedded], &[right], &all);
+    }
+
+    /// Adds the equation `t^y = product of values on the right` under ring-Pedersen parameters.
+    pub fn add_power_of_t(
+        &mut self,
+        name: &'static str,
+        rp: &'a RingPedersen,
+        y: &Integer,
+        right: &[&BoxedUint],
+    ) {
+        match rp.queue_public_t(&mut self.powers, y) {
+            Some(slot) => {
+                self.add(name, rp.modulus(), &[], right, &[]);
+                self.multiply(slot);
+            }
+            None => self.add(name, rp.modulus(), &[], right, &[(rp.t(), y)]),
+        }
+    }
+
+    /// A factor on the left of the equation added last.
+    fn multiply(&mut self, slot: Slot) {
+        let last = self.equations.last_mut().expect("invariant: an equation was added");
+        last.left.push(Factor::Power(slot));
+    }
+
     /// Computes the list; the first equation that fails is named.
     pub fn verify(self) -> Result<(), Rejection> {
+        self.verify_each().map_err(|(_, rejection)| rejection)
+    }
+
+    /// As [`Relations::verify`], with the position of the proof.
+    fn verify_each(self) -> Result<(), Refused> {
+        let own = verify_own(&self.own);
         let results = self.powers.run();
         for equation in &self.equations {
             let product = |side: &[Factor]| {
@@ -73,11 +206,36 @@ impl<'a> Relations<'a> {
                 })
             };
             if product(&equation.left) != product(&equation.right) {
-                return Err(Rejection::Equation(equation.name));
+                let refused = (equation.proof, Rejection::Equation(equation.name));
+                // Within one proof the order of equations matters to nobody.
+                return Err(own.err().filter(|own| own.0 < refused.0).unwrap_or(refused));
             }
         }
-        Ok(())
+        own
     }
+}
+
+/// The first equation modulo the square of the own modulus that fails. Nothing computed here leaves.
+fn verify_own(list: &[OwnEquation<'_>]) -> Result<(), Refused> {
+    let Some(key) = list.first().map(|equation| equation.key) else { return Ok(()) };
+    let (factors, nn) = (key.factors(), key.public().nn());
+    let noise = factors.nth_powers_unpublished(&list.iter().map(|equation| &equation.w).collect::<Vec<_>>());
+    let powers: Vec<_> = list
+        .iter()
+        .flat_map(|equation| equation.powers.iter().map(|(base, exponent)| (base, exponent.magnitude())))
+        .collect();
+    let mut powers = factors.powers_squared_unpublished(&powers).into_iter();
+    for (equation, noise) in list.iter().zip(&noise) {
+        let (mut left, mut right) = (nn.mul(&equation.embedded, noise), equation.right.clone());
+        for ((_, exponent), power) in equation.powers.iter().zip(powers.by_ref()) {
+            let side = if exponent.is_negative().to_bool() { &mut right } else { &mut left };
+            *side = nn.mul(side, &power);
+        }
+        if left != right {
+            return Err((equation.proof, Rejection::Equation(equation.name)));
+        }
+    }
+    Ok(())
 }
 
 fn values(list: &[&BoxedUint]) -> Vec<Factor> {

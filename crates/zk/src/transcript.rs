@@ -270,10 +270,21 @@ impl Transcript {
 
     /// `count` uniform units modulo `n`, each from a stream of its own; `None` if one needs too many draws.
     pub fn challenge_units(&self, count: usize, n: &Modulus) -> Option<Vec<BoxedUint>> {
-        (0..count).map(|index| self.challenge_unit(index, n)).collect()
+        // The first draws below n are the result if all are units, and one gcd tells whether they are.
+        let first: Option<Vec<_>> = (0..count).map(|index| self.draw(index, n, |x| x.below(n))).collect();
+        match first.filter(|first| n.are_units(&first.iter().collect::<Vec<_>>())) {
+            Some(units) => Some(units),
+            None => (0..count).map(|index| self.draw(index, n, |x| x.unit(n))).collect(),
+        }
     }
 
-    fn challenge_unit(&self, index: usize, n: &Modulus) -> Option<BoxedUint> {
+    /// The first number of the bits of `n` that is accepted.
+    fn draw(
+        &self,
+        index: usize,
+        n: &Modulus,
+        accept: impl Fn(&Natural) -> Option<BoxedUint>,
+    ) -> Option<BoxedUint> {
         let mut own = self.clone();
         own.count("unit", index);
         let mut stream = own.stream();
@@ -285,7 +296,7 @@ impl Transcript {
             if let Some(top) = bytes.first_mut() {
                 *top &= mask;
             }
-            Natural::new(&BoxedUint::from_be_slice_vartime(&bytes)).unit(n)
+            accept(&Natural::new(&BoxedUint::from_be_slice_vartime(&bytes)))
         })
     }
 

@@ -79,6 +79,7 @@ impl Scene<'_> {
         let factors = Factors::new(p, q).ok_or(AuxError::Factors)?;
         let (parameters, lambda) = ring_pedersen::generate(&factors, rng);
         let ring = RingPedersen::new(&parameters, self.level).map_err(|_| AuxError::Domain)?;
+        RingPedersen::prepare([&ring]);
         let proof = prm::prove::<C>(
             &self.parameters_context(me),
             &prm::Statement { ring: &ring },
@@ -108,6 +109,8 @@ impl Scene<'_> {
         if !paillier.n().is_unit(&paillier.n().reduce(ring.modulus().value())) {
             return Err(Fault::OwnFactor);
         }
+        // Powers of t only follow, one for each repetition.
+        RingPedersen::prepare([&ring]);
         let statement = prm::Statement { ring: &ring };
         prm::verify::<C>(&self.parameters_context(from), &statement, &moduli.proof)
             .map_err(|_| Fault::ProofPrm)
@@ -172,7 +175,7 @@ impl Scene<'_> {
     ) -> AuxPublic {
         let of = parties.iter().filter_map(|(index, identity)| {
             let moduli = opened(index)?;
-            Some(AuxParty { identity: *identity, n: moduli.n.clone(), ring: moduli.ring.clone() })
+            Some(AuxParty::new(*identity, moduli.n.clone(), moduli.ring.clone()))
         });
         AuxPublic::new(*self.session, self.level, rid, of.collect())
     }

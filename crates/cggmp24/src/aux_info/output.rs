@@ -2,10 +2,12 @@
 //!
 //! Stored by identity key, never by index: a key's committee may number its members differently.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use consign_modexp::Factors;
 use consign_rounds::{SessionId, at_most};
+use consign_zk::aid::Aid;
 use consign_zk::level::Level;
 use consign_zk::natural::Natural;
 use consign_zk::paillier::{DecryptionKey, EncryptionKey};
@@ -46,6 +48,27 @@ pub struct AuxParty {
     pub n: Natural,
     /// Ring-Pedersen parameters.
     pub ring: Parameters,
+    /// What was computed from them. Clones share it.
+    #[serde(skip)]
+    ready: Ready,
+}
+
+/// Moduli ready for use, from the first time they are used. It is a function of the moduli, so nothing compares it.
+#[derive(Clone, Default)]
+struct Ready(Arc<OnceLock<(EncryptionKey, RingPedersen)>>);
+
+impl PartialEq for Ready {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Ready {}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ready")
+    }
 }
 
 /// Auxiliary information as one party holds it. No `Clone`, no `Debug`; factors are zeroised when dropped.
@@ -108,10 +131,25 @@ impl AuxPublic {
 }
 
 impl AuxParty {
-    /// The moduli ready for use.
+    /// What a party opened.
+    pub(crate) fn new(identity: Identity, n: Natural, ring: Parameters) -> Self {
+        Self { identity, n, ring, ready: Ready::default() }
+    }
+
+    /// The moduli ready for use, for the level of the set they are from. They share tables with all that this gave, and
+    /// its clones give, earlier and later.
     pub fn keys(&self, level: Level) -> Result<(EncryptionKey, RingPedersen), AuxError> {
+        // The fields are public: what they were changed to is not what was computed from.
+        let current = |(paillier, ring): &&(EncryptionKey, RingPedersen)| {
+            *paillier.n().value() == *self.n.value() && ring.is(&self.ring, level)
+        };
+        if let Some(ready) = self.ready.0.get().filter(current) {
+            return Ok(ready.clone());
+        }
         let paillier = EncryptionKey::new(&self.n, level).map_err(|_| AuxError::Domain)?;
         let ring = RingPedersen::new(&self.ring, level).map_err(|_| AuxError::Domain)?;
+        // If something is there already, it is of other moduli or as good as this.
+        let _ = self.ready.0.set((paillier.clone(), ring.clone()));
         Ok((paillier, ring))
     }
 }
@@ -142,6 +180,11 @@ impl Aux {
     /// The own Paillier key. Shared with running sessions; wiped when the last of them ends.
     pub fn paillier(&self) -> &Arc<DecryptionKey> {
         &self.paillier
+    }
+
+    /// What speeds up the checks of presigning and signing.
+    pub fn aid(&self) -> Arc<Aid> {
+        Arc::new(Aid::new(Arc::clone(&self.paillier)))
     }
 
     /// The stored form. It contains the factors: seal it before it touches a disk.

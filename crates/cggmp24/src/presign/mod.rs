@@ -21,6 +21,7 @@
 use std::sync::Arc;
 
 use consign_rounds::{Heard, PartyIndex, PerParty, Protocol, Said, SessionId, Speech, Step};
+pub use consign_zk::aid::Aid;
 use consign_zk::curve::{Curve, Point};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -291,6 +292,7 @@ pub(crate) fn first_round<C: Curve>(
     rng: &mut impl CryptoRng,
 ) -> Result<round1::FirstRound<C>, PresignError> {
     let w = public.admit(share, aux)?;
+    public.make_tables();
     Ok(round1::speak(public, session, share.index(), w, Arc::clone(aux.paillier()), rng))
 }
 
@@ -310,7 +312,7 @@ impl<C: Curve> Protocol for Presign<C> {
     type Durable = Nothing;
     type Fault = Fault;
     type Failure = Failure;
-    type Aid = ();
+    type Aid = Aid;
 
     const ROUNDS: u8 = ROUND_LAST;
 
@@ -333,13 +335,13 @@ impl<C: Curve> Protocol for Presign<C> {
     fn check(
         public: &Public<C>,
         view: &View<C>,
-        (): &(),
+        aid: &Aid,
         from: PartyIndex,
         to: PartyIndex,
         said: &Said<Self>,
         session: SessionId,
     ) -> Result<(), Fault> {
-        check(public, view, session, (from, to), &said.broadcast, &said.direct)
+        check(public, view, session, aid, (from, to), &said.broadcast, &said.direct)
     }
 
     fn record(view: &mut View<C>, _: u8, from: PartyIndex, broadcast: Broadcast<C>) {
@@ -399,16 +401,17 @@ pub(crate) fn check<C: Curve>(
     public: &Public<C>,
     view: &View<C>,
     session: SessionId,
+    aid: &Aid,
     pair: (PartyIndex, PartyIndex),
     broadcast: &Broadcast<C>,
     direct: &Direct<C>,
 ) -> Result<(), Fault> {
     match (broadcast, direct) {
         (Broadcast::Round1(said), Direct::Round1(proofs)) => {
-            round1::check(public, session, pair, said, proofs)
+            round1::check(public, session, aid, pair, said, proofs)
         }
         (Broadcast::Round2(said), Direct::Round2(proofs)) => {
-            round2::check(public, view, session, pair, said, proofs)
+            round2::check(public, view, session, aid, pair, said, proofs)
         }
         (Broadcast::Round3(said), _) => round3::check(public, view, session, pair.0, said),
         // Parts that do not belong together never get here: each fits its round.

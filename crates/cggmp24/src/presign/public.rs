@@ -213,6 +213,12 @@ impl<C: Curve> Public<C> {
         self.key.level
     }
 
+    /// Makes the tables of everybody's ring-Pedersen parameters, unless they are made already. They stay with the
+    /// auxiliary information.
+    pub fn make_tables(&self) {
+        RingPedersen::prepare(self.members.values().map(|member| &member.ring));
+    }
+
     /// Number of signers but one.
     pub(super) fn others(&self) -> usize {
         self.signers.count() - 1

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use consign_rounds::{PartyIndex, PerParty, SessionId};
+use consign_zk::aid::Aid;
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::integer::Integer;
@@ -13,6 +14,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use super::public::{Member, context};
+use super::round2::slot_number;
 use super::{Fault, Public, Shape, Spoken};
 use crate::sizes;
 
@@ -108,6 +110,7 @@ fn psi1<'a, C: Curve>(
 pub(super) fn check<C: Curve>(
     public: &Public<C>,
     session: SessionId,
+    aid: &Aid,
     (from, to): (PartyIndex, PartyIndex),
     broadcast: &[Broadcast<C>],
     direct: &[Direct<C>],
@@ -119,14 +122,18 @@ pub(super) fn check<C: Curve>(
         return Err(Fault::Slots);
     };
     let sessions = public.slot_sessions(session);
-    for (slot, ((said, proofs), ssid)) in (0..).zip(broadcast.iter().zip(direct).zip(&sessions)) {
+    let slots = broadcast.iter().zip(direct).zip(&sessions);
+    let list = slots.flat_map(|((said, proofs), ssid)| {
         let bound = |role| context(public, ssid, role, ROUND, from, Some(to));
-        enc_elg::verify(&bound(Role::Psi0), &psi0(prover, verifier, said), &proofs.psi0)
-            .map_err(|_| Fault::Psi0 { slot })?;
-        enc_elg::verify(&bound(Role::Psi1), &psi1(prover, verifier, said), &proofs.psi1)
-            .map_err(|_| Fault::Psi1 { slot })?;
-    }
-    Ok(())
+        let (statement, proof) = (psi0(prover, verifier, said), &proofs.psi0);
+        let psi0 = enc_elg::Claimed { context: bound(Role::Psi0), statement, proof };
+        let (statement, proof) = (psi1(prover, verifier, said), &proofs.psi1);
+        [psi0, enc_elg::Claimed { context: bound(Role::Psi1), statement, proof }]
+    });
+    enc_elg::verify_all(&list.collect::<Vec<_>>(), aid).map_err(|(position, _)| {
+        let slot = slot_number(position / 2);
+        if position.is_multiple_of(2) { Fault::Psi0 { slot } } else { Fault::Psi1 { slot } }
+    })
 }
 
 /// What a slot needs within this round only: integers of `k` and `gamma`, nonces of their ciphertexts.

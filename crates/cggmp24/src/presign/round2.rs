@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use consign_rounds::{PartyIndex, PerParty, SessionId};
+use consign_zk::aid::Aid;
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::integer::Integer;
@@ -151,6 +152,7 @@ pub(super) fn check<C: Curve>(
     public: &Public<C>,
     view: &View<C>,
     session: SessionId,
+    aid: &Aid,
     (from, to): (PartyIndex, PartyIndex),
     broadcast: &[Broadcast<C>],
     direct: &[Direct<C>],
@@ -163,26 +165,49 @@ pub(super) fn check<C: Curve>(
     };
     let position = public.signers().position_among_others(from, to).ok_or(Fault::Slots)?;
     let sessions = public.slot_sessions(session);
+    // What is cheap first, up to the first slot that fails; then the proofs of all slots before it in one list.
+    let mut list = Vec::with_capacity(2 * broadcast.len());
+    let mut cheap = Ok(());
     for (b, ((said, proofs), ssid)) in broadcast.iter().zip(direct).zip(&sessions).enumerate() {
-        let slot = slot_number(b);
-        if said.responses.len() != public.others() {
-            return Err(Fault::Responses { slot });
+        if let Err(fault) = check_broadcast(public, view, (from, b), said, ssid) {
+            cheap = Err(fault);
+            break;
         }
-        check_units(public, from, &said.responses).ok_or(Fault::Units { slot })?;
-        let committed = view.committed(from, b).ok_or(Fault::Elog { slot })?;
-        let bound = |role, verifier| context(public, ssid, role, ROUND, from, verifier);
-        elog::verify(&bound(Role::Elog, None), &psi_elog(committed, said.Gamma), &said.elog)
-            .map_err(|_| Fault::Elog { slot })?;
-        let response = said.responses.get(position).ok_or(Fault::Responses { slot })?;
-        let K = &view.committed(to, b).ok_or(Fault::Psi { slot })?.K;
-        let statement = psi(prover, receiver, K, said.Gamma, response);
-        aff_g::verify(&bound(Role::Psi, Some(to)), &statement, &proofs.psi)
-            .map_err(|_| Fault::Psi { slot })?;
-        let statement = psi_hat(prover, receiver, K, response);
-        aff_g::verify(&bound(Role::PsiHat, Some(to)), &statement, &proofs.psi_hat)
-            .map_err(|_| Fault::PsiHat { slot })?;
+        let slot = slot_number(b);
+        let (response, committed) = (said.responses.get(position), view.committed(to, b));
+        let Some((response, committed)) = response.zip(committed) else {
+            cheap = Err(Fault::Psi { slot });
+            break;
+        };
+        let bound = |role| context(public, ssid, role, ROUND, from, Some(to));
+        let statement = psi(prover, receiver, &committed.K, said.Gamma, response);
+        list.push(aff_g::Claimed { context: bound(Role::Psi), statement, proof: &proofs.psi });
+        let statement = psi_hat(prover, receiver, &committed.K, response);
+        list.push(aff_g::Claimed { context: bound(Role::PsiHat), statement, proof: &proofs.psi_hat });
     }
-    Ok(())
+    aff_g::verify_all(&list, aid).map_err(|(position, _)| {
+        let slot = slot_number(position / 2);
+        if position.is_multiple_of(2) { Fault::Psi { slot } } else { Fault::PsiHat { slot } }
+    })?;
+    cheap
+}
+
+/// The checks of a slot but for the proofs made for one peer.
+fn check_broadcast<C: Curve>(
+    public: &Public<C>,
+    view: &View<C>,
+    (from, b): (PartyIndex, usize),
+    said: &Broadcast<C>,
+    ssid: &[u8; 32],
+) -> Result<(), Fault> {
+    let slot = slot_number(b);
+    if said.responses.len() != public.others() {
+        return Err(Fault::Responses { slot });
+    }
+    check_units(public, from, &said.responses).ok_or(Fault::Units { slot })?;
+    let committed = view.committed(from, b).ok_or(Fault::Elog { slot })?;
+    let context = context(public, ssid, Role::Elog, ROUND, from, None);
+    elog::verify(&context, &psi_elog(committed, said.Gamma), &said.elog).map_err(|_| Fault::Elog { slot })
 }
 
 /// The number of a slot as faults name it.

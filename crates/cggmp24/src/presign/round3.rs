@@ -108,10 +108,11 @@ pub(crate) fn speak<C: Curve>(
         return Err(Failure::Degenerate { slot: slot_number(b) });
     }
     let sessions = public.slot_sessions(session);
+    let mut plain = decrypt(public, view, me, &paillier).into_iter();
     let mut broadcast = Vec::with_capacity(slots.len());
     let mut kept = Vec::with_capacity(slots.len());
     for (b, (slot, ssid)) in slots.into_iter().zip(&sessions).enumerate() {
-        let (delta, chi) = shares(public, view, (me, b), &slot, &w, &paillier);
+        let (delta, chi) = shares(&slot, &w, &mut plain);
         let round2::Slot { k, gamma, a, drawn } = slot;
         let Gamma = view.Gamma(b);
         let Delta = Gamma * *k.expose();
@@ -129,30 +130,36 @@ pub(crate) fn speak<C: Curve>(
     Ok(Spoken { state: Round3 { me, session, w, paillier, slots: kept }, broadcast, direct })
 }
 
-/// `delta_i` and `chi_i` of one slot. The responses are decrypted only now that their proofs have verified.
-fn shares<C: Curve>(
+/// The plaintexts of the responses to `me`, two for each peer of each slot, as one list. They are decrypted only now that
+/// their proofs have verified.
+fn decrypt<C: Curve>(
     public: &Public<C>,
     view: &View<C>,
-    (me, b): (PartyIndex, usize),
+    me: PartyIndex,
+    paillier: &DecryptionKey,
+) -> Vec<Integer> {
+    let places = (0..public.slots()).flat_map(|b| public.signers().others(me).map(move |from| (b, from)));
+    let ciphertexts: Vec<_> = places
+        .flat_map(|(b, from)| {
+            let response = view.response(public, from, me, b).expect("invariant: one response per peer");
+            [&response.D, &response.D_hat]
+        })
+        .collect();
+    paillier.decrypt(&ciphertexts).expect("invariant: the proofs have shown that D are units")
+}
+
+/// `delta_i` and `chi_i` of one slot, whose plaintexts come next.
+fn shares<C: Curve>(
     slot: &round2::Slot<C>,
     w: &Secret<Scalar<C>>,
-    paillier: &DecryptionKey,
+    plain: &mut impl Iterator<Item = Integer>,
 ) -> (Scalar<C>, Secret<Scalar<C>>) {
-    let responses: PerParty<_> = public
-        .signers()
-        .others(me)
-        .map(|from| (from, view.response(public, from, me, b).expect("invariant: one response per peer")))
-        .collect();
-    let ciphertexts: Vec<_> =
-        responses.values().flat_map(|response| [&response.D, &response.D_hat]).collect();
-    let plain = paillier.decrypt(&ciphertexts).expect("invariant: the proofs have shown that D are units");
-    let mut plain = plain.iter();
     let mut delta = *slot.k.expose() * *slot.gamma.expose();
     let mut chi = Zeroizing::new(*slot.k.expose() * *w.expose());
     for drawn in slot.drawn.values() {
         let mut less = |mask: &Integer| {
             let alpha = plain.next().expect("invariant: two plaintexts per peer");
-            Scalar::from_integer(alpha) - Scalar::from_integer(mask)
+            Scalar::from_integer(&alpha) - Scalar::from_integer(mask)
         };
         delta = delta + less(&drawn.nonce.b);
         *chi = *chi + less(&drawn.key.b);

@@ -7,6 +7,7 @@
 
 use consign_rounds::limits::ENVELOPE_BYTES;
 use consign_rounds::{Heard, PartyIndex, PerParty, Protocol, Said, SessionId, Speech, Step};
+use consign_zk::aid::Aid;
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::level::Level;
 use rand_core::CryptoRng;
@@ -168,7 +169,7 @@ impl<C: Curve> Protocol for Interactive<C> {
     type Durable = Nothing;
     type Fault = Fault;
     type Failure = Failure;
-    type Aid = ();
+    type Aid = Aid;
 
     const ROUNDS: u8 = LAST;
 
@@ -194,7 +195,7 @@ impl<C: Curve> Protocol for Interactive<C> {
     fn check(
         public: &Public<C>,
         view: &View<C>,
-        (): &(),
+        aid: &Aid,
         from: PartyIndex,
         to: PartyIndex,
         said: &Said<Self>,
@@ -209,7 +210,7 @@ impl<C: Curve> Protocol for Interactive<C> {
             }
             Broadcast::Presign(broadcast) => {
                 let Public { presign, .. } = public;
-                presign::check(presign, &view.presign, session, (from, to), broadcast, &said.direct)
+                presign::check(presign, &view.presign, session, aid, (from, to), broadcast, &said.direct)
                     .map_err(Fault::Presign)
             }
             Broadcast::Partial(sigma) => {

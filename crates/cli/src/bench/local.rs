@@ -1,9 +1,9 @@
-//! All parties of one protocol in this thread, measured: real sessions, real signatures, messages encoded and decoded
+//! All parties of one protocol one after another, measured: real sessions, real signatures, messages encoded and decoded
 //! as on a network that loses nothing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use consign_rounds::limits::MAX_MESSAGE_BYTES;
 use consign_rounds::{
@@ -63,16 +63,35 @@ impl Identities for Keys {
     }
 }
 
-/// What a phase took: sums over all parties.
+/// What a phase took: sums over all parties, which run one after another.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Cost {
     pub(super) cpu: Duration,
+    pub(super) wall: Duration,
     pub(super) bytes: u64,
     pub(super) rounds: u8,
 }
 
-/// CPU time of this thread so far.
-pub(super) fn thread_cpu() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
+/// When something began.
+pub(super) struct Began {
+    cpu: Duration,
+    wall: Instant,
+}
+
+impl Began {
+    pub(super) fn now() -> Self {
+        Self { cpu: process_cpu(), wall: Instant::now() }
+    }
+
+    /// What it took until now.
+    pub(super) fn cost(&self, bytes: u64, rounds: u8) -> Cost {
+        Cost { cpu: process_cpu().saturating_sub(self.cpu), wall: self.wall.elapsed(), bytes, rounds }
+    }
+}
+
+/// CPU time of all threads so far.
+fn process_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
     // The clock starts at zero and only goes forward.
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
@@ -84,9 +103,10 @@ pub(super) fn run<P: Protocol>(
     session: SessionId,
     public: &Arc<P::Public>,
     rng: &mut ChaCha20Rng,
+    aid: impl Fn(PartyIndex) -> Arc<P::Aid>,
     mut start: impl FnMut(PartyIndex, &mut ChaCha20Rng) -> Result<(P, Speech<P>), BenchError>,
 ) -> Measured<P::Output> {
-    let began = thread_cpu();
+    let began = Began::now();
     let mut network = Network::<P> { letters: VecDeque::new(), outputs: PerParty::new(), bytes: 0 };
     let mut sessions = PerParty::new();
     for (&me, key) in &keys.secret {
@@ -95,7 +115,7 @@ pub(super) fn run<P: Protocol>(
             session,
             me,
             public: Arc::clone(public),
-            aid: Arc::default(),
+            aid: aid(me),
             identities: Arc::clone(keys),
             signer: Arc::clone(key) as Arc<dyn Signer>,
         };
@@ -113,7 +133,7 @@ pub(super) fn run<P: Protocol>(
     if network.outputs.len() != sessions.len() {
         return Err(BenchError::Failed("the last round"));
     }
-    let cost = Cost { cpu: thread_cpu().saturating_sub(began), bytes: network.bytes, rounds: P::ROUNDS };
+    let cost = began.cost(network.bytes, P::ROUNDS);
     Ok((network.outputs, cost))
 }
 

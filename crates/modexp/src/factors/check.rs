@@ -87,8 +87,9 @@ impl Factors {
         self.are_residues(list, &back)
     }
 
-    /// Whether `found[i]^q ≡ y` mod `p`, and alike mod `q`.
-    pub(super) fn are_nth_roots(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
+    /// Whether `found[i]^q ≡ y` mod `p`, and alike mod `q`: that is whether `found[i]^N ≡ y` mod `N`, if all are units.
+    #[must_use]
+    pub fn are_nth_roots(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
         let back = self.run(found, Half::prime, |half, _, x| {
             Operands::new(half.prime().reduce(x), half.cofactor().clone())
         });

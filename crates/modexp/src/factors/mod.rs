@@ -136,7 +136,8 @@ impl Factors {
     }
 
     /// As [`Factors::powers`] without the check against faults, at half its cost: **only for values that are
-    /// compared here and never leave**, as when the owner of `N` verifies a proof made for it.
+    /// compared here and never leave**, as when the owner of `N` verifies a proof made for it, or that leave only after
+    /// what they should satisfy has been verified modulo `N`.
     #[must_use]
     pub fn powers_unpublished(&self, list: &[(&BoxedUint, &BoxedUint)]) -> Vec<BoxedUint> {
         let halves = self.run(list, Half::prime, |half, _, (base, exponent)| {
@@ -163,28 +164,34 @@ impl Factors {
     /// `r^N mod N²` for each unit `r < N`: the noise of an own encryption. Checked against faults.
     #[must_use]
     pub fn nth_powers(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
-        let compute = || {
-            let inner = self.run(list, Half::prime, |half, _, r| {
-                Operands::new(half.prime().reduce(r), half.cofactor().clone())
-            });
-            let outer = self.run(&inner, Half::square, |half, side, inner| {
-                Operands::new(BoxedUint::clone(side.of(inner)), half.prime().value().clone())
-            });
-            self.join(&outer, Self::combine_squared)
-        };
-        self.checked(compute, |found| self.are_nth_powers(list, found))
+        self.checked(|| self.nth_powers_unpublished(list), |found| self.are_nth_powers(list, found))
+    }
+
+    /// As [`Factors::nth_powers`] without the check: see [`Factors::powers_unpublished`].
+    #[must_use]
+    pub fn nth_powers_unpublished(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
+        let inner = self.run(list, Half::prime, |half, _, r| {
+            Operands::new(half.prime().reduce(r), half.cofactor().clone())
+        });
+        let outer = self.run(&inner, Half::square, |half, side, inner| {
+            Operands::new(BoxedUint::clone(side.of(inner)), half.prime().value().clone())
+        });
+        self.join(&outer, Self::combine_squared)
     }
 
     /// `y^(1/N) mod N` for each unit `y < N`: the nonce of an own ciphertext taken mod `N`. Checked against faults.
     #[must_use]
     pub fn nth_roots(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
-        let compute = || {
-            let halves = self.run(list, Half::prime, |half, _, y| {
-                Operands::new(half.prime().reduce(y), half.cofactor_inverse().clone())
-            });
-            self.join(&halves, Self::combine)
-        };
-        self.checked(compute, |found| self.are_nth_roots(list, found))
+        self.checked(|| self.nth_roots_unpublished(list), |found| self.are_nth_roots(list, found))
+    }
+
+    /// As [`Factors::nth_roots`] without the check: see [`Factors::powers_unpublished`].
+    #[must_use]
+    pub fn nth_roots_unpublished(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
+        let halves = self.run(list, Half::prime, |half, _, y| {
+            Operands::new(half.prime().reduce(y), half.cofactor_inverse().clone())
+        });
+        self.join(&halves, Self::combine)
     }
 
     /// The plaintexts, in `[0, N)`, of Paillier ciphertexts `c < N²` that are units.

@@ -7,7 +7,7 @@ use super::vector::{Column, DIGIT_BITS, LANES, Numbers};
 use crate::awslc::Word;
 
 /// The `width` bits of a number from `position` on, fewer than 64; bits beyond its words are zero.
-fn bits(words: &[Word], position: u32, width: u32) -> u64 {
+pub(super) fn bits(words: &[Word], position: u32, width: u32) -> u64 {
     let (index, shift) = (to_index(position / Word::BITS), position % Word::BITS);
     let word = |index: usize| words.get(index).copied().unwrap_or_default();
     // Two shifts: the second word goes away entirely if the first is aligned.
@@ -66,6 +66,6 @@ fn low_word(x: u128) -> Word {
     x as Word
 }
 
-fn to_index(x: u32) -> usize {
+pub(super) fn to_index(x: u32) -> usize {
     usize::try_from(x).expect("invariant: a usize holds 32 bits")
 }

@@ -5,6 +5,7 @@
 //! | `digits.rs` | from 64-bit words to digits and back |
 //! | `vector.rs` | eight digits of 52 bits in a register; the operations the kernel needs |
 //! | `kernel.rs` | Montgomery products and squares, selection from a table |
+//! | `fixed.rs` | products of powers of bases with tables made ahead of time |
 //! | `ifma.rs` | these on the processor's instructions |
 //! | `switch.rs` | whether lanes are used: the switch, and a test before the first use |
 //! | this file | exponentiation by fixed windows |
@@ -15,6 +16,7 @@
 //! operands may share a group with secret ones; nothing is gained from their being public but the length.
 
 mod digits;
+pub(crate) mod fixed;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod kernel;
@@ -200,11 +202,7 @@ impl<'a> Group<'a> {
     /// The powers `0..2^width` of the bases, in Montgomery form.
     fn table(&mut self, width: u32) -> Numbers {
         let quads = self.moduli.n.len();
-        let unit = self.unit();
-        let unit_squared = self.unit_squared(&unit);
-        let bases = digits::pack(self.lanes.map(|lane| lane.base.as_words()), quads);
-        let mut base = self.zeros();
-        self.multiply(&mut base, &bases, &unit_squared);
+        let (unit, base) = self.bases();
         let mut table = Numbers::zeros(quads << width);
         for entry in 0..1 << width {
             let (known, later) = table.split_at_mut(entry * quads);
@@ -220,6 +218,16 @@ impl<'a> Group<'a> {
             }
         }
         table
+    }
+
+    /// One and the bases, in Montgomery form.
+    fn bases(&mut self) -> (Numbers, Numbers) {
+        let unit = self.unit();
+        let unit_squared = self.unit_squared(&unit);
+        let bases = digits::pack(self.lanes.map(|lane| lane.base.as_words()), self.moduli.n.len());
+        let mut base = self.zeros();
+        self.multiply(&mut base, &bases, &unit_squared);
+        (unit, base)
     }
 
     /// `R mod n`: `2^(bits of n − 1)`, which is below `n`, doubled.

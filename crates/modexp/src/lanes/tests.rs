@@ -41,7 +41,7 @@ pub(super) fn installed() -> Option<Option<&'static Kernel>> {
 }
 
 /// The model, and the processor's instructions if it has them.
-fn kernels() -> Vec<&'static Kernel> {
+pub(crate) fn kernels() -> Vec<&'static Kernel> {
     #[cfg(target_arch = "x86_64")]
     return [Some(&MODEL), ifma::detected()].into_iter().flatten().collect();
     #[cfg(not(target_arch = "x86_64"))]

@@ -13,7 +13,7 @@ use consign_cggmp24::hedge::session_rng;
 use consign_cggmp24::key::{KeyInfo, KeyShare};
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::misbehave::WrongDelta;
-use consign_cggmp24::presign::{self, Presign};
+use consign_cggmp24::presign::{self, Aid, Presign};
 use consign_cggmp24::refresh::{self, Refresh};
 use consign_cggmp24::reshare::{self, Reshare};
 use consign_cggmp24::sign::interactive::{self, Interactive};
@@ -284,13 +284,14 @@ impl Enter {
                 let share = C::look(&share).ok_or(OTHER_CURVE)?;
                 let started = interactive::start(&public, session, share, &aux, &mut rng);
                 let (state, speech) = started.map_err(|e| e.to_string())?;
-                sign((session, me, *public, roll, signer), state, speech, rng, misbehaviour)
+                sign((session, me, *public, roll, signer), aux.aid(), state, speech, rng, misbehaviour)
             }
             (PublicInput::Presign(public), Materials::Sign { share, aux }) => {
                 let share = C::look(&share).ok_or(OTHER_CURVE)?;
                 let started = presign::start(&public, session, share, &aux, &mut rng);
                 let (state, speech) = started.map_err(|e| e.to_string())?;
-                Run::start(seat::<Presign<C>>(session, me, *public, roll, signer), state, speech, rng)
+                let seat = Seat { aid: aux.aid(), ..seat::<Presign<C>>(session, me, *public, roll, signer) };
+                Run::start(seat, state, speech, rng)
             }
             (PublicInput::Online(public), Materials::Online { presignature, message }) => {
                 let own = C::take(*presignature).ok_or(OTHER_CURVE)?;
@@ -326,16 +327,21 @@ fn sign<C: NodeCurve>(
         Arc<Roll>,
         Arc<Seal>,
     ),
+    aid: Arc<Aid>,
     state: Interactive<C>,
     speech: Speech<Interactive<C>>,
     rng: ChaCha20Rng,
     misbehaviour: Option<Misbehaviour>,
 ) -> std::result::Result<(Live, Vec<Act>), String> {
     match misbehaviour {
-        None => Run::start(seat::<Interactive<C>>(session, me, public, roll, signer), state, speech, rng),
+        None => {
+            let seat = Seat { aid, ..seat::<Interactive<C>>(session, me, public, roll, signer) };
+            Run::start(seat, state, speech, rng)
+        }
         Some(Misbehaviour::WrongDelta) => {
+            let seat = Seat { aid, ..seat::<WrongDelta<C>>(session, me, public, roll, signer) };
             let (state, speech) = (WrongDelta(state), WrongDelta::altered(speech));
-            Run::start(seat::<WrongDelta<C>>(session, me, public, roll, signer), state, speech, rng)
+            Run::start(seat, state, speech, rng)
         }
     }
 }

@@ -5,17 +5,19 @@
 //! Made for one verifier, the owner of `C`, under that verifier's ring-Pedersen parameters. The simpler
 //! [`crate::enc_elg`] explains the technique.
 
+use consign_modexp::Modulus;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
+use crate::aid::Aid;
 use crate::context::Context;
 use crate::curve::{Curve, Point, Scalar};
 use crate::integer::Integer;
-use crate::natural::Natural;
-use crate::paillier::{Affine, Ciphertext, DecryptionKey, EncryptionKey, Nonce, respond};
+use crate::natural::{Natural, Units};
+use crate::paillier::{Affine, Ciphertext, DecryptionKey, EncryptionKey, Nonce, Response, respond};
 use crate::powers::Powers;
 use crate::rejection::{Rejection, require};
-use crate::relations::Relations;
+use crate::relations::{Refused, Relations, verify_all as verify_list};
 use crate::ring_pedersen::RingPedersen;
 use crate::transcript::Purpose;
 
@@ -161,8 +163,18 @@ pub fn prove_all<C: Curve>(
     let masks: Vec<_> =
         claims.iter().map(|claim| Masks::random(&claim.context, &claim.statement, rng)).collect();
     let first = commit(claims, &masks, key)?;
-    let answers = claims.iter().zip(&masks).zip(first);
-    Ok(answers.map(|((claim, masks), first)| answer(claim, masks, first)).collect())
+    Ok(answer(claims, &masks, first))
+}
+
+/// One proof of a list to be verified.
+#[derive(Clone, Copy)]
+pub struct Claimed<'a, C: Curve> {
+    /// What the proof is bound to.
+    pub context: Context<'a>,
+    /// What is said to be proven.
+    pub statement: Statement<'a, C>,
+    /// The proof.
+    pub proof: &'a Proof<C>,
 }
 
 /// Verifies: bounds, units, the ranges of `z1` and `z2`, then the equations.
@@ -171,6 +183,36 @@ pub fn verify<C: Curve>(
     statement: &Statement<'_, C>,
     proof: &Proof<C>,
 ) -> Result<(), Rejection> {
+    let claimed = Claimed { context: *context, statement: *statement, proof };
+    verify_all(&[claimed], &Aid::default()).map_err(|(_, why)| why)
+}
+
+/// As [`verify`] for a list, as if one after another, with the exponentiations of all proofs in one list, by somebody with
+/// some aid.
+pub fn verify_all<C: Curve>(list: &[Claimed<'_, C>], aid: &Aid) -> Result<(), Refused> {
+    let units = Units::of(list.iter().flat_map(numbers));
+    verify_list(list, aid, |relations, claimed| queue(relations, claimed, &units))
+}
+
+/// What has to be a unit, with its modulus.
+fn numbers<'a, C: Curve>(claimed: &Claimed<'a, C>) -> [(&'a Modulus, &'a Natural); 11] {
+    let Claimed { statement: Statement { receiver, prover, C, D, Y, rp, .. }, proof, .. } = *claimed;
+    let FirstMessages { A, B_y, E, S, F, T, .. } = &proof.first;
+    let (n0, n1, ring) = (receiver.n(), prover.n(), rp.modulus());
+    let of_receiver = [C, D, A].map(|c| (n0, c.natural()));
+    let of_prover = [Y, B_y].map(|c| (n1, c.natural()));
+    let [c, d, a] = of_receiver;
+    let [y, b] = of_prover;
+    [c, d, a, (n0, &proof.w), y, b, (n1, &proof.w_y), (ring, E), (ring, S), (ring, F), (ring, T)]
+}
+
+/// All checks of a proof but the equations modulo large numbers, which are queued.
+fn queue<'a, C: Curve>(
+    relations: &mut Relations<'a>,
+    claimed: &Claimed<'a, C>,
+    units: &Units,
+) -> Result<(), Rejection> {
+    let Claimed { context, statement, proof } = claimed;
     let p = context.level.parameters();
     let Statement { receiver, prover, X, rp, .. } = statement;
     let Proof { first, z1, z2, z3, z4, .. } = proof;
@@ -180,14 +222,14 @@ pub fn verify<C: Curve>(
 
     require(!X.is_identity(), Rejection::Domain("X"))?;
     require(!first.B_x.is_identity(), Rejection::Domain("B_x"))?;
-    let C = receiver.unit(statement.C).ok_or(Rejection::Unit("C"))?;
-    let D = receiver.unit(statement.D).ok_or(Rejection::Unit("D"))?;
-    let A = receiver.unit(&first.A).ok_or(Rejection::Unit("A"))?;
-    let w = proof.w.unit(receiver.n()).ok_or(Rejection::Unit("w"))?;
-    let Y = prover.unit(statement.Y).ok_or(Rejection::Unit("Y"))?;
-    let B_y = prover.unit(&first.B_y).ok_or(Rejection::Unit("B_y"))?;
-    let w_y = proof.w_y.unit(prover.n()).ok_or(Rejection::Unit("w_y"))?;
-    let commitment = |value: &Natural, name| value.unit(rp.modulus()).ok_or(Rejection::Unit(name));
+    let C = units.ciphertext(receiver, statement.C).ok_or(Rejection::Unit("C"))?;
+    let D = units.ciphertext(receiver, statement.D).ok_or(Rejection::Unit("D"))?;
+    let A = units.ciphertext(receiver, &first.A).ok_or(Rejection::Unit("A"))?;
+    let w = units.residue(&proof.w, receiver.n()).ok_or(Rejection::Unit("w"))?;
+    let Y = units.ciphertext(prover, statement.Y).ok_or(Rejection::Unit("Y"))?;
+    let B_y = units.ciphertext(prover, &first.B_y).ok_or(Rejection::Unit("B_y"))?;
+    let w_y = units.residue(&proof.w_y, prover.n()).ok_or(Rejection::Unit("w_y"))?;
+    let commitment = |value: &Natural, name| units.residue(value, rp.modulus()).ok_or(Rejection::Unit(name));
     let E = commitment(&first.E, "E")?;
     let S = commitment(&first.S, "S")?;
     let F = commitment(&first.F, "F")?;
@@ -200,15 +242,11 @@ pub fn verify<C: Curve>(
     require(left == first.B_x + *X * scalar, Rejection::Equation("X"))?;
 
     let minus_e = scalar.to_integer().neg();
-    let natural = |key: &EncryptionKey| Integer::from_natural(key.n().value());
-    let (n0, n1) = (natural(receiver), natural(prover));
-    let mut relations = Relations::new();
-    let affine = [(&C, z1), (&w, &n0), (&D, &minus_e)];
-    relations.add("D", receiver.nn(), &[&receiver.embed(z2)], &[&A], &affine);
-    relations.add("Y", prover.nn(), &[&prover.embed(z2)], &[&B_y], &[(&w_y, &n1), (&Y, &minus_e)]);
-    relations.add("S", rp.modulus(), &[], &[&E], &[(rp.s(), z1), (rp.t(), z3), (&S, &minus_e)]);
-    relations.add("T", rp.modulus(), &[], &[&F], &[(rp.s(), z2), (rp.t(), z4), (&T, &minus_e)]);
-    relations.verify()
+    relations.add_ciphertext("D", receiver, (z2, &w), &A, &[(&C, z1), (&D, &minus_e)]);
+    relations.add_ciphertext("Y", prover, (z2, &w_y), &B_y, &[(&Y, &minus_e)]);
+    relations.add_commitment("S", rp, (z1, z3), &E, &[(&S, &minus_e)]);
+    relations.add_commitment("T", rp, (z2, z4), &F, &[(&T, &minus_e)]);
+    Ok(())
 }
 
 /// First messages: one list under the receivers' moduli, one under the own by CRT.
@@ -217,12 +255,22 @@ fn commit<C: Curve>(
     masks: &[Masks],
     key: &DecryptionKey,
 ) -> Result<Vec<FirstMessages<C>>, Rejection> {
+    // Claims for one receiver follow each other; one inversion serves them all.
+    let same = |a: &Claim<'_, C>, b: &Claim<'_, C>| {
+        a.statement.receiver.n().value() == b.statement.receiver.n().value()
+    };
+    let mut bases = Vec::with_capacity(claims.len());
+    for claims in claims.chunk_by(same) {
+        let receiver = claims.first().map(|claim| claim.statement.receiver);
+        let ciphertexts = claims.iter().map(|claim| claim.statement.C);
+        bases.extend(receiver.and_then(|key| key.invertible(ciphertexts)).ok_or(Rejection::Unit("C"))?);
+    }
     let mut powers = Powers::new();
     let mut queued = Vec::with_capacity(claims.len());
-    for (Claim { statement, witness, .. }, masks) in claims.iter().zip(masks) {
+    for ((Claim { statement, witness, .. }, masks), base) in claims.iter().zip(masks).zip(&bases) {
         let Statement { receiver, rp, .. } = statement;
         let affine = Affine { ciphertext: statement.C, x: &masks.alpha, y: &masks.beta, rho: &masks.r };
-        let A = receiver.queue_affine(&mut powers, &affine).ok_or(Rejection::Unit("C"))?;
+        let A = receiver.queue_affine(&mut powers, &affine, base);
         let E = rp.queue(&mut powers, &masks.alpha, &masks.gamma);
         let S = rp.queue(&mut powers, witness.x, &masks.m);
         let F = rp.queue(&mut powers, &masks.beta, &masks.delta);
@@ -246,22 +294,32 @@ fn commit<C: Curve>(
     Ok(finished.collect())
 }
 
-/// Responses to the challenge that the first messages give.
-fn answer<C: Curve>(claim: &Claim<'_, C>, masks: &Masks, first: FirstMessages<C>) -> Proof<C> {
-    let Claim { context, statement, witness } = claim;
-    let e = challenge(context, statement, &first).to_integer();
-    let nonces = [(statement.receiver, &masks.r, witness.rho), (statement.prover, &masks.r_y, witness.rho_y)];
-    let mut responses = respond(&e, &nonces).into_iter();
-    let mut next = || responses.next().expect("invariant: two responses were asked for");
-    Proof {
-        first,
-        z1: masks.alpha.add(&e.mul(witness.x)).trimmed_public(),
-        z2: masks.beta.add(&e.mul(witness.y)).trimmed_public(),
-        z3: masks.gamma.add(&e.mul(&masks.m)).trimmed_public(),
-        z4: masks.delta.add(&e.mul(&masks.mu)).trimmed_public(),
-        w: next(),
-        w_y: next(),
-    }
+/// Responses to the challenges that the first messages give.
+fn answer<C: Curve>(claims: &[Claim<'_, C>], masks: &[Masks], first: Vec<FirstMessages<C>>) -> Vec<Proof<C>> {
+    let e: Vec<_> = claims
+        .iter()
+        .zip(&first)
+        .map(|(claim, first)| challenge(&claim.context, &claim.statement, first).to_integer())
+        .collect();
+    let nonces =
+        claims.iter().zip(masks).zip(&e).flat_map(|((Claim { statement, witness, .. }, masks), e)| {
+            let w = Response { key: statement.receiver, e, r: &masks.r, rho: witness.rho };
+            [w, Response { key: statement.prover, e, r: &masks.r_y, rho: witness.rho_y }]
+        });
+    let mut responses = respond(&nonces.collect::<Vec<_>>()).into_iter();
+    let mut next = || responses.next().expect("invariant: two responses per proof");
+    let parts = claims.iter().zip(masks).zip(&e).zip(first);
+    parts
+        .map(|(((Claim { witness, .. }, masks), e), first)| Proof {
+            first,
+            z1: masks.alpha.add(&e.mul(witness.x)).trimmed_public(),
+            z2: masks.beta.add(&e.mul(witness.y)).trimmed_public(),
+            z3: masks.gamma.add(&e.mul(&masks.m)).trimmed_public(),
+            z4: masks.delta.add(&e.mul(&masks.mu)).trimmed_public(),
+            w: next(),
+            w_y: next(),
+        })
+        .collect()
 }
 
 fn challenge<C: Curve>(

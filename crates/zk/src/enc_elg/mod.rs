@@ -4,18 +4,20 @@
 //! Made for one verifier, under that verifier's ring-Pedersen parameters. Read [`crate::aff_g`] next: the same
 //! technique with two ciphertexts.
 
+use consign_modexp::Modulus;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use crate::aid::Aid;
 use crate::context::Context;
 use crate::curve::{Curve, Point, Scalar};
 use crate::integer::Integer;
-use crate::natural::Natural;
-use crate::paillier::{Ciphertext, DecryptionKey, EncryptionKey, Nonce, respond};
+use crate::natural::{Natural, Units};
+use crate::paillier::{Ciphertext, DecryptionKey, EncryptionKey, Nonce, Response, respond};
 use crate::powers::Powers;
 use crate::rejection::{Rejection, require};
-use crate::relations::Relations;
+use crate::relations::{Refused, Relations, verify_all as verify_list};
 use crate::ring_pedersen::RingPedersen;
 use crate::transcript::Purpose;
 
@@ -150,8 +152,18 @@ pub fn prove_all<C: Curve>(
     let masks: Vec<_> =
         claims.iter().map(|claim| Masks::random(&claim.context, &claim.statement, rng)).collect();
     let first = commit(claims, &masks, key);
-    let answers = claims.iter().zip(&masks).zip(first);
-    answers.map(|((claim, masks), first)| answer(claim, masks, first)).collect()
+    answer(claims, &masks, first)
+}
+
+/// One proof of a list to be verified.
+#[derive(Clone, Copy)]
+pub struct Claimed<'a, C: Curve> {
+    /// What the proof is bound to.
+    pub context: Context<'a>,
+    /// What is said to be proven.
+    pub statement: Statement<'a, C>,
+    /// The proof.
+    pub proof: &'a Proof<C>,
 }
 
 /// Verifies: bounds, units, the range of `z1`, then the equations.
@@ -160,6 +172,32 @@ pub fn verify<C: Curve>(
     statement: &Statement<'_, C>,
     proof: &Proof<C>,
 ) -> Result<(), Rejection> {
+    let claimed = Claimed { context: *context, statement: *statement, proof };
+    verify_all(&[claimed], &Aid::default()).map_err(|(_, why)| why)
+}
+
+/// As [`verify`] for a list, as if one after another, with the exponentiations of all proofs in one list, by somebody with
+/// some aid.
+pub fn verify_all<C: Curve>(list: &[Claimed<'_, C>], aid: &Aid) -> Result<(), Refused> {
+    let units = Units::of(list.iter().flat_map(numbers));
+    verify_list(list, aid, |relations, claimed| queue(relations, claimed, &units))
+}
+
+/// What has to be a unit, with its modulus.
+fn numbers<'a, C: Curve>(claimed: &Claimed<'a, C>) -> [(&'a Modulus, &'a Natural); 5] {
+    let Claimed { statement: Statement { prover, C, rp, .. }, proof, .. } = *claimed;
+    let FirstMessages { S, T, D, .. } = &proof.first;
+    let (n, ring) = (prover.n(), rp.modulus());
+    [(n, C.natural()), (n, D.natural()), (n, &proof.z2), (ring, S), (ring, T)]
+}
+
+/// All checks of a proof but the equations modulo large numbers, which are queued.
+fn queue<'a, C: Curve>(
+    relations: &mut Relations<'a>,
+    claimed: &Claimed<'a, C>,
+    units: &Units,
+) -> Result<(), Rejection> {
+    let Claimed { context, statement, proof } = claimed;
     let p = context.level.parameters();
     let Statement { prover, rp, .. } = statement;
     let FirstMessages { S, T, D, Y, Z } = &proof.first;
@@ -170,11 +208,11 @@ pub fn verify<C: Curve>(
     for (name, point) in points {
         require(!point.is_identity(), Rejection::Domain(name))?;
     }
-    let C = prover.unit(statement.C).ok_or(Rejection::Unit("C"))?;
-    let D = prover.unit(D).ok_or(Rejection::Unit("D"))?;
-    let z2 = proof.z2.unit(prover.n()).ok_or(Rejection::Unit("z2"))?;
-    let S = S.unit(rp.modulus()).ok_or(Rejection::Unit("S"))?;
-    let T = T.unit(rp.modulus()).ok_or(Rejection::Unit("T"))?;
+    let C = units.ciphertext(prover, statement.C).ok_or(Rejection::Unit("C"))?;
+    let D = units.ciphertext(prover, D).ok_or(Rejection::Unit("D"))?;
+    let z2 = units.residue(&proof.z2, prover.n()).ok_or(Rejection::Unit("z2"))?;
+    let S = units.residue(S, rp.modulus()).ok_or(Rejection::Unit("S"))?;
+    let T = units.residue(T, rp.modulus()).ok_or(Rejection::Unit("T"))?;
     require(proof.z1.is_within(p.ell + p.epsilon), Rejection::Range("z1"))?;
 
     let scalar = challenge(context, statement, &proof.first);
@@ -183,13 +221,10 @@ pub fn verify<C: Curve>(
     require(key_times_w + Point::mul_generator(&z1) == *Y + statement.X * scalar, Rejection::Equation("X"))?;
     require(Point::mul_generator(&proof.w) == *Z + statement.B * scalar, Rejection::Equation("B"))?;
 
-    let e = scalar.to_integer();
-    let (minus_e, n) = (e.neg(), Integer::from_natural(prover.n().value()));
-    let mut relations = Relations::new();
-    relations.add("C", prover.nn(), &[&prover.embed(&proof.z1)], &[&D], &[(&z2, &n), (&C, &minus_e)]);
-    let range = [(rp.s(), &proof.z1), (rp.t(), &proof.z3), (&S, &minus_e)];
-    relations.add("S", rp.modulus(), &[], &[&T], &range);
-    relations.verify()
+    let minus_e = scalar.to_integer().neg();
+    relations.add_ciphertext("C", prover, (&proof.z1, &z2), &D, &[(&C, &minus_e)]);
+    relations.add_commitment("S", rp, (&proof.z1, &proof.z3), &T, &[(&S, &minus_e)]);
+    Ok(())
 }
 
 /// First messages: one list under the verifiers' moduli, one under the own by CRT.
@@ -224,19 +259,34 @@ fn commit<C: Curve>(
         .collect()
 }
 
-/// Responses to the challenge that the first messages give.
-fn answer<C: Curve>(claim: &Claim<'_, C>, masks: &Masks<C>, first: FirstMessages<C>) -> Proof<C> {
-    let Claim { context, statement, witness } = claim;
-    let scalar = challenge(context, statement, &first);
-    let e = scalar.to_integer();
-    let mut responses = respond(&e, &[(statement.prover, &masks.r, witness.rho)]);
-    Proof {
-        first,
-        z1: masks.alpha.add(&e.mul(witness.x)).trimmed_public(),
-        z2: responses.pop().expect("invariant: one response was asked for"),
-        z3: masks.gamma.add(&e.mul(&masks.mu)).trimmed_public(),
-        w: masks.beta + scalar * *witness.b,
-    }
+/// Responses to the challenges that the first messages give.
+fn answer<C: Curve>(
+    claims: &[Claim<'_, C>],
+    masks: &[Masks<C>],
+    first: Vec<FirstMessages<C>>,
+) -> Vec<Proof<C>> {
+    let challenges: Vec<_> = claims
+        .iter()
+        .zip(&first)
+        .map(|(claim, first)| challenge(&claim.context, &claim.statement, first))
+        .collect();
+    let integers: Vec<_> = challenges.iter().map(Scalar::to_integer).collect();
+    let nonces =
+        claims.iter().zip(masks).zip(&integers).map(|((Claim { statement, witness, .. }, masks), e)| {
+            Response { key: statement.prover, e, r: &masks.r, rho: witness.rho }
+        });
+    let responses = respond(&nonces.collect::<Vec<_>>());
+    let parts =
+        claims.iter().zip(masks).zip(challenges.iter().zip(&integers)).zip(first.into_iter().zip(responses));
+    parts
+        .map(|(((Claim { witness, .. }, masks), (&scalar, e)), (first, z2))| Proof {
+            first,
+            z1: masks.alpha.add(&e.mul(witness.x)).trimmed_public(),
+            z2,
+            z3: masks.gamma.add(&e.mul(&masks.mu)).trimmed_public(),
+            w: masks.beta + scalar * *witness.b,
+        })
+        .collect()
 }
 
 fn challenge<C: Curve>(

@@ -79,7 +79,7 @@ impl<C: Curve> Case<C> {
         let one = std::slice::from_ref(&drawn);
         let mut sent = commit(&[claim], one, &self.prover.paillier).remove(0);
         first(&mut sent);
-        self.verify(&answer(&claim, &drawn, sent))
+        self.verify(&answer(&[claim], one, vec![sent]).remove(0))
     }
 }
 
@@ -420,7 +420,7 @@ fn frozen_vectors() {
         let masks = Masks::random(&case.context, &statement, &mut rng(99));
         let one = std::slice::from_ref(&masks);
         let first = commit(&[claim], one, &case.prover.paillier).remove(0);
-        assert_eq!(answer(&claim, &masks, first), proof);
+        assert_eq!(answer(&[claim], one, vec![first]), [proof.clone()]);
         let rp = case.verifier.ring.parameters();
         let inputs = Inputs {
             statement: vec![

@@ -122,11 +122,11 @@ pub fn verify<C: Curve>(
     let minus_e =
         challenge::<C>(context, statement, [&proof.P, &proof.Q, &proof.A, &proof.B, &proof.T]).neg();
     let minus_eN = minus_e.mul(&Integer::from_natural(statement.N.value()));
-    let (s, t) = (statement.ring.s(), statement.ring.t());
+    let rp = statement.ring;
     let mut relations = Relations::new();
-    relations.add("P", ring, &[], &[&A], &[(s, &proof.z1), (t, &proof.w1), (&P, &minus_e)]);
-    relations.add("Q", ring, &[], &[&B], &[(s, &proof.z2), (t, &proof.w2), (&Q, &minus_e)]);
-    relations.add("N", ring, &[], &[&T], &[(&Q, &proof.z1), (t, &proof.v), (s, &minus_eN)]);
+    relations.add_commitment("P", rp, (&proof.z1, &proof.w1), &A, &[(&P, &minus_e)]);
+    relations.add_commitment("Q", rp, (&proof.z2, &proof.w2), &B, &[(&Q, &minus_e)]);
+    relations.add_commitment("N", rp, (&minus_eN, &proof.v), &T, &[(&Q, &proof.z1)]);
     relations.verify()
 }
 

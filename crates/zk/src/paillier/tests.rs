@@ -121,7 +121,7 @@ fn responses_for_either_sign() {
     let n = key.public().n();
     let mut rng = rng(5);
     let (r, rho) = (Nonce::random(key.public(), &mut rng), Nonce::random(key.public(), &mut rng));
-    let respond = |e| respond(&integer(e), &[(key.public(), &r, &rho)]).remove(0);
+    let respond = |e| respond(&[Response { key: key.public(), e: &integer(e), r: &r, rho: &rho }]).remove(0);
     assert_eq!(*respond(0).value(), *r.expose());
     assert_eq!(*respond(3).value(), n.mul(r.expose(), &n.mul(&n.square(rho.expose()), rho.expose())));
     assert_eq!(n.mul(respond(-1).value(), rho.expose()), *r.expose());

@@ -94,7 +94,8 @@ fn answer<C: Curve>(
     let phi = NonZero::new(witness.factors.phi().clone()).into_option().expect("invariant: phi is not zero");
     let phi = Zeroizing::new(phi);
     let t = statement.ring.t();
-    let first = witness.factors.powers(&masks.iter().map(|a| (t, &**a)).collect::<Vec<_>>());
+    // Faults are found when the whole proof is verified.
+    let first = witness.factors.powers_unpublished(&masks.iter().map(|a| (t, &**a)).collect::<Vec<_>>());
     let first: Vec<_> = first.iter().map(Natural::new).collect();
     let challenge = challenge::<C>(context, statement, first.iter());
     let lambda = Zeroizing::new(witness.lambda.resize_unchecked(phi.bits_precision()));
@@ -126,7 +127,7 @@ pub fn verify<C: Curve>(
     for ((repetition, A), e) in proof.repetitions.iter().zip(&first).zip(challenge) {
         let z = Integer::from_natural(repetition.z.value());
         let right = if e { vec![A, statement.ring.s()] } else { vec![A] };
-        relations.add("power of t", modulus, &[], &right, &[(statement.ring.t(), &z)]);
+        relations.add_power_of_t("power of t", statement.ring, &z, &right);
     }
     relations.verify()
 }

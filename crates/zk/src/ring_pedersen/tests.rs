@@ -17,13 +17,31 @@ fn commitments_are_powers_of_t() {
     for (x, y) in [(3, 5), (-3, 5), (3, -5), (-3, -5), (0, 0), (0, 1), (1, 0)] {
         let (x, y) = (integer(x), integer(y));
         let mut powers = Powers::new();
-        let slot = ring.queue_t(&mut powers, &lambda.mul(&x).add(&y));
+        let slot = powers.push_secret(ring.modulus(), ring.t(), &lambda.mul(&x).add(&y));
         let expected = Natural::new(&powers.run()[slot]);
         assert_eq!(commit(ring, &x, &y), expected);
     }
     assert_eq!(commit(ring, &integer(0), &integer(0)), Natural::new(&BoxedUint::one()));
     assert_eq!(commit(ring, &integer(1), &integer(0)), ring.parameters().s);
     assert_eq!(commit(ring, &integer(0), &integer(1)), ring.parameters().t);
+}
+
+/// With and without tables: the same commitments, for exponents of either sign and of all lengths.
+#[test]
+fn tables_change_nothing() {
+    let plain = party(Level::Tiny, 0, 1).ring;
+    let prepared = party(Level::Tiny, 0, 1).ring;
+    RingPedersen::prepare([&prepared, &prepared.clone()]);
+    let bits = exponent_bits(Level::Tiny);
+    let mut rng = rng(5);
+    for (x_bits, y_bits) in [(1, 1), (10, bits), (bits, 200), (bits, bits), (200, bits + 300)] {
+        let (x, y) = (Integer::sample(x_bits, &mut rng), Integer::sample(y_bits, &mut rng));
+        let expected = commit(&plain, &x, &y);
+        assert_eq!(commit(&prepared, &x, &y), expected, "{x_bits}, {y_bits}");
+        let mut powers = Powers::new();
+        let slot = prepared.queue_public(&mut powers, &x, &y).unwrap();
+        assert_eq!(Natural::new(&powers.run()[slot]), expected, "{x_bits}, {y_bits}");
+    }
 }
 
 /// `t` is a square, so is `s`; `lambda` is below the order of squares; each draw is another.

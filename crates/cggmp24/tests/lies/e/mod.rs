@@ -56,7 +56,7 @@ impl<C: Curve> Protocol for Actor<C> {
     type Durable = Nothing;
     type Fault = Fault;
     type Failure = Failure;
-    type Aid = ();
+    type Aid = <Presign<C> as Protocol>::Aid;
 
     const ROUNDS: u8 = Presign::<C>::ROUNDS;
 
@@ -79,7 +79,7 @@ impl<C: Curve> Protocol for Actor<C> {
     fn check(
         script: &Script<C>,
         view: &presign::View<C>,
-        (): &(),
+        aid: &Self::Aid,
         from: PartyIndex,
         to: PartyIndex,
         said: &Said<Self>,
@@ -90,7 +90,7 @@ impl<C: Curve> Protocol for Actor<C> {
         }
         let (broadcast, direct) = (said.broadcast.clone(), said.direct.clone());
         let said = Said { round: said.round, broadcast, direct };
-        Presign::check(&script.public, view, &(), from, to, &said, session)
+        Presign::check(&script.public, view, aid, from, to, &said, session)
     }
 
     fn record(view: &mut presign::View<C>, round: u8, from: PartyIndex, broadcast: Broadcast<C>) {

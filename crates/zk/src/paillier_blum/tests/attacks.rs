@@ -112,7 +112,7 @@ impl Forger {
             x: proof.responses.iter().map(|response| take(&response.x)).collect(),
             z: proof.responses.iter().map(|response| take(&response.z)).collect(),
         };
-        equations(&self.N, proof, &roots, &y)
+        fourth_powers(&self.N, proof, &roots, &y).and_then(|()| are_roots(&self.N, &y, &roots.z))
     }
 }
 

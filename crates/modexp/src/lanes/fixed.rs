@@ -1,0 +1,253 @@
+//! Products of powers of bases that stay the same for long, from tables made ahead of time, in lanes.
+//!
+//! An exponent is written in digits of five bits from −15 to 16, `e = Σ d_i·32^i`; a negative one has all digits negated.
+//! A table holds, for every sixteenth digit `i`, the powers `b^(d·32^i)` for all `d` from −16 to 16. A product takes the
+//! digits in sixteen passes, from the last of each sixteen to the first: five squarings, then one product for every
+//! sixteenth digit. So 3840 bits take 769 products and 75 squarings, in place of 768 products and 3840 squarings,
+//! and several factors share the squarings.
+//!
+//! **Secrets.** Tables are of public bases. Exponents and their signs are secret: digits are found by arithmetic, every
+//! entry for a digit's place is read and one is kept by `kernel::select`, and how many steps are made depends on the
+//! widths of the exponents alone.
+
+use crypto_bigint::BoxedUint;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::vector::{Column, LANES, Numbers, Quad};
+use super::{Group, Kernel, Lane, digits};
+use crate::awslc::Word;
+use crate::modulus::Modulus;
+
+/// Bits of a digit of an exponent.
+const WIDTH: u32 = 5;
+
+/// The largest digit; its negative is the least.
+const LARGEST: usize = 1 << (WIDTH - 1);
+
+/// Powers for one place of a digit.
+const ENTRIES: usize = 2 * LARGEST + 1;
+
+/// Which places have powers: every sixteenth.
+const STRIDE: usize = 16;
+
+/// Numbers in a [`Quad`] that holds consecutive digits of one number.
+const ROW: usize = 32;
+
+/// Powers of one base and of its inverse, in Montgomery form.
+pub(crate) struct Table {
+    /// For each place the powers in order, each in as many quads as hold the digits of a number.
+    powers: Vec<Quad>,
+    /// Quads of one power.
+    row: usize,
+}
+
+/// A base with its inverse.
+#[derive(Clone, Copy)]
+pub(crate) struct Unit<'a> {
+    pub(crate) modulus: &'a Modulus,
+    pub(crate) base: &'a BoxedUint,
+    pub(crate) inverse: &'a BoxedUint,
+}
+
+/// An exponent in digits, each as the number of its power in a table. Wiped when dropped.
+pub(crate) struct Digits(Zeroizing<Vec<u64>>);
+
+/// One product: a modulus and the factors, at least one.
+pub(crate) struct Product<'a> {
+    pub(crate) modulus: &'a Modulus,
+    pub(crate) factors: Vec<(&'a Table, Digits)>,
+}
+
+impl Table {
+    /// Bytes of a table for exponents of so many bits.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        self.powers.len() * size_of::<Quad>()
+    }
+
+    /// Whether it serves exponents of so many bits.
+    pub(crate) fn serves(&self, bits: u32) -> bool {
+        places(bits) * ENTRIES * self.row <= self.powers.len()
+    }
+
+    /// The powers for the `place`-th sixteen digits.
+    fn place(&self, place: usize) -> &[Quad] {
+        let length = ENTRIES * self.row;
+        self.powers
+            .get(place * length..(place + 1) * length)
+            .expect("invariant: the table serves the exponent")
+    }
+
+    /// Writes the power `number` of a place from a lane.
+    fn put(&mut self, place: usize, number: usize, from: &[Quad], lane: usize) {
+        let start = (place * ENTRIES + number) * self.row;
+        let row = self.powers.get_mut(start..start + self.row).expect("invariant: the table has the entry");
+        let places = row.iter_mut().flatten().flat_map(|column| &mut column.0);
+        for (place, column) in places.zip(from.iter().flatten()) {
+            *place = *column.0.get(lane).expect("invariant: eight lanes");
+        }
+    }
+}
+
+/// Digits of exponents of so many bits; a carry may need one more than the bits do.
+fn count(bits: u32) -> usize {
+    digits::to_index(bits / WIDTH + 1)
+}
+
+/// Places with powers that exponents of so many bits need.
+fn places(bits: u32) -> usize {
+    count(bits).div_ceil(STRIDE)
+}
+
+impl Digits {
+    /// Of the `bits` lowest bits of a number, negated if `negative` is all ones and not if it is zero.
+    pub(crate) fn new(words: &[Word], bits: u32, negative: u64) -> Self {
+        let mut carry = 0;
+        let mut next = |index: u32| {
+            let sum = digits::bits(words, index * WIDTH, WIDTH) + carry;
+            carry = (sum + 15) >> WIDTH;
+            let digit = sum.wrapping_sub(carry << WIDTH);
+            let signed = (digit ^ negative).wrapping_sub(negative);
+            signed.wrapping_add(LARGEST as u64)
+        };
+        let last = bits / WIDTH;
+        let mut list = Zeroizing::new(Vec::with_capacity(count(bits)));
+        (0..=last).for_each(|index| list.push(next(index)));
+        Self(list)
+    }
+}
+
+/// Tables of one to four units whose moduli have one number of quads, for exponents of up to `bits` bits.
+pub(crate) fn tables(kernel: &Kernel, units: &[Unit<'_>], bits: u32) -> Vec<Table> {
+    let lanes: Vec<_> = units
+        .iter()
+        .flat_map(|unit| {
+            [unit.base, unit.inverse].map(|base| Lane { modulus: unit.modulus, base, exponent: &[] })
+        })
+        .collect();
+    let mut group = Group::new(kernel, &lanes);
+    let (one, mut power) = group.bases();
+    let (row, places) = (group.moduli.n.len().div_ceil(ROW / 4), places(bits));
+    let empty = || Table { powers: vec![Quad::default(); places * ENTRIES * row], row };
+    let mut tables: Vec<_> = units.iter().map(|_| empty()).collect();
+    let [mut multiple, mut next] = [(); 2].map(|()| group.zeros());
+    for place in 0..places {
+        multiple.copy_from_slice(&one);
+        for digit in 0..=LARGEST {
+            if digit > 0 {
+                group.multiply(&mut next, &multiple, &power);
+                std::mem::swap(&mut multiple, &mut next);
+            }
+            for (unit, table) in tables.iter_mut().enumerate() {
+                table.put(place, LARGEST + digit, &multiple, 2 * unit);
+                table.put(place, LARGEST - digit, &multiple, 2 * unit + 1);
+            }
+        }
+        // From the sixteenth power, which is four squarings on the way.
+        for _ in LARGEST.ilog2()..WIDTH * STRIDE as u32 {
+            group.square(&mut next, &multiple);
+            std::mem::swap(&mut multiple, &mut next);
+        }
+        power.copy_from_slice(&multiple);
+    }
+    tables
+}
+
+/// The products of one to eight entries whose moduli have one number of quads.
+pub(crate) fn products(kernel: &Kernel, list: &[Product<'_>]) -> Vec<BoxedUint> {
+    let steps: Vec<Vec<_>> = list.iter().map(Product::steps).collect();
+    let one = BoxedUint::one();
+    let lanes: Vec<_> =
+        list.iter().map(|product| Lane { modulus: product.modulus, base: &one, exponent: &[] }).collect();
+    Group::new(kernel, &lanes).products(&steps)
+}
+
+/// The powers to choose from and, for each pass, which.
+type Step<'a> = (&'a [Quad], &'a [u64]);
+
+impl Product<'_> {
+    /// One for each sixteen digits of each factor.
+    fn steps(&self) -> Vec<Step<'_>> {
+        let steps = self.factors.iter().flat_map(|(table, digits)| {
+            digits.0.chunks(STRIDE).enumerate().map(|(place, chosen)| (table.place(place), chosen))
+        });
+        steps.collect()
+    }
+}
+
+impl Group<'_> {
+    fn products(mut self, steps: &[Vec<Step<'_>>]) -> Vec<BoxedUint> {
+        let most = steps.iter().map(Vec::len).max().unwrap_or_default();
+        let [mut product, mut chosen, mut next] = [(); 3].map(|()| self.zeros());
+        let mut row = Numbers::zeros(self.moduli.n.len().div_ceil(ROW / 4));
+        for pass in (0..STRIDE).rev() {
+            for step in 0..most {
+                for lane in 0..LANES {
+                    // Lanes without an entry repeat the first; those with fewer steps multiply by one.
+                    let own = steps.get(lane).or(steps.first()).expect("invariant: a group is not empty");
+                    let (powers, number) = match own.get(step) {
+                        Some((powers, numbers)) => (*powers, numbers.get(pass)),
+                        None => (own.first().expect("invariant: a product has factors").0, None),
+                    };
+                    let mut key = Column([*number.unwrap_or(&(LARGEST as u64)); LANES]);
+                    (self.kernel.select)(&mut row, powers, &key);
+                    key.0.zeroize();
+                    let digits = row.iter().flatten().flat_map(|column| column.0);
+                    for (column, digit) in chosen.iter_mut().flatten().zip(digits) {
+                        *column.0.get_mut(lane).expect("invariant: eight lanes") = digit;
+                    }
+                }
+                if (pass, step) == (STRIDE - 1, 0) {
+                    product.copy_from_slice(&chosen);
+                } else {
+                    self.multiply(&mut next, &product, &chosen);
+                    std::mem::swap(&mut product, &mut next);
+                }
+            }
+            if pass > 0 {
+                for _ in 0..WIDTH {
+                    self.square(&mut next, &product);
+                    std::mem::swap(&mut product, &mut next);
+                }
+            }
+        }
+        self.finish(&product)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::{quads, tests::MODEL};
+    use super::*;
+
+    /// Digits stand for their number: exhaustively for short ones, with every carry for long ones.
+    #[test]
+    fn digits_add_up() {
+        let value = |digits: &Digits| {
+            digits.0.iter().rev().fold(0i128, |sum, key| 32 * sum + i128::from(*key) - LARGEST as i128)
+        };
+        let long = [u64::MAX, u64::MAX - 1, 1 << 63, 0x8421_0842_1084_2108, 0x7bde_f7bd_ef7b_def7];
+        for number in (0..5000).chain(long) {
+            for (negative, sign) in [(0, 1), (u64::MAX, -1)] {
+                let digits = Digits::new(&[number], 64, negative);
+                assert_eq!(digits.0.len(), count(64));
+                assert!(digits.0.iter().all(|key| *key < ENTRIES as u64));
+                assert_eq!(value(&digits), sign * i128::from(number));
+            }
+        }
+    }
+
+    /// What the documentation says of memory.
+    #[test]
+    fn tables_are_small() {
+        let modulus =
+            Modulus::new(&BoxedUint::one_with_precision(3072).shl(3071).bitor(&BoxedUint::one())).unwrap();
+        let one = BoxedUint::one();
+        let unit = Unit { modulus: &modulus, base: &one, inverse: &one };
+        let table = tables(&MODEL, &[unit], 100).remove(0);
+        assert_eq!(quads(3072), 15);
+        assert_eq!(table.bytes(), 2 * ENTRIES * 512);
+        assert!(table.serves(100) && table.serves(159) && !table.serves(160));
+    }
+}
