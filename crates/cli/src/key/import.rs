@@ -28,7 +28,7 @@ instead (`consign key create`), which no machine ever has, and move to that.";
 #[command(after_help = "\
 Examples:
   consign key import old --data ./a --from key.pem --curve p256
-  consign key import old --data ./a --threshold 3 --member alice --member bob --member carol < key.hex
+  consign key import old --data ./a --threshold 3 --member alice --member bob --member carol --from -
 
 The private key is 64 hexadecimal digits, or a PEM file (PKCS#8 or SEC 1, not encrypted). It is read from a file, from
 standard input, or from the terminal without being shown, and never from an argument. It goes to the node of this data

@@ -136,6 +136,12 @@ fn imports(nodes: &[TestNode; 3], place: &Path) {
     import(&[]).fails(2, "--i-understand");
     import(&["--i-understand", "--from", "/dev/null"]).fails(2, "neither 64 hexadecimal digits");
     import(&["--i-understand", "--threshold", "1"]).fails(2, "1 is not in 2..=20");
+    // Wherever the API listens, it must be here.
+    let (place, near) = (nodes[0].data.join("api-address"), "127.0.0.1");
+    let address = std::fs::read_to_string(&place).unwrap();
+    std::fs::write(&place, address.replace(near, "192.0.2.1")).unwrap();
+    import(&["--i-understand"]).fails(1, "must not leave this machine");
+    std::fs::write(&place, &address).unwrap();
     let key = import(&["--i-understand"]).ok().json();
     let whole = secp256k1::SecretKey::from_secret_bytes([0x5a; 32]).unwrap();
     let public_key = hex::encode(secp256k1::PublicKey::from_secret_key(&whole).serialize());

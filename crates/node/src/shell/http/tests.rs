@@ -37,13 +37,22 @@ impl Site {
     }
 
     async fn with(limits: Limits, answers: impl FnMut(&Request) -> Reply + Send + 'static) -> Site {
+        Site::at("127.0.0.1:0", limits, answers).await
+    }
+
+    async fn at(
+        address: &str,
+        limits: Limits,
+        answers: impl FnMut(&Request) -> Reply + Send + 'static,
+    ) -> Site {
         let (inbox, happened) = channel();
         let events = Arc::new(Events::new([5; 8]));
         let asked = Arc::<Mutex<Vec<Request>>>::default();
         let (core_events, core_asked) = (events.clone(), asked.clone());
         std::thread::spawn(move || core(&happened, &core_events, &core_asked, Box::new(answers)));
-        let address = "127.0.0.1:0".parse().unwrap();
-        let http = Http::start(address, Token::new(TOKEN), limits, inbox, events.clone()).await.unwrap();
+        let http = Http::start(address.parse().unwrap(), Token::new(TOKEN), limits, inbox, events.clone())
+            .await
+            .unwrap();
         Site { http, events, asked }
     }
 

@@ -88,6 +88,16 @@ async fn every_call_asks_its_question() {
     assert_eq!(site.asked(), expected);
 }
 
+/// Whoever listens on the way must not read a private key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_key_is_taken_on_loopback_only() {
+    let site = Site::at("0.0.0.0:0", Limits::default(), answers).await;
+    assert_eq!(site.client().key(&key_id()).unwrap(), key_view());
+    let error = site.client().import_key(&import_key(), &Start::default()).unwrap_err();
+    assert_eq!(error.problem().unwrap().kind, ProblemKind::Forbidden);
+    assert_eq!(site.asked(), [Request::ShowKey(key_id())], "it does not reach the core");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_problem_of_the_core_is_the_answer() {
     let problem = Problem::new(ProblemKind::TooFewSigners, "Start more nodes.")
