@@ -7,7 +7,7 @@ use consign_node::age::{
     self, AgeError, FilePassphrase, Identity, Key, Lock, MAX_FILE_BYTES, MAX_IDENTITY_FILE_BYTES,
     MAX_PASSPHRASE_BYTES, MIN_PASSPHRASE_BYTES, Needs, Recipient,
 };
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::files;
@@ -119,13 +119,12 @@ fn passphrase_in(path: &Path) -> Result<Zeroizing<String>, Failure> {
 /// A new passphrase, typed twice, because nobody sees what was typed.
 fn asked_twice() -> Result<Zeroizing<String>, Failure> {
     let prompt = format!("New passphrase for the file (at least {MIN_PASSPHRASE_BYTES} characters): ");
-    let mut first = passphrase::ask_for(&prompt, HOW_OTHERWISE)?;
+    let first = passphrase::ask_for(&prompt, HOW_OTHERWISE)?;
     if first.len() < MIN_PASSPHRASE_BYTES {
         return Err(AgeError::WeakPassphrase.into());
     }
     let second = passphrase::ask_for("The same again: ", HOW_OTHERWISE)?;
     if *first != *second {
-        first.zeroize();
         return Err(Failure::Usage("the two passphrases differ: try again".to_owned()));
     }
     Ok(first)

@@ -5,7 +5,7 @@ use bech32::primitives::decode::CheckedHrpstring;
 use bech32::{Bech32, Fe32, Fe32IterExt as _};
 use subtle::ConstantTimeEq;
 use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::header::{Stanza, decode, encode};
 use super::{AgeError, FileKey, SecretKey, WRAPPED_BYTES, derive, unwrap_with, wrap};
@@ -33,7 +33,7 @@ const UNUSED_BITS: u8 = 0b1111;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipient([u8; KEY_BYTES]);
 
-/// What opens the files of a recipient: written `AGE-SECRET-KEY-1…`. No `Debug`, no `Clone`.
+/// What opens the files of a recipient: written `AGE-SECRET-KEY-1…`. Zeroised when dropped; no `Debug`, no `Clone`.
 pub struct Identity(SecretKey);
 
 impl Recipient {
@@ -132,11 +132,5 @@ impl std::fmt::Display for Recipient {
             write!(f, "{character}")?;
         }
         Ok(())
-    }
-}
-
-impl Zeroize for Identity {
-    fn zeroize(&mut self) {
-        self.0.zeroize();
     }
 }

@@ -295,3 +295,29 @@ fn damaged(what: impl Into<String>) -> BackupError {
 fn broken(error: impl std::error::Error) -> BackupError {
     damaged(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::age::{self, Identity, Key};
+
+    /// A file of the first version, which every later program must read, and its bytes.
+    #[test]
+    fn a_backup_is_frozen() {
+        let identity = Identity::read(include_bytes!("../age/fixtures/one.identity")).unwrap();
+        let file = include_bytes!("fixtures/founder.backup");
+        let plain = age::open(file, &Key::Identities(identity)).unwrap();
+        let backup = Backup::decode(&plain).unwrap();
+        assert_eq!(backup.encode(), plain);
+        assert!(backup.config.contains("name = \"anna\""), "{}", backup.config);
+        let now = Now { monotonic: 0, unix: backup.created };
+        let restored = backup.restore(now, [7; 32]).unwrap();
+        assert_eq!(setup::identity(&restored.store).unwrap().node_id(), backup.node);
+        assert_eq!(restored.refuses_until, backup.created);
+        let again = Backup::take(&restored.store, backup.config.clone(), backup.created).unwrap();
+        assert_eq!(
+            (again.node, again.left_out, again.records.len()),
+            (backup.node, 0, backup.records.len() + 1)
+        );
+    }
+}

@@ -13,6 +13,9 @@ use super::node::OpenError;
 use super::records::{BadRecord, decode, encode};
 use crate::store::{Store, Table, Write};
 
+/// Bytes of a key's id, which names its record; names of pending shares are longer.
+const KEY_ID_BYTES: usize = 32;
+
 /// First bytes of a file with a share, inside its seal.
 pub(super) const SHARE_MAGIC: &[u8] = b"consign key share";
 
@@ -74,7 +77,7 @@ pub fn holdings(store: &dyn Store) -> Result<Vec<Holding>, OpenError> {
     let mut all: Vec<Holding> = Vec::new();
     // A key's own record comes before those of its pending shares.
     for (name, value) in store.list(Table::Keys)? {
-        if name.len() == api::KeyId([0; 32]).0.len() {
+        if name.len() == KEY_ID_BYTES {
             all.push(Holding { key: Key::read(&value).map_err(bad)?, pendings: 0 });
         } else if let Some(last) = all.last_mut() {
             last.pendings += 1;
@@ -149,7 +152,7 @@ pub(super) fn read(store: &dyn Store) -> Result<BTreeMap<Hash, Vec<Export>>, Ope
     let bad = |source| OpenError::Record { what: "the record of an export", source };
     let mut all: BTreeMap<Hash, Vec<Export>> = BTreeMap::new();
     for (name, value) in store.list(Table::Exports)? {
-        let (id, _) = name.split_first_chunk::<32>().ok_or_else(|| bad(BadRecord))?;
+        let (id, _) = name.split_first_chunk::<KEY_ID_BYTES>().ok_or_else(|| bad(BadRecord))?;
         all.entry(Hash(*id)).or_default().push(decode(&value).map_err(bad)?);
     }
     Ok(all)
