@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use consign_rounds::{PartyIndex, PerParty, SessionId};
+use consign_rounds::{PartyIndex, SessionId};
 use consign_zk::aid::Aid;
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
@@ -184,23 +184,24 @@ pub(super) fn speak<C: Curve>(
 
     let sessions = public.slot_sessions(session);
     let prover = public.known(me);
-    let mut direct = PerParty::new();
+    // The proofs for all peers form one list.
+    let mut claims = Vec::with_capacity(2 * slots.len() * public.others());
     for to in public.signers().others(me) {
         let verifier = public.known(to);
-        let slots = slots.iter().zip(&drawn).zip(broadcast.iter().zip(&sessions));
-        let claims = slots.flat_map(|((slot, drawn), (said, ssid))| {
+        for ((slot, drawn), (said, ssid)) in slots.iter().zip(&drawn).zip(broadcast.iter().zip(&sessions)) {
             let bound = |role| context(public, ssid, role, ROUND, me, Some(to));
             let witness = enc_elg::Witness { x: &drawn.k, rho: &drawn.rho, b: slot.a.expose() };
             let statement = psi0(prover, verifier, said);
-            let psi0 = enc_elg::Claim { context: bound(Role::Psi0), statement, witness };
+            claims.push(enc_elg::Claim { context: bound(Role::Psi0), statement, witness });
             let witness = enc_elg::Witness { x: &drawn.gamma, rho: &drawn.nu, b: slot.b.expose() };
             let statement = psi1(prover, verifier, said);
-            [psi0, enc_elg::Claim { context: bound(Role::Psi1), statement, witness }]
-        });
-        let proofs = enc_elg::prove_all(&claims.collect::<Vec<_>>(), &paillier, rng);
-        let mut proofs = proofs.into_iter();
-        let mut next = || proofs.next().expect("invariant: two proofs per slot");
-        direct.insert(to, sessions.iter().map(|_| Direct { psi0: next(), psi1: next() }).collect());
+            claims.push(enc_elg::Claim { context: bound(Role::Psi1), statement, witness });
+        }
     }
+    let mut proofs = enc_elg::prove_all(&claims, &paillier, rng).into_iter();
+    let mut next = || proofs.next().expect("invariant: two proofs per slot and peer");
+    let mut one = || Direct { psi0: next(), psi1: next() };
+    let peers = public.signers().others(me);
+    let direct = peers.map(|to| (to, sessions.iter().map(|_| one()).collect())).collect();
     Spoken { state: Round1 { me, session, w, paillier, slots }, broadcast, direct }
 }

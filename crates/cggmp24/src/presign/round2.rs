@@ -11,7 +11,7 @@ use consign_zk::aid::Aid;
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::integer::Integer;
-use consign_zk::paillier::{Affine, Ciphertext, DecryptionKey, Nonce};
+use consign_zk::paillier::{Ciphertext, DecryptionKey, Nonce};
 use consign_zk::secret::Secret;
 use consign_zk::{aff_g, elog};
 use rand_core::CryptoRng;
@@ -251,17 +251,13 @@ pub(crate) fn speak<C: Curve>(
     let speaker =
         Speaker { public, view, state: &state, sessions: &sessions, Gamma: &Gamma, gamma: &gamma, w: &w };
     let mut broadcast = speaker.show_gamma(rng);
+    let (drawn, masks) = speaker.draw(rng);
+    let direct = speaker.respond(&drawn, masks, &mut broadcast);
     let mut kept: Vec<PerParty<Drawn>> = state.slots.iter().map(|_| PerParty::new()).collect();
-    let mut direct = PerParty::new();
-    for to in public.signers().others(state.me) {
-        let (responses, drawn, proofs) = speaker.respond(to, rng);
-        for (said, response) in broadcast.iter_mut().zip(responses) {
-            said.responses.push(response);
-        }
+    for (to, drawn) in drawn {
         for (kept, drawn) in kept.iter_mut().zip(drawn) {
             kept.insert(to, drawn);
         }
-        direct.insert(to, proofs);
     }
     let Round1 { me, session, w, paillier, slots } = state;
     let slots = slots
@@ -288,68 +284,96 @@ impl<C: Curve> Speaker<'_, C> {
             .collect()
     }
 
-    /// Responses to one peer in all slots, with their proofs.
-    fn respond(
-        &self,
-        to: PartyIndex,
-        rng: &mut impl CryptoRng,
-    ) -> (Vec<Response>, Vec<Drawn>, Vec<Direct<C>>) {
-        let (prover, receiver) = (self.public.known(self.state.me), self.public.known(to));
-        let drawn: Vec<_> = self.gamma.iter().map(|_| draw(self.public, prover, receiver, rng)).collect();
-        let K: Vec<_> = (0..self.public.slots())
-            .map(|b| &self.view.committed(to, b).expect("invariant: the view holds round 1").K)
-            .collect();
-        let responses = self.compute(receiver, &K, &drawn);
-        let mut claims = Vec::with_capacity(2 * drawn.len());
-        for (((response, drawn), K), ((gamma, &Gamma), ssid)) in
-            responses.iter().zip(&drawn).zip(&K).zip(self.gamma.iter().zip(self.Gamma).zip(self.sessions))
-        {
-            let bound = |role| context(self.public, ssid, role, ROUND, self.state.me, Some(to));
-            let Drawn { nonce, key } = drawn;
-            let witness = aff_g::Witness { x: gamma, y: &nonce.b, rho: &nonce.s, rho_y: &nonce.r };
-            let statement = psi(prover, receiver, K, Gamma, response);
-            claims.push(aff_g::Claim { context: bound(Role::Psi), statement, witness });
-            let witness = aff_g::Witness { x: self.w, y: &key.b, rho: &key.s, rho_y: &key.r };
-            let statement = psi_hat(prover, receiver, K, response);
-            claims.push(aff_g::Claim { context: bound(Role::PsiHat), statement, witness });
+    /// Everything random for each peer in all slots, and for the two proofs of each.
+    fn draw(&self, rng: &mut impl CryptoRng) -> (PerParty<Vec<Drawn>>, Vec<aff_g::Masks>) {
+        let prover = self.public.known(self.state.me);
+        let (mut all, mut masks) = (PerParty::new(), Vec::new());
+        for to in self.public.signers().others(self.state.me) {
+            let receiver = self.public.known(to);
+            all.insert(to, self.gamma.iter().map(|_| draw(self.public, prover, receiver, rng)).collect());
+            let keys = (&receiver.paillier, &prover.paillier, &receiver.ring);
+            let proofs = 2 * self.public.slots();
+            masks.extend((0..proofs).map(|_| aff_g::Masks::random(self.public.level(), keys, rng)));
         }
-        let proofs = aff_g::prove_all(&claims, &self.state.paillier, rng);
-        let mut proofs = proofs.expect("invariant: psi0 has shown that K is a unit").into_iter();
-        let mut next = || proofs.next().expect("invariant: two proofs per slot");
-        let proofs = drawn.iter().map(|_| Direct { psi: next(), psi_hat: next() }).collect();
-        (responses, drawn, proofs)
+        (all, masks)
     }
 
-    /// `D`, `F`, `D^`, `F^` for one peer in all slots: one list under each key.
-    fn compute(&self, receiver: &Member<C>, K: &[&Ciphertext], drawn: &[Drawn]) -> Vec<Response> {
-        let operations: Vec<_> = drawn
+    /// Adds the responses to all peers to the broadcasts, and proves them. All exponentiations form one list under the
+    /// peers' keys and one under the own.
+    fn respond(
+        &self,
+        drawn: &PerParty<Vec<Drawn>>,
+        masks: Vec<aff_g::Masks>,
+        broadcast: &mut [Broadcast<C>],
+    ) -> PerParty<Vec<Direct<C>>> {
+        let parts: Vec<_> = drawn.iter().flat_map(|(&to, drawn)| self.parts(to, drawn)).collect();
+        let begun = aff_g::begin::<C>(&parts, masks, &self.state.paillier);
+        let begun = begun.expect("invariant: psi0 has shown that K is a unit");
+        let mut computed = begun.responses().chunks_exact(2);
+        for _ in drawn.keys() {
+            for (said, pair) in broadcast.iter_mut().zip(computed.by_ref()) {
+                let [[D, F], [D_hat, F_hat]] = pair else { unreachable!("chunks of two") };
+                let (D, F, D_hat, F_hat) = (D.clone(), F.clone(), D_hat.clone(), F_hat.clone());
+                said.responses.push(Response { D, F, D_hat, F_hat });
+            }
+        }
+        let claims: Vec<_> = drawn
             .iter()
-            .zip(K)
-            .zip(self.gamma)
-            .flat_map(|((drawn, ciphertext), gamma)| {
-                let Drawn { nonce, key } = drawn;
-                [
-                    Affine { ciphertext, x: gamma, y: &nonce.b, rho: &nonce.s },
-                    Affine { ciphertext, x: self.w, y: &key.b, rho: &key.s },
-                ]
-            })
+            .enumerate()
+            .flat_map(|(position, (&to, drawn))| self.claims(to, drawn, position, broadcast))
             .collect();
-        let products = receiver.paillier.affine(&operations);
-        let products = products.expect("invariant: psi0 has shown that K is a unit");
-        let plain: Vec<_> = drawn
-            .iter()
-            .flat_map(|drawn| [(&drawn.nonce.b, &drawn.nonce.r), (&drawn.key.b, &drawn.key.r)])
-            .collect();
-        let masks = self.state.paillier.encrypt(&plain);
-        let mut list = products.into_iter().zip(masks);
-        let mut next = || list.next().expect("invariant: two operations per slot");
-        (0..drawn.len())
-            .map(|_| {
-                let ((D, F), (D_hat, F_hat)) = (next(), next());
-                Response { D, F, D_hat, F_hat }
+        let mut proofs = begun.prove(&claims).into_iter();
+        let mut next = || proofs.next().expect("invariant: two proofs per slot and peer");
+        let mut direct = || Direct { psi: next(), psi_hat: next() };
+        drawn.iter().map(|(&to, drawn)| (to, drawn.iter().map(|_| direct()).collect())).collect()
+    }
+
+    /// What the responses to one peer are made of.
+    fn parts<'b>(&'b self, to: PartyIndex, drawn: &'b [Drawn]) -> Vec<aff_g::Part<'b>> {
+        let Member { paillier: receiver, ring: rp, .. } = self.public.known(to);
+        let slots = drawn.iter().zip(self.gamma).enumerate();
+        slots
+            .flat_map(|(b, (drawn, gamma))| {
+                let C = self.K(to, b);
+                witnesses(drawn, gamma, self.w).map(|witness| aff_g::Part { receiver, C, rp, witness })
             })
             .collect()
     }
+
+    /// What is proven to the peer whose responses stand at a position in the broadcasts.
+    fn claims<'b>(
+        &'b self,
+        to: PartyIndex,
+        drawn: &'b [Drawn],
+        position: usize,
+        broadcast: &'b [Broadcast<C>],
+    ) -> Vec<aff_g::Claim<'b, C>> {
+        let (prover, receiver) = (self.public.known(self.state.me), self.public.known(to));
+        let slots = drawn.iter().zip(self.gamma).zip(broadcast.iter().zip(self.sessions)).enumerate();
+        slots
+            .flat_map(|(b, ((drawn, gamma), (said, ssid)))| {
+                let response = said.responses.get(position).expect("invariant: one response per peer");
+                let bound = |role| context(self.public, ssid, role, ROUND, self.state.me, Some(to));
+                let [of_nonce, of_key] = witnesses(drawn, gamma, self.w);
+                let statement = psi(prover, receiver, self.K(to, b), said.Gamma, response);
+                let psi = aff_g::Claim { context: bound(Role::Psi), statement, witness: of_nonce };
+                let statement = psi_hat(prover, receiver, self.K(to, b), response);
+                [psi, aff_g::Claim { context: bound(Role::PsiHat), statement, witness: of_key }]
+            })
+            .collect()
+    }
+
+    /// What a peer encrypted in round 1.
+    fn K(&self, of: PartyIndex, b: usize) -> &Ciphertext {
+        &self.view.committed(of, b).expect("invariant: the view holds round 1").K
+    }
+}
+
+/// What is known of `D` and `F`, and of `D^` and `F^`.
+fn witnesses<'a>(drawn: &'a Drawn, gamma: &'a Integer, w: &'a Integer) -> [aff_g::Witness<'a>; 2] {
+    let Drawn { nonce, key } = drawn;
+    let of_nonce = aff_g::Witness { x: gamma, y: &nonce.b, rho: &nonce.s, rho_y: &nonce.r };
+    [of_nonce, aff_g::Witness { x: w, y: &key.b, rho: &key.s, rho_y: &key.r }]
 }
 
 fn draw<C: Curve>(

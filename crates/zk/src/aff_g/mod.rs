@@ -5,7 +5,7 @@
 //! Made for one verifier, the owner of `C`, under that verifier's ring-Pedersen parameters. The simpler
 //! [`crate::enc_elg`] explains the technique.
 
-use consign_modexp::Modulus;
+use consign_modexp::{BoxedUint, Modulus};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use crate::aid::Aid;
 use crate::context::Context;
 use crate::curve::{Curve, Point, Scalar};
 use crate::integer::Integer;
+use crate::level::Level;
 use crate::natural::{Natural, Units};
 use crate::paillier::{Affine, Ciphertext, DecryptionKey, EncryptionKey, Nonce, Response, respond};
 use crate::powers::Powers;
@@ -96,8 +97,8 @@ pub struct Proof<C: Curve> {
     pub w_y: Natural,
 }
 
-/// Everything the prover draws. The fields wipe themselves.
-struct Masks {
+/// Everything the prover draws for one proof. The fields wipe themselves.
+pub struct Masks {
     alpha: Integer,
     beta: Integer,
     gamma: Integer,
@@ -109,13 +110,13 @@ struct Masks {
 }
 
 impl Masks {
-    fn random<C: Curve>(
-        context: &Context<'_>,
-        statement: &Statement<'_, C>,
+    /// For a proof by the owner of `prover` to that of `receiver` and `rp`.
+    pub fn random(
+        level: Level,
+        (receiver, prover, rp): (&EncryptionKey, &EncryptionKey, &RingPedersen),
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Self {
-        let p = context.level.parameters();
-        let modulus = statement.rp.modulus().value();
+        let (p, modulus) = (level.parameters(), rp.modulus().value());
         Self {
             alpha: Integer::sample(p.ell + p.epsilon, rng),
             beta: Integer::sample(p.ell_prime + p.epsilon, rng),
@@ -123,9 +124,62 @@ impl Masks {
             delta: Integer::sample_scaled(p.ell + p.epsilon, modulus, rng),
             m: Integer::sample_scaled(p.ell, modulus, rng),
             mu: Integer::sample_scaled(p.ell, modulus, rng),
-            r: Nonce::random(statement.receiver, rng),
-            r_y: Nonce::random(statement.prover, rng),
+            r: Nonce::random(receiver, rng),
+            r_y: Nonce::random(prover, rng),
         }
+    }
+
+    fn of<C: Curve>(
+        context: &Context<'_>,
+        statement: &Statement<'_, C>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Self {
+        Self::random(context.level, (statement.receiver, statement.prover, statement.rp), rng)
+    }
+}
+
+/// What of a statement must be known before `D` and `Y` are, and what the prover knows.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// The key of the receiver.
+    pub receiver: &'a EncryptionKey,
+    /// The receiver's ciphertext.
+    pub C: &'a Ciphertext,
+    /// The receiver's parameters.
+    pub rp: &'a RingPedersen,
+    /// The factor, the mask, and their nonces.
+    pub witness: Witness<'a>,
+}
+
+/// Responses and proofs about them on their way: everything but the challenges.
+pub struct Begun<C: Curve> {
+    masks: Vec<Masks>,
+    first: Vec<FirstMessages<C>>,
+    responses: Vec<[Ciphertext; 2]>,
+}
+
+/// Computes `D` and `Y` and the first messages of the proofs about them, with all exponentiations in one list under the
+/// receivers' keys and one under the own. Masks are those of the parts, in order.
+///
+/// Fails if a `C` is not a unit below `N0^2`.
+pub fn begin<C: Curve>(
+    parts: &[Part<'_>],
+    masks: Vec<Masks>,
+    key: &DecryptionKey,
+) -> Result<Begun<C>, Rejection> {
+    let (responses, first) = compute(parts, &masks, key, true)?;
+    Ok(Begun { masks, first, responses })
+}
+
+impl<C: Curve> Begun<C> {
+    /// `D` and `Y` of each part.
+    pub fn responses(&self) -> &[[Ciphertext; 2]] {
+        &self.responses
+    }
+
+    /// The proofs; the claims are those of the parts, in order.
+    pub fn prove(self, claims: &[Claim<'_, C>]) -> Vec<Proof<C>> {
+        answer(claims, &self.masks, self.first)
     }
 }
 
@@ -160,8 +214,7 @@ pub fn prove_all<C: Curve>(
     key: &DecryptionKey,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Vec<Proof<C>>, Rejection> {
-    let masks: Vec<_> =
-        claims.iter().map(|claim| Masks::random(&claim.context, &claim.statement, rng)).collect();
+    let masks: Vec<_> = claims.iter().map(|claim| Masks::of(&claim.context, &claim.statement, rng)).collect();
     let first = commit(claims, &masks, key)?;
     Ok(answer(claims, &masks, first))
 }
@@ -249,39 +302,56 @@ fn queue<'a, C: Curve>(
     Ok(())
 }
 
-/// First messages: one list under the receivers' moduli, one under the own by CRT.
+/// First messages.
 fn commit<C: Curve>(
     claims: &[Claim<'_, C>],
     masks: &[Masks],
     key: &DecryptionKey,
 ) -> Result<Vec<FirstMessages<C>>, Rejection> {
-    // Claims for one receiver follow each other; one inversion serves them all.
-    let same = |a: &Claim<'_, C>, b: &Claim<'_, C>| {
-        a.statement.receiver.n().value() == b.statement.receiver.n().value()
-    };
-    let mut bases = Vec::with_capacity(claims.len());
-    for claims in claims.chunk_by(same) {
-        let receiver = claims.first().map(|claim| claim.statement.receiver);
-        let ciphertexts = claims.iter().map(|claim| claim.statement.C);
-        bases.extend(receiver.and_then(|key| key.invertible(ciphertexts)).ok_or(Rejection::Unit("C"))?);
-    }
+    let parts = claims.iter().map(|&Claim { statement, witness, .. }| {
+        let Statement { receiver, C, rp, .. } = statement;
+        Part { receiver, C, rp, witness }
+    });
+    let parts: Vec<_> = parts.collect();
+    Ok(compute(&parts, masks, key, false)?.1)
+}
+
+/// `[D, Y]` of each part, if wanted, and the first messages: one list under the receivers' moduli, one under the own by
+/// CRT. `A` and `B_y` are to the masks what `D` and `Y` are to the witness.
+#[allow(clippy::type_complexity, reason = "taken apart at once")]
+fn compute<C: Curve>(
+    parts: &[Part<'_>],
+    masks: &[Masks],
+    key: &DecryptionKey,
+    with_responses: bool,
+) -> Result<(Vec<[Ciphertext; 2]>, Vec<FirstMessages<C>>), Rejection> {
+    let bases = bases(parts)?;
     let mut powers = Powers::new();
-    let mut queued = Vec::with_capacity(claims.len());
-    for ((Claim { statement, witness, .. }, masks), base) in claims.iter().zip(masks).zip(&bases) {
-        let Statement { receiver, rp, .. } = statement;
-        let affine = Affine { ciphertext: statement.C, x: &masks.alpha, y: &masks.beta, rho: &masks.r };
-        let A = receiver.queue_affine(&mut powers, &affine, base);
+    let mut queued = Vec::with_capacity(parts.len());
+    for ((Part { receiver, C, rp, witness }, masks), base) in parts.iter().zip(masks).zip(&bases) {
+        let own = Affine { ciphertext: C, x: witness.x, y: witness.y, rho: witness.rho };
+        let D = with_responses.then(|| receiver.queue_affine(&mut powers, &own, base));
+        let masked = Affine { ciphertext: C, x: &masks.alpha, y: &masks.beta, rho: &masks.r };
+        let A = receiver.queue_affine(&mut powers, &masked, base);
         let E = rp.queue(&mut powers, &masks.alpha, &masks.gamma);
         let S = rp.queue(&mut powers, witness.x, &masks.m);
         let F = rp.queue(&mut powers, &masks.beta, &masks.delta);
-        queued.push((A, E, S, F, rp.queue(&mut powers, witness.y, &masks.mu)));
+        queued.push((D, A, E, S, F, rp.queue(&mut powers, witness.y, &masks.mu)));
     }
     let results = powers.run();
-    let encrypted = key.encrypt(&masks.iter().map(|masks| (&masks.beta, &masks.r_y)).collect::<Vec<_>>());
-    let parts = claims.iter().zip(masks).zip(queued.into_iter().zip(encrypted));
-    let finished = parts.map(|((Claim { statement, .. }, masks), ((A, E, S, F, T), B_y))| {
-        let Statement { receiver, rp, .. } = statement;
-        FirstMessages {
+    let own = parts.iter().filter(|_| with_responses).map(|part| (part.witness.y, part.witness.rho_y));
+    let plain: Vec<_> = own.chain(masks.iter().map(|masks| (&masks.beta, &masks.r_y))).collect();
+    let mut encrypted = key.encrypt(&plain);
+    let of_masks = encrypted.split_off(if with_responses { parts.len() } else { 0 });
+    let mut responses = Vec::with_capacity(encrypted.len());
+    let mut own = encrypted.into_iter();
+    let mut first = Vec::with_capacity(parts.len());
+    let list = parts.iter().zip(masks).zip(queued.into_iter().zip(of_masks));
+    for ((Part { receiver, rp, witness, .. }, masks), ((D, A, E, S, F, T), B_y)) in list {
+        if let Some((D, Y)) = D.zip(own.next()) {
+            responses.push([receiver.finish_affine(&results, &D, witness.y), Y]);
+        }
+        first.push(FirstMessages {
             A: receiver.finish_affine(&results, &A, &masks.beta),
             B_x: Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
             B_y,
@@ -289,9 +359,21 @@ fn commit<C: Curve>(
             S: rp.finish(&results, S),
             F: rp.finish(&results, F),
             T: rp.finish(&results, T),
-        }
-    });
-    Ok(finished.collect())
+        });
+    }
+    Ok((responses, first))
+}
+
+/// The receivers' ciphertexts with their inverses. Parts for one receiver follow each other; one inversion serves them all.
+fn bases(parts: &[Part<'_>]) -> Result<Vec<[BoxedUint; 2]>, Rejection> {
+    let same = |a: &Part<'_>, b: &Part<'_>| a.receiver.n().value() == b.receiver.n().value();
+    let mut bases = Vec::with_capacity(parts.len());
+    for parts in parts.chunk_by(same) {
+        let receiver = parts.first().map(|part| part.receiver);
+        let ciphertexts = parts.iter().map(|part| part.C);
+        bases.extend(receiver.and_then(|key| key.invertible(ciphertexts)).ok_or(Rejection::Unit("C"))?);
+    }
+    Ok(bases)
 }
 
 /// Responses to the challenges that the first messages give.

@@ -85,7 +85,7 @@ impl<C: Curve> Case<C> {
         first: impl FnOnce(&mut FirstMessages<C>),
     ) -> Result<(), Rejection> {
         let claim = self.claim();
-        let mut drawn = Masks::random(&self.context, &claim.statement, &mut rng(98));
+        let mut drawn = Masks::of(&self.context, &claim.statement, &mut rng(98));
         masks(&mut drawn);
         let one = std::slice::from_ref(&drawn);
         let mut sent = commit(&[claim], one, &self.prover.paillier).unwrap().remove(0);
@@ -343,7 +343,7 @@ fn frozen_vectors() {
         let statement = claim.statement;
         let proof = case.prove();
         assert_eq!(case.verify(&proof), Ok(()));
-        let masks = Masks::random(&case.context, &statement, &mut rng(99));
+        let masks = Masks::of(&case.context, &statement, &mut rng(99));
         let one = std::slice::from_ref(&masks);
         let first = commit(&[claim], one, &case.prover.paillier).unwrap().remove(0);
         assert_eq!(answer(&[claim], one, vec![first]), [proof.clone()]);
