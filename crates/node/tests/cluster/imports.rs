@@ -1,6 +1,8 @@
 //! Import of a private key: it is shared out and erased, through crashes; who takes part believes nothing of it but what
 //! the dealer has signed.
 
+mod forged;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -68,6 +70,22 @@ fn public_key(curve: api::Curve) -> String {
             [&[2 | (whole[64] & 1)], &whole[1..33]].concat()
         }
     })
+}
+
+/// An imported key that its dealer, node 0, has alone: nobody has heard that it is to be shared out.
+fn whole(seed: u64, count: usize) -> (Sim, api::KeyView) {
+    let mut sim = Sim::cluster(seed, count, Weather::default());
+    sim.tamper = Some(Box::new(|_, _, message| match message {
+        PeerMessage::Propose(_) => Vec::new(),
+        other => vec![other.encode()],
+    }));
+    let request = sim.import(api::Curve::Secp256k1, 2, &[0, 1]);
+    let id = sim.start(0, request).unwrap();
+    sim.finish(0, id).unwrap_err();
+    sim.tamper = None;
+    let key = sim.keys(0).pop().unwrap();
+    assert_eq!((key.state, key.epoch), (api::KeyState::Whole, 0));
+    (sim, key)
 }
 
 /// By a dealer that keeps a share, on one curve, and by one that keeps none, on the other.
