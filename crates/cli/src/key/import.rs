@@ -139,11 +139,16 @@ impl Import {
 Example:
   consign key discard --data ./a old
 
-Only for a key in the state `whole`, at the node that has it. Nothing brings it back but another import.")]
+Only for a key in the state `whole`, at the node that has it. Nothing brings it back but another import. Where shares of it
+were dealt, the committee may have the key without this node having heard of it: then it is refused without --force.")]
 pub(super) struct Discard {
     /// The key's id, an unambiguous beginning of it, or its label
     #[arg(value_name = "KEY")]
     key: String,
+
+    /// Even if shares of it were dealt
+    #[arg(long)]
+    force: bool,
 
     #[command(flatten)]
     data: Data,
@@ -153,7 +158,8 @@ impl Discard {
     /// Runs the command.
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
         let node = Connection::open(&self.data.data)?;
-        let gone: KeyView = node.discard_key(find::at(&node, &self.key)?.id)?;
+        let key = find::at(&node, &self.key)?.id;
+        let gone: KeyView = node.discard_key(&consign_api::Discard { key, force: self.force })?;
         out.show(&gone, || format!("discarded {} {}", gone.label, gone.id))
     }
 }

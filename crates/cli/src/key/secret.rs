@@ -62,14 +62,17 @@ fn parse(text: &[u8], curve: Curve) -> Result<Secret, Failure> {
 
 const NEITHER: &str = "the private key is neither 64 hexadecimal digits nor a PEM file";
 
-fn of_hex(text: &str) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
-    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+/// On the heap: moves leave no copies of it.
+type Bytes = Box<Zeroizing<[u8; KEY_BYTES]>>;
+
+fn of_hex(text: &str) -> Option<Bytes> {
+    let mut bytes = Bytes::default();
     hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), bytes.as_mut_slice()).ok()?;
     Some(bytes)
 }
 
 /// AWS-LC reads both forms, and finds out whether the key is one of the curve.
-fn of_pem(text: &str, curve: Curve) -> Result<Zeroizing<[u8; KEY_BYTES]>, Failure> {
+fn of_pem(text: &str, curve: Curve) -> Result<Bytes, Failure> {
     let usage = |what: String| Failure::Usage(what);
     let base64 = LABELS.iter().find_map(|label| between(text, label)).ok_or_else(|| {
         usage(
@@ -88,7 +91,7 @@ fn of_pem(text: &str, curve: Curve) -> Result<Zeroizing<[u8; KEY_BYTES]>, Failur
         |_| usage(format!("the PEM file holds no private key on {curve}: name its curve with --curve"));
     let pair = EcdsaKeyPair::from_private_key_der(algorithm, der).map_err(other)?;
     let number: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().map_err(Failure::from_error)?;
-    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    let mut bytes = Bytes::default();
     let number = number.as_ref();
     let start = KEY_BYTES.checked_sub(number.len());
     let place = start.and_then(|start| bytes.get_mut(start..));
