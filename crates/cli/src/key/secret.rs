@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{
 use base64ct::{Base64, Encoding as _};
 use consign_api::{Curve, PrivateKey};
 use consign_cggmp24::curve::{Curve as Group, P256, Point, Scalar, Secp256k1};
+use consign_cggmp24::derivation::ethereum_address;
 use console::Term;
 use zeroize::Zeroizing;
 
@@ -30,6 +31,8 @@ pub(super) struct Secret {
     pub(super) private_key: PrivateKey,
     /// Compressed SEC1, hexadecimal.
     pub(super) public_key: String,
+    /// On secp256k1 only.
+    pub(super) ethereum_address: Option<String>,
 }
 
 /// From the file, or standard input, or the terminal if that is one.
@@ -51,13 +54,15 @@ fn parse(text: &[u8], curve: Curve) -> Result<Secret, Failure> {
         true => of_pem(text, curve)?,
         false => of_hex(text).ok_or_else(|| usage(NEITHER))?,
     };
-    let public_key = match curve {
-        Curve::Secp256k1 => public_key::<Secp256k1>(&bytes),
-        Curve::P256 => public_key::<P256>(&bytes),
+    let names = match curve {
+        Curve::Secp256k1 => {
+            public_key::<Secp256k1>(&bytes).map(|key| (encoded(&key), ethereum_address(&key)))
+        }
+        Curve::P256 => public_key::<P256>(&bytes).map(|key| (encoded(&key), None)),
     };
-    let public_key =
-        public_key.ok_or_else(|| usage("the private key is zero, or not below the order of the curve"))?;
-    Ok(Secret { private_key: PrivateKey::new(bytes), public_key })
+    let (public_key, ethereum_address) =
+        names.ok_or_else(|| usage("the private key is zero, or not below the order of the curve"))?;
+    Ok(Secret { private_key: PrivateKey::new(bytes), public_key, ethereum_address })
 }
 
 const NEITHER: &str = "the private key is neither 64 hexadecimal digits nor a PEM file";
@@ -108,9 +113,13 @@ fn between(text: &str, label: &str) -> Option<Zeroizing<String>> {
     Some(base64)
 }
 
-fn public_key<C: Group>(bytes: &[u8; KEY_BYTES]) -> Option<String> {
+fn public_key<C: Group>(bytes: &[u8; KEY_BYTES]) -> Option<Point<C>> {
     let secret = Zeroizing::new(Scalar::<C>::from_bytes(bytes)?);
-    (!secret.is_zero()).then(|| hex::encode(Point::mul_generator(&secret).to_bytes()))
+    (!secret.is_zero()).then(|| Point::mul_generator(&secret))
+}
+
+fn encoded<C: Group>(point: &Point<C>) -> String {
+    hex::encode(point.to_bytes())
 }
 
 #[cfg(test)]
