@@ -8,16 +8,17 @@ use zeroize::Zeroizing;
 
 use crate::id::decode_32;
 use crate::request::check_committee;
-use crate::{Curve, Label, Level, NodeId, Scheme};
+use crate::{Curve, KeyId, Label, Level, NodeId, Scheme};
 
-/// A private key on its way to the node that shares it out: 32 bytes, big-endian. Wiped when dropped, never shown.
+/// A private key on its way to the node that shares it out: 32 bytes, big-endian. Wiped when dropped, never shown, and on
+/// the heap, so that moves leave no copies.
 #[derive(Clone)]
-pub struct PrivateKey(Zeroizing<[u8; 32]>);
+pub struct PrivateKey(Box<Zeroizing<[u8; 32]>>);
 
 impl PrivateKey {
     /// Takes the bytes; whoever has them besides wipes them.
     #[must_use]
-    pub fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
+    pub fn new(bytes: Box<Zeroizing<[u8; 32]>>) -> Self {
         Self(bytes)
     }
 
@@ -62,9 +63,13 @@ impl<'de> Deserialize<'de> for PrivateKey {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<PrivateKey, E> {
-                let bytes =
-                    decode_32(text).ok_or_else(|| E::custom("a private key is 64 hexadecimal digits"));
-                Ok(PrivateKey(Zeroizing::new(bytes?)))
+                let malformed = || E::custom("a private key is 64 hexadecimal digits");
+                let mut key = PrivateKey(Box::default());
+                if text.bytes().any(|b| b.is_ascii_uppercase()) {
+                    return Err(malformed());
+                }
+                hex::decode_to_slice(text, key.0.as_mut_slice()).map_err(|_| malformed())?;
+                Ok(key)
             }
         }
         deserializer.deserialize_str(Hexadecimal).map_err(|_| {
@@ -131,6 +136,23 @@ impl ImportKey {
     }
 }
 
+/// An imported key to give up, of `DELETE /v1/keys/{id}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Discard {
+    /// The key.
+    pub key: KeyId,
+    /// Even if shares of it were dealt, so that it may be in force elsewhere.
+    pub force: bool,
+}
+
+/// Query of that call: `?force=true`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscardQuery {
+    /// As [`Discard::force`].
+    pub force: bool,
+}
+
 /// What everybody is told of an imported key: all but the private key. No body of a call; it travels between nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,7 +211,7 @@ mod tests {
         assert_eq!((import.private_key.expose(), import.chain_code), (&[7; 32], None));
         assert_eq!(serde_json::to_value(&import).unwrap(), body);
         assert_eq!(import.clone().checked().unwrap(), import);
-        assert_ne!(import.private_key, PrivateKey::new(Zeroizing::new([8; 32])));
+        assert_ne!(import.private_key, PrivateKey::new(Box::new(Zeroizing::new([8; 32]))));
         let shown = format!("{import:?}");
         assert!(!shown.contains("0707") && !shown.contains("7, 7"), "{shown}");
         for (field, value, wanted) in [

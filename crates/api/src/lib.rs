@@ -23,7 +23,7 @@ pub mod view;
 
 pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
 pub use id::{CeremonyId, ClusterId, EvidenceId, KeyId, NodeId, ParseIdError};
-pub use import::{ChainCode, ImportKey, ImportedKey, PrivateKey};
+pub use import::{ChainCode, Discard, DiscardQuery, ImportKey, ImportedKey, PrivateKey};
 pub use presign::{Presign, PresignTerms};
 pub use problem::{Problem, ProblemKind};
 pub use request::{

@@ -14,8 +14,8 @@ use crate::view::{
     CeremonyView, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
 use crate::{
-    CeremonyId, Curve, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId, Presign, Problem, Refresh,
-    Reshare, Scheme,
+    CeremonyId, Curve, Discard, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId, Presign, Problem,
+    Refresh, Reshare, Scheme,
 };
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ pub enum Request {
     /// `POST /v1/keys/import`: answered by [`Reply::Started`] once the key is durable and its resharing is proposed.
     ImportKey(ImportKey),
     /// `DELETE /v1/keys/{id}`: answered by [`Reply::Key`], as it was. For imported keys that are still in one place.
-    DiscardKey(KeyId),
+    DiscardKey(Discard),
     /// `GET /v1/keys`: answered by [`Reply::Keys`].
     ListKeys(PageQuery),
     /// `GET /v1/keys/{id}`: answered by [`Reply::Key`].

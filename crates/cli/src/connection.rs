@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, ImportKey, InvitationView, Invite, KeyId,
-    KeyView, NodeView, PageQuery, Presign, Refresh, Reshare, Sign, ValidatorView,
+    CeremonyId, CeremonyView, CreateKey, Discard, EvidenceId, EvidenceView, ImportKey, InvitationView,
+    Invite, KeyId, KeyView, NodeView, PageQuery, Presign, Refresh, Reshare, Sign, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -115,8 +115,8 @@ impl Connection {
     }
 
     /// Gives up an imported key.
-    pub(crate) fn discard_key(&self, id: KeyId) -> Result<KeyView, Failure> {
-        Ok(self.client.discard_key(&id)?)
+    pub(crate) fn discard_key(&self, discard: &Discard) -> Result<KeyView, Failure> {
+        Ok(self.client.discard_key(discard)?)
     }
 
     /// Begins to sign.

@@ -17,9 +17,9 @@ pub use events::Events;
 use crate::limits::{MAX_ANSWER_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
-    CeremonyId, CeremonyView, CreateKey, EvidenceId, EvidenceView, HealthView, ImportKey, InvitationView,
-    Invite, KeyId, KeyView, NodeView, Page, PageQuery, PresignTerms, Problem, RefreshTerms, ReshareTerms,
-    Sign, ValidatorView,
+    CeremonyId, CeremonyView, CreateKey, Discard, EvidenceId, EvidenceView, HealthView, ImportKey,
+    InvitationView, Invite, KeyId, KeyView, NodeView, Page, PageQuery, PresignTerms, Problem, RefreshTerms,
+    ReshareTerms, Sign, ValidatorView,
 };
 
 /// How long a connection may take to be made: the node is near.
@@ -163,12 +163,13 @@ impl Client {
         self.post("/v1/keys/import", body, start)
     }
 
-    /// `DELETE /v1/keys/{id}`: the key as it was.
+    /// `DELETE /v1/keys/{id}`, with `?force=true` if that is meant: the key as it was.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn discard_key(&self, id: &KeyId) -> Result<KeyView, ClientError> {
-        let request = self.agent.delete(self.url(&format!("/v1/keys/{id}")));
+    pub fn discard_key(&self, discard: &Discard) -> Result<KeyView, ClientError> {
+        let query = if discard.force { "?force=true" } else { "" };
+        let request = self.agent.delete(self.url(&format!("/v1/keys/{}{query}", discard.key)));
         let request = request.header("authorization", &self.bearer);
         self.answer(request.config().timeout_global(Some(ANSWER_TIMEOUT)).build().call())
     }

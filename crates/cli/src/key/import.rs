@@ -27,10 +27,11 @@ instead (`consign key create`), which no machine ever has, and move to that.";
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  consign key import old --data ./a --from key.pem --curve p256
-  consign key import old --data ./a --threshold 3 --member alice --member bob --member carol --from -
+  consign key import old --data ./a --curve p256 --from key.pem
+  consign key import old --data ./a --curve secp256k1 --threshold 3 --member alice --member bob --member carol --from -
 
-The private key is 64 hexadecimal digits, or a PEM file (PKCS#8 or SEC 1, not encrypted). It is read from a file, from
+The private key is 64 hexadecimal digits, or a PEM file (PKCS#8 or SEC 1, not encrypted). Digits fit every curve, and make
+another key on each: compare the public key that is shown before anything is asked. It is read from a file, from
 standard input, or from the terminal without being shown, and never from an argument. It goes to the node of this data
 folder, which must be on this machine, and from there in shares to the committee. All members must be connected.
 
@@ -46,7 +47,7 @@ pub(super) struct Import {
     from: Option<PathBuf>,
 
     /// The curve of the key
-    #[arg(long, value_name = "secp256k1|p256", default_value_t = Curve::Secp256k1)]
+    #[arg(long, value_name = "secp256k1|p256")]
     curve: Curve,
 
     /// How many members must sign together; a majority if left out
@@ -80,9 +81,9 @@ impl Import {
         out.note(WARNING);
         let secret = secret::read(self.from.as_deref(), self.curve)?;
         let node = Connection::open_near(&self.data.data)?;
-        self.confirm()?;
+        let Secret { private_key, public_key, ethereum_address } = secret;
+        self.confirm(&told(self.curve, &public_key, ethereum_address.as_deref()), out)?;
         let committee = committee(&node.validators()?, &self.members)?;
-        let Secret { private_key, public_key } = secret;
         let request = ImportKey {
             label: self.name.clone(),
             scheme: Scheme::Cggmp24,
@@ -102,17 +103,14 @@ impl Import {
             );
         })?;
         let Some(Outcome::Key(key)) = &over.outcome else { return Err(follow::odd_outcome(&over)) };
-        if key.public_key != public_key || key.curve != self.curve || key.imported.is_none() {
-            return Err(Failure::Failed(format!(
-                "the node shows another key than that of the private key, which is {public_key}: do not use this node"
-            )));
-        }
+        is_as_asked(key, &request, &public_key).map_err(Failure::Failed)?;
         out.show(key, || describe(key))
     }
 
-    /// Asks on the terminal, unless the flag is given.
-    fn confirm(&self) -> Result<(), Failure> {
+    /// Says which key it is, and asks on the terminal, unless the flag is given.
+    fn confirm(&self, told: &str, out: &Output) -> Result<(), Failure> {
         if self.i_understand {
+            out.note(told);
             return Ok(());
         }
         let terminal = Term::stderr();
@@ -122,7 +120,7 @@ impl Import {
                     .to_owned(),
             ));
         }
-        terminal.write_str("Type the label of the key to go on: ")?;
+        terminal.write_str(&format!("{told}\nType the label of the key to go on: "))?;
         if terminal.read_line()?.trim() == self.name.as_str() {
             Ok(())
         } else {
@@ -133,17 +131,49 @@ impl Import {
     }
 }
 
+/// Which key it is, to be compared before it is imported.
+fn told(curve: Curve, public_key: &str, ethereum_address: Option<&str>) -> String {
+    let address =
+        ethereum_address.map(|address| format!("\nEthereum address: {address}")).unwrap_or_default();
+    format!(
+        "Curve: {curve}\nPublic key: {public_key}{address}\nIf that is not the key you mean, it is another curve."
+    )
+}
+
+/// Whether the node has made of the private key what was asked for.
+fn is_as_asked(key: &KeyView, request: &ImportKey, public_key: &str) -> Result<(), String> {
+    let chain_code = request.chain_code.map(|code| hex::encode(code.0));
+    let wrong =
+        if (key.public_key.as_str(), key.curve) != (public_key, request.curve) || key.imported.is_none() {
+            "another key than that of the private key"
+        } else if chain_code.is_some() && key.chain_code != chain_code {
+            "another chain code than was given"
+        } else if key.threshold != request.threshold {
+            "another threshold than was asked for"
+        } else if !key.committee.iter().map(|member| member.validator).eq(request.committee.iter().copied()) {
+            "another committee than was asked for"
+        } else {
+            return Ok(());
+        };
+    Err(format!("the node shows {wrong}, whose public key is {public_key}: do not use this node"))
+}
+
 /// Give up an imported key that was not shared out: the node erases the private key
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
   consign key discard --data ./a old
 
-Only for a key in the state `whole`, at the node that has it. Nothing brings it back but another import.")]
+Only for a key in the state `whole`, at the node that has it. Nothing brings it back but another import. Where shares of it
+were dealt, the committee may have the key without this node having heard of it: then it is refused without --force.")]
 pub(super) struct Discard {
     /// The key's id, an unambiguous beginning of it, or its label
     #[arg(value_name = "KEY")]
     key: String,
+
+    /// Even if shares of it were dealt
+    #[arg(long)]
+    force: bool,
 
     #[command(flatten)]
     data: Data,
@@ -153,7 +183,79 @@ impl Discard {
     /// Runs the command.
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
         let node = Connection::open(&self.data.data)?;
-        let gone: KeyView = node.discard_key(find::at(&node, &self.key)?.id)?;
+        let key = find::at(&node, &self.key)?.id;
+        let gone: KeyView = node.discard_key(&consign_api::Discard { key, force: self.force })?;
         out.show(&gone, || format!("discarded {} {}", gone.label, gone.id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use consign_api::{KeyId, KeyState, Member, NodeId, PrivateKey};
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    #[test]
+    fn the_key_is_named_before_anything_is_asked() {
+        let text = told(Curve::Secp256k1, "02ab", Some("0xcd"));
+        assert!(["secp256k1", "02ab", "0xcd"].iter().all(|part| text.contains(part)), "{text}");
+        assert!(!told(Curve::P256, "02ab", None).contains("Ethereum"));
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_believed() {
+        let member = |index: u8| Member { index: index.into(), validator: NodeId([index; 32]), name: None };
+        let mut request = ImportKey {
+            label: "old".parse().unwrap(),
+            scheme: Scheme::Cggmp24,
+            curve: Curve::P256,
+            level: Level::L128,
+            threshold: 2,
+            committee: (1..=3).map(|index| member(index).validator).collect(),
+            chain_code: Some(ChainCode([3; 32])),
+            private_key: PrivateKey::new(Box::new(Zeroizing::new([7; 32]))),
+        };
+        let right = KeyView {
+            id: KeyId([1; 32]),
+            label: request.label.clone(),
+            scheme: request.scheme,
+            curve: request.curve,
+            level: request.level,
+            threshold: 2,
+            committee: (1..=3).map(member).collect(),
+            epoch: 1,
+            share: true,
+            state: KeyState::Active,
+            imported: Some(member(1)),
+            exports: Vec::new(),
+            presignatures: 0,
+            public_key: "02".repeat(33),
+            chain_code: Some("03".repeat(32)),
+            xpub: None,
+            ethereum_address: None,
+            bitcoin_address: None,
+        };
+        let verdict = |request: &ImportKey, change: &dyn Fn(&mut KeyView)| {
+            let mut key = right.clone();
+            change(&mut key);
+            is_as_asked(&key, request, &"02".repeat(33))
+        };
+        assert_eq!(verdict(&request, &|_| {}), Ok(()));
+        let lies: [(&dyn Fn(&mut KeyView), &str); 7] = [
+            (&|k| k.public_key = "03".repeat(33), "another key"),
+            (&|k| k.curve = Curve::Secp256k1, "another key"),
+            (&|k| k.imported = None, "another key"),
+            (&|k| k.chain_code = Some("04".repeat(32)), "another chain code"),
+            (&|k| k.threshold = 3, "another threshold"),
+            (&|k| drop(k.committee.pop()), "another committee"),
+            (&|k| k.committee.swap(0, 1), "another committee"),
+        ];
+        for (lie, wanted) in lies {
+            assert!(verdict(&request, lie).unwrap_err().contains(wanted), "{wanted}");
+        }
+        // Who gives no chain code gets one.
+        request.chain_code = None;
+        assert_eq!(verdict(&request, &|k| k.chain_code = Some("04".repeat(32))), Ok(()));
     }
 }

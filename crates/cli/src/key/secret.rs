@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{
 use base64ct::{Base64, Encoding as _};
 use consign_api::{Curve, PrivateKey};
 use consign_cggmp24::curve::{Curve as Group, P256, Point, Scalar, Secp256k1};
+use consign_cggmp24::derivation::ethereum_address;
 use console::Term;
 use zeroize::Zeroizing;
 
@@ -30,6 +31,8 @@ pub(super) struct Secret {
     pub(super) private_key: PrivateKey,
     /// Compressed SEC1, hexadecimal.
     pub(super) public_key: String,
+    /// On secp256k1 only.
+    pub(super) ethereum_address: Option<String>,
 }
 
 /// From the file, or standard input, or the terminal if that is one.
@@ -51,25 +54,30 @@ fn parse(text: &[u8], curve: Curve) -> Result<Secret, Failure> {
         true => of_pem(text, curve)?,
         false => of_hex(text).ok_or_else(|| usage(NEITHER))?,
     };
-    let public_key = match curve {
-        Curve::Secp256k1 => public_key::<Secp256k1>(&bytes),
-        Curve::P256 => public_key::<P256>(&bytes),
+    let names = match curve {
+        Curve::Secp256k1 => {
+            public_key::<Secp256k1>(&bytes).map(|key| (encoded(&key), ethereum_address(&key)))
+        }
+        Curve::P256 => public_key::<P256>(&bytes).map(|key| (encoded(&key), None)),
     };
-    let public_key =
-        public_key.ok_or_else(|| usage("the private key is zero, or not below the order of the curve"))?;
-    Ok(Secret { private_key: PrivateKey::new(bytes), public_key })
+    let (public_key, ethereum_address) =
+        names.ok_or_else(|| usage("the private key is zero, or not below the order of the curve"))?;
+    Ok(Secret { private_key: PrivateKey::new(bytes), public_key, ethereum_address })
 }
 
 const NEITHER: &str = "the private key is neither 64 hexadecimal digits nor a PEM file";
 
-fn of_hex(text: &str) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
-    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+/// On the heap: moves leave no copies of it.
+type Bytes = Box<Zeroizing<[u8; KEY_BYTES]>>;
+
+fn of_hex(text: &str) -> Option<Bytes> {
+    let mut bytes = Bytes::default();
     hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), bytes.as_mut_slice()).ok()?;
     Some(bytes)
 }
 
 /// AWS-LC reads both forms, and finds out whether the key is one of the curve.
-fn of_pem(text: &str, curve: Curve) -> Result<Zeroizing<[u8; KEY_BYTES]>, Failure> {
+fn of_pem(text: &str, curve: Curve) -> Result<Bytes, Failure> {
     let usage = |what: String| Failure::Usage(what);
     let base64 = LABELS.iter().find_map(|label| between(text, label)).ok_or_else(|| {
         usage(
@@ -88,7 +96,7 @@ fn of_pem(text: &str, curve: Curve) -> Result<Zeroizing<[u8; KEY_BYTES]>, Failur
         |_| usage(format!("the PEM file holds no private key on {curve}: name its curve with --curve"));
     let pair = EcdsaKeyPair::from_private_key_der(algorithm, der).map_err(other)?;
     let number: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().map_err(Failure::from_error)?;
-    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    let mut bytes = Bytes::default();
     let number = number.as_ref();
     let start = KEY_BYTES.checked_sub(number.len());
     let place = start.and_then(|start| bytes.get_mut(start..));
@@ -105,9 +113,13 @@ fn between(text: &str, label: &str) -> Option<Zeroizing<String>> {
     Some(base64)
 }
 
-fn public_key<C: Group>(bytes: &[u8; KEY_BYTES]) -> Option<String> {
+fn public_key<C: Group>(bytes: &[u8; KEY_BYTES]) -> Option<Point<C>> {
     let secret = Zeroizing::new(Scalar::<C>::from_bytes(bytes)?);
-    (!secret.is_zero()).then(|| hex::encode(Point::mul_generator(&secret).to_bytes()))
+    (!secret.is_zero()).then(|| Point::mul_generator(&secret))
+}
+
+fn encoded<C: Group>(point: &Point<C>) -> String {
+    hex::encode(point.to_bytes())
 }
 
 #[cfg(test)]

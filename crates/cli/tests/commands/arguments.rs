@@ -12,7 +12,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["invite"], "--minutes"),
     (&["key"], "create"),
     (&["key", "create"], "--threshold"),
-    (&["key", "import"], "--i-understand"),
+    (&["key", "import"], "--curve <secp256k1|p256>"),
     (&["key", "discard"], "<KEY>"),
     (&["key", "list"], "--json"),
     (&["key", "show"], "<KEY>"),

@@ -129,10 +129,12 @@ fn imports(nodes: &[TestNode; 3], place: &Path) {
     std::fs::write(&file, format!("{secret}\n")).unwrap();
     let import = |arguments: &[&str]| {
         let mut command =
-            consign(&[&["key", "import", "old", "--level", "insecure-test", "--json"], arguments].concat());
+            consign(&[&["key", "import", "old", "--level", "insecure-test"], arguments].concat());
         command.arg("--data").arg(&nodes[0].data).stdin(std::fs::File::open(&file).unwrap());
         finish(command)
     };
+    import(&["--i-understand"]).fails(2, "--curve");
+    let import = |arguments: &[&str]| import(&[&["--json", "--curve", "secp256k1"], arguments].concat());
     import(&[]).fails(2, "--i-understand");
     import(&["--i-understand", "--from", "/dev/null"]).fails(2, "neither 64 hexadecimal digits");
     import(&["--i-understand", "--threshold", "1"]).fails(2, "1 is not in 2..=20");
@@ -156,7 +158,7 @@ fn imports(nodes: &[TestNode; 3], place: &Path) {
     }
     assert_eq!(sign(&nodes[2], &["old", "by shares"])["verified"], true);
     assert!(nodes[0].log().contains("imports the private key of old"));
-    import(&["--i-understand"]).fails(4, "knows the key already");
+    import(&["--i-understand"]).fails(4, "has the key already");
     nodes[0].ask(&["key", "discard", "old"]).fails(4, "still in one place");
 }
 

@@ -100,13 +100,24 @@ impl Node {
         let terms = api::ReshareTerms { epoch, threshold, committee }.checked().map_err(malformed)?;
         self.committee_is_here(&terms.committee)?;
         let key = on_curve!(C: import.curve => self.first_share::<C>(import)).map_err(malformed)?;
-        let known = |other: &&Key| other.info().public_key() == key.info().public_key();
-        if let Some(other) = self.keys.values().find(known) {
+        let is_same = |other: &&Key| other.info().public_key() == key.info().public_key();
+        // Anybody can name a public key and have it shown here; only what this node takes part in stands in the way.
+        let is_own = |other: &&Key| other.only_shown_by(self.me).is_none();
+        if let Some(other) = self.keys.values().filter(is_same).find(is_own) {
             let text = format!(
-                "This node knows the key already, as {}; share it out with `consign key reshare`, or discard it first.",
+                "This node has the key already, as {}; share it out with `consign key reshare`, or discard it first.",
                 other.label()
             );
             return Err(api::Problem::new(api::ProblemKind::KeyBusy, text));
+        }
+        if let Some(other) = self.keys.values().find(is_same) {
+            let line = format!(
+                "somebody else has named the key that is imported already, as {} {}: if a committee holds it, it is \
+                 two keys with one private key from now on",
+                other.label(),
+                other.id()
+            );
+            self.log(Level::Warn, &line);
         }
         let key_id = api_key(key.id());
         Ok((key, Wanted::Reshare(api::Reshare { key: key_id, terms })))
@@ -136,38 +147,43 @@ impl Node {
         Ok(key.expect("invariant: it was drafted here"))
     }
 
-    /// The key is durable: it is shared out. If that cannot even begin, nothing of it is kept.
+    /// The key is durable: it is shared out. If that cannot even begin, nothing of it is kept, unless somebody has asked
+    /// for the same meanwhile.
     pub(super) fn share_out(&mut self, call: CallId, wanted: Wanted) {
         let id = wanted.key().map(|id| Hash(id.0));
         match self.bring(wanted) {
             Ok(view) => self.out.push(Output::Reply(call, api::Reply::Started(view))),
             Err(problem) => {
-                let writes = id.map(|id| self.forget(id)).unwrap_or_default();
+                let unused = id.filter(|id| self.undiscardable(*id, false).is_none());
+                let writes = unused.map(|id| self.forget(id)).unwrap_or_default();
                 self.store(writes, Then::Reply(call, Box::new(api::Reply::Problem(problem))));
             }
         }
     }
 
     /// A client gives up an imported key that is still in one place here.
-    pub(super) fn discard(&mut self, call: CallId, id: api::KeyId) {
-        let hash = Hash(id.0);
-        let reply = match (self.undiscardable(hash), self.key_view(&hash)) {
+    pub(super) fn discard(&mut self, call: CallId, discard: &api::Discard) {
+        let hash = Hash(discard.key.0);
+        let dealt = self.keys.get(&hash).map_or(0, Key::highest);
+        let reply = match (self.undiscardable(hash, discard.force), self.key_view(&hash)) {
             (None, Some(view)) => api::Reply::Key(view),
             (Some(problem), _) => return self.out.push(Output::Reply(call, api::Reply::Problem(problem))),
             (None, None) => {
                 return self.refuse(call, api::ProblemKind::UnknownKey, "This node holds no such key.");
             }
         };
-        self.log(
-            Level::Warn,
-            &format!("a client discards the imported key {hash}, which was shared out to nobody"),
-        );
+        let known = match dealt {
+            0 => "no shares of it were dealt".to_owned(),
+            epoch => format!("although shares of epoch {epoch} were dealt, which may be in force elsewhere"),
+        };
+        self.log(Level::Warn, &format!("a client discards the imported key {hash}: {known}"));
         let writes = self.forget(hash);
         self.store(writes, Then::Reply(call, Box::new(reply)));
     }
 
-    /// Why a key must stay.
-    fn undiscardable(&self, id: Hash) -> Option<api::Problem> {
+    /// Why a key must stay. Shares that were dealt to others may have become a complete epoch that this node has not heard
+    /// of; whether they have, `force` says that the client knows.
+    fn undiscardable(&self, id: Hash, force: bool) -> Option<api::Problem> {
         let key = self.keys.get(&id)?;
         let problem = |kind, text: &str| Some(api::Problem::new(kind, text));
         if !(key.is_whole() && key.share().is_some()) {
@@ -178,6 +194,14 @@ impl Node {
             let text = "The key is being shared out, or this node has confirmed a share of it that may yet count; \
                         go on with `consign key reshare`.";
             return problem(api::ProblemKind::KeyBusy, text);
+        }
+        let dealt = key.highest();
+        if dealt > 0 && !force {
+            let text = format!(
+                "Shares of epoch {dealt} were dealt; it may be in force elsewhere, and this node erases the private key \
+                 when it hears so. Go on with `consign key reshare`, or discard with --force (`?force=true`)."
+            );
+            return problem(api::ProblemKind::KeyBusy, &text);
         }
         None
     }

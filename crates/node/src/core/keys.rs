@@ -158,9 +158,19 @@ impl Key {
         self.certified_epochs().chain(self.past.iter().map(Info::as_ref))
     }
 
-    /// Whether whatever both know of the key is the same: public key, numbers, commitments, holders.
+    /// Whether whatever both know of the key is the same: public key, numbers, commitments, holders, and the first step of
+    /// an imported key.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
         self.epochs().all(|mine| other.info_of(mine.session()).is_none_or(|theirs| mine == theirs))
+            && self.starts_as(other)
+    }
+
+    /// Whether both came out of the hands of the dealer by the same step, if it was one. That step needs nobody's consent
+    /// but the dealer's, at any time: were another one taken for it later, the dealer alone could make every holder erase
+    /// its share. It is a resharing, which no later step takes the place of, so it stays first in the chain.
+    fn starts_as(&self, other: &Self) -> bool {
+        let steps = self.chain.first().zip(other.chain.first()).filter(|_| self.dealer().is_some());
+        steps.is_none_or(|(mine, theirs)| mine.info() == theirs.info())
     }
 
     /// How the key came to its epoch.

@@ -163,11 +163,16 @@ impl Node {
         if self.contradicts(&key) {
             return self.dropped(from, "a certificate that is not about the key as it is known here");
         }
+        // The dealer of an imported key brings it to holders of its choice, also to ones that it has invented.
+        let is_whole = self.keys.get(&id).is_some_and(Key::is_whole);
+        let is_new = !self.keys.contains_key(&id);
+        if (is_new || is_whole) && !self.knows_all(key.holders()) {
+            return self.dropped(from, "a certificate of a key that nobody known here holds");
+        }
         let mut writes = Vec::new();
-        if !self.keys.contains_key(&id) {
-            if !self.awaits_key(id) || !self.knows_all(key.holders()) {
-                return self
-                    .dropped(from, "a certificate of a key that nobody waits for, or that nobody holds");
+        if is_new {
+            if !self.awaits_key(id) {
+                return self.dropped(from, "a certificate of a key that nobody waits for");
             }
             let Some(room) = self.make_room(from) else {
                 return self.dropped(from, "a certificate of one more key than is kept");

@@ -61,7 +61,7 @@ impl Node {
     }
 
     fn missing_presignatures(&self, key: &Key) -> u32 {
-        if !key.is_active() || key.share().is_none() {
+        if !key.is_active() || key.share().is_none() || key.is_whole() {
             return 0;
         }
         let usable = self.presignatures.of_key(key.id()).filter(|(_, slot)| {

@@ -104,7 +104,7 @@ impl Node {
             api::Request::Refresh(refresh) => return self.begin(call, Wanted::Refresh(refresh)),
             api::Request::Reshare(reshare) => return self.begin(call, Wanted::Reshare(reshare)),
             api::Request::ImportKey(import) => return self.import(call, &import),
-            api::Request::DiscardKey(key) => return self.discard(call, key),
+            api::Request::DiscardKey(discard) => return self.discard(call, &discard),
             api::Request::Invite(invite) => return self.invite(call, invite.valid_for),
             api::Request::ListKeys(query) => self.list_keys(&query),
             api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {

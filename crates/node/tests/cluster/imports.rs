@@ -1,6 +1,8 @@
 //! Import of a private key: it is shared out and erased, through crashes; who takes part believes nothing of it but what
 //! the dealer has signed.
 
+mod forged;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -29,7 +31,7 @@ impl Sim {
             threshold,
             committee: committee.iter().map(|i| self.api_id(*i)).collect(),
             chain_code: Some(api::ChainCode([9; 32])),
-            private_key: api::PrivateKey::new(Zeroizing::new(SECRET)),
+            private_key: api::PrivateKey::new(Box::new(Zeroizing::new(SECRET))),
         })
     }
 
@@ -41,7 +43,11 @@ impl Sim {
     }
 
     fn discard(&mut self, which: usize, key: api::KeyId) -> Result<(), api::Problem> {
-        match self.ask(which, api::Request::DiscardKey(key)) {
+        self.give_up(which, api::Discard { key, force: false })
+    }
+
+    fn give_up(&mut self, which: usize, discard: api::Discard) -> Result<(), api::Problem> {
+        match self.ask(which, api::Request::DiscardKey(discard)) {
             api::Reply::Key(_) => Ok(()),
             api::Reply::Problem(problem) => Err(problem),
             other => panic!("{other:?}"),
@@ -69,6 +75,22 @@ fn public_key(curve: api::Curve) -> String {
             [&[2 | (whole[64] & 1)], &whole[1..33]].concat()
         }
     })
+}
+
+/// An imported key that its dealer, node 0, has alone: nobody has heard that it is to be shared out.
+fn whole(seed: u64, count: usize) -> (Sim, api::KeyView) {
+    let mut sim = Sim::cluster(seed, count, Weather::default());
+    sim.tamper = Some(Box::new(|_, _, message| match message {
+        PeerMessage::Propose(_) => Vec::new(),
+        other => vec![other.encode()],
+    }));
+    let request = sim.import(api::Curve::Secp256k1, 2, &[0, 1]);
+    let id = sim.start(0, request).unwrap();
+    sim.finish(0, id).unwrap_err();
+    sim.tamper = None;
+    let key = sim.keys(0).pop().unwrap();
+    assert_eq!((key.state, key.epoch), (api::KeyState::Whole, 0));
+    (sim, key)
 }
 
 /// By a dealer that keeps a share, on one curve, and by one that keeps none, on the other.
@@ -166,6 +188,58 @@ fn a_dealer_that_dies_shares_it_out_later_or_gives_it_up() {
     assert!(all.len() == 1 || ends.len() == 3, "{ends:?}");
 }
 
+/// Another node may import what a member has only named, and a key in one place is given up; but the same key is not
+/// imported twice.
+#[test]
+fn a_key_in_one_place_is_given_up() {
+    let (mut sim, key) = whole(815, 2);
+    assert!(matches!(sim.ask(1, api::Request::ShowKey(key.id)), api::Reply::Key(_)));
+    let request = sim.import(api::Curve::Secp256k1, 2, &[0, 1]);
+    assert_eq!(sim.start(0, request.clone()).unwrap_err().kind, ProblemKind::KeyBusy);
+    sim.tamper = Some(Box::new(|_, _, message| match message {
+        PeerMessage::Propose(_) => Vec::new(),
+        other => vec![other.encode()],
+    }));
+    sim.start(1, request).unwrap();
+    assert!(sim.machines[1].log.iter().any(|line| line.contains("somebody else has named the key")));
+    sim.discard(0, key.id).unwrap();
+    assert!(sim.keys(0).is_empty() && !sim.has_secret(0));
+    assert!(sim.machines[0].log.iter().any(|line| line.contains("no shares of it were dealt")));
+}
+
+/// All shares were dealt and confirmed, and nobody has heard it of all: the dealer may not give up what may be in force.
+#[test]
+fn a_key_that_was_dealt_is_not_given_up_by_chance() {
+    for (seed, committee) in [(816, [0, 1]), (817, [1, 2])] {
+        let (mut sim, key) = whole(seed, 3);
+        sim.tamper = Some(Box::new(|_, _, message| match &message {
+            PeerMessage::Round { envelope, .. } if crate::alerts::round(envelope) == 6 => Vec::new(),
+            _ => vec![message.encode()],
+        }));
+        let request = sim.reshare(&key, 2, &committee);
+        let id = sim.start(0, request).unwrap();
+        sim.finish(0, id).unwrap_err();
+        let problem = sim.discard(0, key.id).unwrap_err();
+        assert_eq!(problem.kind, ProblemKind::KeyBusy);
+        let is_receiver = committee.contains(&0);
+        let why = if is_receiver { "has confirmed a share of it" } else { "were dealt; it may be in force" };
+        assert!(problem.detail.contains(why), "{problem}");
+        let forced = sim.give_up(0, api::Discard { key: key.id, force: true });
+        assert_eq!((forced.is_err(), sim.has_secret(0)), (is_receiver, is_receiver));
+        let said =
+            |line: &String| line.contains("shares of epoch") && line.contains("may be in force elsewhere");
+        assert_eq!(sim.machines[0].log.iter().any(said), !is_receiver);
+        // Nothing is lost but time: what was not given up is shared out.
+        if is_receiver {
+            sim.tamper = None;
+            let request = sim.reshare(&key, 2, &committee);
+            let shared = sim.change(0, &key, request);
+            sim.agree(&committee, &shared);
+            assert!(!sim.has_secret(0));
+        }
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let mut sim = Sim::cluster(830, 3, Weather::default());
@@ -178,7 +252,7 @@ fn what_does_not_fit_is_refused() {
         assert!(sim.keys(0).is_empty() && !sim.has_secret(0), "{problem}");
         problem.kind
     };
-    let secret = |bytes| api::PrivateKey::new(Zeroizing::new(bytes));
+    let secret = |bytes| api::PrivateKey::new(Box::new(Zeroizing::new(bytes)));
     let malformed = ProblemKind::Malformed;
     assert_eq!(refused(&mut sim, &|import| import.threshold = 1), malformed);
     assert_eq!(refused(&mut sim, &|import| import.private_key = secret([0; 32])), malformed);

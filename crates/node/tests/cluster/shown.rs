@@ -26,22 +26,23 @@ fn elsewhere(base: &Sim, committee: &[usize]) -> (api::KeyView, Vec<u8>) {
         (0..=joiner).all(|i| (0..=joiner).all(|j| sim.is_member(i, j) && sim.sees(i, j)))
     });
     let key = sim.new_key(1, 2, committee);
-    let bytes = bytes_of(&mut sim, &key);
+    let bytes = bytes_of(&mut sim, 1, &key);
     (key, bytes)
 }
 
-fn bytes_of(sim: &mut Sim, key: &api::KeyView) -> Vec<u8> {
+/// The key as a node shows it to another.
+pub(crate) fn bytes_of(sim: &mut Sim, which: usize, key: &api::KeyView) -> Vec<u8> {
     let shown: Rc<RefCell<Option<Vec<u8>>>> = Rc::default();
     let seen = Rc::clone(&shown);
     sim.tamper = Some(Box::new(move |from, _, message| {
-        if from == 1 && matches!(message, PeerMessage::Certificate(_)) {
+        if from == which && matches!(message, PeerMessage::Certificate(_)) {
             *seen.borrow_mut() = Some(message.encode());
         }
         vec![message.encode()]
     }));
-    sim.transmit(0, 1, PeerMessage::AskKey(Hash(key.id.0)).encode());
+    sim.transmit(usize::from(which == 0), which, PeerMessage::AskKey(Hash(key.id.0)).encode());
     let heard = Rc::clone(&shown);
-    sim.until("node 1 shows it", move |_| heard.borrow().is_some());
+    sim.until("the node shows it", move |_| heard.borrow().is_some());
     sim.tamper = None;
     shown.take().unwrap()
 }

@@ -7,7 +7,7 @@ use axum::extract::{Query, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, Uri};
 use consign_api::limits::{MAX_BODY_BYTES, MAX_WAIT_S};
-use consign_api::{PageQuery, Problem, ProblemKind};
+use consign_api::{DiscardQuery, PageQuery, Problem, ProblemKind};
 use libp2p::futures::StreamExt;
 use serde::de::DeserializeOwned;
 
@@ -71,11 +71,17 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 /// Reads the query of a list.
 pub(super) fn page(uri: &Uri) -> Result<PageQuery, Problem> {
+    query(uri, "`after` and `limit`")
+}
+
+/// Reads the query with which a key is given up.
+pub(super) fn discard(uri: &Uri) -> Result<DiscardQuery, Problem> {
+    query(uri, "`force`")
+}
+
+fn query<T: DeserializeOwned>(uri: &Uri, fields: &str) -> Result<T, Problem> {
     Query::try_from_uri(uri).map(|Query(query)| query).map_err(|e| {
-        Problem::new(
-            ProblemKind::Malformed,
-            format!("The query may hold `after` and `limit` only: {}.", e.body_text()),
-        )
+        Problem::new(ProblemKind::Malformed, format!("The query may hold {fields} only: {}.", e.body_text()))
     })
 }
 

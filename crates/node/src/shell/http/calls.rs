@@ -47,8 +47,9 @@ pub(super) async fn key(State(shared): Asked, path: Id) -> Answered {
     show!(shared, Request::ShowKey(id(path)?), Key)
 }
 
-pub(super) async fn discard(State(shared): Asked, path: Id) -> Answered {
-    show!(shared, Request::DiscardKey(id(path)?), Key)
+pub(super) async fn discard(State(shared): Asked, path: Id, uri: Uri) -> Answered {
+    let discard = api::Discard { key: id(path)?, force: body::discard(&uri)?.force };
+    show!(shared, Request::DiscardKey(discard), Key)
 }
 
 pub(super) async fn ceremonies(State(shared): Asked, uri: Uri) -> Answered {

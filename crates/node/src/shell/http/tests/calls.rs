@@ -41,7 +41,7 @@ fn answers(request: &Request) -> Reply {
 
 fn import_key() -> api::ImportKey {
     let api::CreateKey { label, scheme, curve, level, threshold, committee } = create_key();
-    let private_key = api::PrivateKey::new(zeroize::Zeroizing::new([7; 32]));
+    let private_key = api::PrivateKey::new(Box::new(zeroize::Zeroizing::new([7; 32])));
     let chain_code = Some(api::ChainCode([8; 32]));
     api::ImportKey { label, scheme, curve, level, threshold, committee, chain_code, private_key }
 }
@@ -66,7 +66,9 @@ async fn every_call_asks_its_question() {
     let terms = PresignTerms { count: 3, signers: Vec::new() };
     assert_eq!(client.presign(&key_id(), &terms, &Start::default()).unwrap(), done);
     assert_eq!(client.import_key(&import_key(), &Start::default()).unwrap(), done);
-    assert_eq!(client.discard_key(&key_id()).unwrap(), key_view());
+    for force in [false, true] {
+        assert_eq!(client.discard_key(&api::Discard { key: key_id(), force }).unwrap(), key_view());
+    }
     let page =
         |after: Option<&str>| PageQuery { after: after.map(str::to_owned), limit: api::limits::MAX_PAGE };
     let expected = [
@@ -83,7 +85,8 @@ async fn every_call_asks_its_question() {
         Request::Sign(sign),
         Request::Presign(Presign { key: key_id(), terms }),
         Request::ImportKey(import_key()),
-        Request::DiscardKey(key_id()),
+        Request::DiscardKey(api::Discard { key: key_id(), force: false }),
+        Request::DiscardKey(api::Discard { key: key_id(), force: true }),
     ];
     assert_eq!(site.asked(), expected);
 }
