@@ -26,7 +26,8 @@ Examples:
 
 The file is in the format of age (age-encryption.org): sealed with a passphrase that is asked for, or
 for recipients whose identities may be kept offline. It is never overwritten. Make a new one after
-each refresh and resharing: an old one holds shares that no longer sign.")]
+each refresh and resharing: a node restored from an old one loses its shares as soon as it meets a
+holder of the newer epoch. Erase old backups when every holder has a newer one, not before.")]
 pub(crate) struct Backup {
     /// Where to
     #[arg(value_name = "FILE")]
