@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use consign_node::age::MAX_FILE_BYTES;
 use consign_node::config::Config;
 use consign_node::core::Now;
 use consign_node::core::backup::Backup;
@@ -60,7 +61,7 @@ impl Restore {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         found::refuse_non_empty(&self.dir)?;
-        let backup = Backup::decode(&self.opening.open(&self.file)?)?;
+        let backup = Backup::decode(&self.opening.open(&self.file, MAX_FILE_BYTES)?)?;
         let now = Now { monotonic: 0, unix: unix_now()? };
         let restored = backup.restore(now, *found::random()?)?;
         let keys = shown_keys(&holdings(&restored.store)?);
