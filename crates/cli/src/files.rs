@@ -97,10 +97,8 @@ pub(crate) fn save_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut file = private_file(&draft).map_err(failed)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed);
     let placed = written.and_then(|()| {
-        place(&draft, path).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => exists(path),
-            _ => failed(e),
-        })
+        place(&draft, path)
+            .map_err(|e| if e.kind() == io::ErrorKind::AlreadyExists { exists(path) } else { failed(e) })
     });
     if placed.is_err() {
         // The error that is told matters more than the leftover.

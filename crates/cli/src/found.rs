@@ -170,3 +170,25 @@ fn all_files(folder: &DataFolder) -> Vec<PathBuf> {
     });
     files.into_iter().chain(drafts).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody may be faster while a passphrase is typed.
+    #[test]
+    fn what_appears_meanwhile_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("node");
+        let config = Config::of_text("name = \"anna\"\n", &Flags::default()).unwrap();
+        let unlock = |_: &Config| {
+            let folder = DataFolder::create(&path)?;
+            folder.write_file(&folder.config_file(), b"of another")?;
+            Ok(Unlock::KeyFile(path.clone()))
+        };
+        let error = folder_from(&path, config, unlock, &[]).unwrap_err().to_string();
+        assert!(error.contains("is not empty (it holds config.toml)"), "{error}");
+        assert_eq!(std::fs::read(path.join("config.toml")).unwrap(), b"of another");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1, "the lock is gone again");
+    }
+}

@@ -187,10 +187,7 @@ impl Backup {
         drop(backup);
         let trial = Backup::decode(&bytes).and_then(|backup| backup.restore(now, entropy));
         let trial = trial.map_err(|error| BackupError::NotRestorable {
-            why: match error {
-                BackupError::Damaged { what } => what,
-                other => other.to_string(),
-            },
+            why: if let BackupError::Damaged { what } = error { what } else { error.to_string() },
         })?;
         let leaving = leaving.into_iter().map(|(key, value)| Write::put(Table::Exports, key, value));
         Ok(Made { bytes, trial, leaving: leaving.collect(), left_out })
