@@ -58,7 +58,7 @@ pub struct KeyView {
     /// Who has imported it, and so knew the whole private key once; absent for a key that was never in one place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Member>,
-    /// Shares of it that left the node that answers, oldest first.
+    /// Shares of it that left the node that answers, by themselves or in a backup, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<ExportView>,
     /// Presignatures that the node that answers holds for it: so many messages can be signed in one round, with those
@@ -82,7 +82,7 @@ pub struct KeyView {
     pub bitcoin_address: Option<String>,
 }
 
-/// A share that its operator exported from the node that answers.
+/// A share that its operator exported from the node that answers, or that lies in a backup of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportView {
@@ -90,7 +90,7 @@ pub struct ExportView {
     pub epoch: u64,
     /// When: Unix time in seconds.
     pub exported: u64,
-    /// For whom the file was sealed: recipients, or the word `passphrase`.
+    /// For whom the file was sealed: recipients, or the word `passphrase`; then `, in a backup`, if it is one.
     pub to: String,
 }
 

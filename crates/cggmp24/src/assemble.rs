@@ -94,7 +94,8 @@ pub fn assemble<C: Curve>(shares: &[KeyShare<C>]) -> Result<Secret<Scalar<C>>, A
     for share in used {
         let weight = lagrange_at_zero::<C>(&indices, share.index().get());
         let weight = weight.expect("invariant: indices of holders are distinct and not zero");
-        *sum = *sum + weight * *share.secret().expose();
+        let product = Zeroizing::new(weight * *share.secret().expose());
+        *sum = *sum + *product;
     }
     if Point::mul_generator(&*sum) != first.public_key {
         return Err(AssembleError::Result);

@@ -143,14 +143,14 @@ impl<C: Curve> KeyShare<C> {
         Zeroizing::new(consign_rounds::encode(&stored))
     }
 
-    /// Reads the stored form and checks its consistency.
+    /// Reads the stored form and checks its consistency. Nothing may follow it.
     pub fn decode(bytes: &[u8]) -> Result<Self, KeyError> {
         type Stored<C> = (u8, KeyInfo<C>, PartyIndex, Vec<u8>);
-        let (version, info, index, mut secret): Stored<C> =
-            postcard::from_bytes(bytes).map_err(|_| KeyError::Encoding)?;
+        let ((version, info, index, mut secret), rest): (Stored<C>, _) =
+            postcard::take_from_bytes(bytes).map_err(|_| KeyError::Encoding)?;
         let scalar = Scalar::from_bytes(&secret);
         secret.zeroize();
-        if version != STORED_VERSION {
+        if version != STORED_VERSION || !rest.is_empty() {
             return Err(KeyError::Encoding);
         }
         Self::new(info, index, scalar.ok_or(KeyError::Encoding)?)

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use consign_node::age;
 use consign_node::config::Config;
-use consign_node::core::backup::Backup as Content;
+use consign_node::core::Now;
+use consign_node::core::backup::{Backup as Content, Made};
 use consign_node::core::exports::{Holding, holdings};
+use consign_node::store::{MAX_WRITES, Store as _};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::files;
+use crate::found;
 use crate::init::unix_now;
 use crate::output::{Output, facts, table};
 use crate::sealing::Sealing;
@@ -26,7 +29,9 @@ Examples:
 
 The file is in the format of age (age-encryption.org): sealed with a passphrase that is asked for, or
 for recipients whose identities may be kept offline. It is never overwritten. Make a new one after
-each refresh and resharing: an old one holds shares that no longer sign.")]
+each refresh and resharing: a node restored from an old one loses its shares as soon as it meets a
+holder of the newer epoch. Erase old backups when every holder has a newer one, not before. The store
+keeps a record of the shares in it, which `consign key show` shows.")]
 pub(crate) struct Backup {
     /// Where to
     #[arg(value_name = "FILE")]
@@ -53,28 +58,33 @@ impl Backup {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         files::refuse_existing(&self.file)?;
-        let node = self.node.open()?;
+        let mut node = self.node.open()?;
         let config = Config::of_file(&node.folder)?.to_file();
-        let content = Content::take(&node.store, config, unix_now()?)?;
-        let lock = self.sealing.lock()?;
-        let sealed = age::seal(&content.encode(), &lock)?;
+        let now = Now { monotonic: 0, unix: unix_now()? };
+        // Restored for a trial before anybody types a passphrase.
+        let made = Content::take(&node.store, config, &self.sealing.to(), now, *found::random()?)?;
+        let sealed = age::seal(&made.bytes, &self.sealing.lock()?)?;
+        // The records first: no share shall leave that the store does not know of.
+        for leaving in made.leaving.chunks(MAX_WRITES) {
+            node.store.apply(leaving)?;
+        }
         files::save_private(&self.file, &sealed)?;
-        let keys = shown_keys(&holdings(&node.store)?);
+        let Made { trial, left_out, .. } = made;
+        let keys = shown_keys(&holdings(&trial.store)?);
         let value = json!({
-            "file": self.file, "bytes": sealed.len(), "validator": content.node.to_string(),
-            "created": content.created, "keys": keys, "evidence_left_out": content.left_out,
+            "file": self.file, "bytes": sealed.len(), "validator": trial.node.to_string(),
+            "created": trial.created, "keys": keys, "evidence_left_out": left_out,
         });
         out.show(&value, || {
             let mut text = facts(&[
                 ("backup", self.file.display().to_string()),
                 ("sealed for", self.sealing.to()),
-                ("validator", content.node.to_string()),
+                ("validator", trial.node.to_string()),
             ]);
             text.push_str(&format!("\n\n{}", key_table(&keys)));
-            if content.left_out > 0 {
-                let count = content.left_out;
+            if left_out > 0 {
                 text.push_str(&format!(
-                    "\n{count} pieces of evidence had no room; the other nodes offer theirs again."
+                    "\n{left_out} pieces of evidence had no room; the other nodes offer theirs again."
                 ));
             }
             text

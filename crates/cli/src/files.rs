@@ -79,13 +79,12 @@ pub(crate) fn read_private(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>
 
 /// Refuses a file that exists, before anything is done for it.
 pub(crate) fn refuse_existing(path: &Path) -> Result<(), Failure> {
-    if path.symlink_metadata().is_ok() {
-        let path = path.display();
-        return Err(Failure::Failed(format!(
-            "{path} exists already: choose another name, nothing is overwritten"
-        )));
-    }
-    Ok(())
+    if path.symlink_metadata().is_ok() { Err(exists(path)) } else { Ok(()) }
+}
+
+fn exists(path: &Path) -> Failure {
+    let path = path.display();
+    Failure::Failed(format!("{path} exists already: choose another name, nothing is overwritten"))
 }
 
 /// Writes a file (mode 0600) that must not exist yet, as a whole: after a crash it is there with all its bytes, or not.
@@ -97,15 +96,44 @@ pub(crate) fn save_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     refuse_existing(&draft)?;
     let mut file = private_file(&draft).map_err(failed)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed);
-    let placed = written.and_then(|()| refuse_existing(path));
-    let placed = placed.and_then(|()| std::fs::rename(&draft, path).map_err(failed));
+    let placed = written.and_then(|()| {
+        place(&draft, path)
+            .map_err(|e| if e.kind() == io::ErrorKind::AlreadyExists { exists(path) } else { failed(e) })
+    });
     if placed.is_err() {
         // The error that is told matters more than the leftover.
         let _ = std::fs::remove_file(&draft);
         return placed;
     }
-    // Without this a crash may undo the rename.
+    sync_folder_of(path)
+}
+
+/// Gives a file another name, which nothing may have yet: a plain rename would overwrite what somebody puts there at the
+/// last moment.
+fn place(draft: &Path, path: &Path) -> io::Result<()> {
+    match std::fs::hard_link(draft, path) {
+        Ok(()) => std::fs::remove_file(draft),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(e),
+        // Not every file system has links; those of memory sticks do not.
+        Err(_) => place_without_link(draft, path),
+    }
+}
+
+/// The same by an empty file of our own, which the rename overwrites.
+fn place_without_link(draft: &Path, path: &Path) -> io::Result<()> {
+    File::create_new(path)?;
+    let placed = std::fs::rename(draft, path);
+    if placed.is_err() {
+        // It is empty.
+        let _ = std::fs::remove_file(path);
+    }
+    placed
+}
+
+/// Syncs the folder in which a file or folder lies: without this a crash may undo that it was made or renamed.
+pub(crate) fn sync_folder_of(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |e: io::Error| Failure::Failed(format!("cannot sync the folder {}: {e}", folder.display()));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
@@ -130,6 +158,23 @@ mod tests {
         let error = save_private(&place.path().join("other"), b"two").unwrap_err().to_string();
         assert!(error.contains("other.new exists already"), "{error}");
         assert!(save_private(&place.path().join("no/such/folder"), b"x").is_err());
+    }
+
+    /// What somebody puts there at the last moment stays.
+    #[test]
+    fn a_name_that_is_taken_is_not_taken_away() {
+        let place_of = tempfile::tempdir().unwrap();
+        let (draft, path) = (place_of.path().join("draft"), place_of.path().join("file"));
+        for place in [place, place_without_link] {
+            std::fs::write(&draft, b"new").unwrap();
+            std::fs::write(&path, b"old").unwrap();
+            assert_eq!(place(&draft, &path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(std::fs::read(&path).unwrap(), b"old");
+            std::fs::remove_file(&path).unwrap();
+            place(&draft, &path).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"new");
+            assert!(!draft.exists());
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use consign_node::store::{self, StoreError, Unlock, Write};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::files;
 use crate::passphrase;
 
 /// Makes the data folder at `path` from flags, environment and a configuration file that may lie there already.
@@ -36,10 +37,13 @@ pub(crate) fn folder_from(
     unlock: impl FnOnce(&Config) -> Result<Unlock, Failure>,
     records: &[Write],
 ) -> Result<(), Failure> {
-    refuse_existing(path)?;
+    refuse_non_empty(path)?;
     config.key_file = config.key_file.map(std::path::absolute).transpose()?;
     let unlock = unlock(&config)?;
-    Draft::begin(path)?.finish(&config, &unlock, records)
+    let mut draft = Draft::begin(path)?;
+    // Somebody may have been faster while the passphrase was typed; from here on the lock keeps others out.
+    draft.refuse_others()?;
+    draft.finish(&config, &unlock, records)
 }
 
 /// Makes the data folder at `path` with everything given.
@@ -70,6 +74,26 @@ fn refuse_existing(path: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a folder in which anything is: nothing is overwritten, and no other node's files are mixed in.
+pub(crate) fn refuse_non_empty(path: &Path) -> Result<(), Failure> {
+    if path.exists() { refuse_entries(&DataFolder::open(path)?, |_| false) } else { Ok(()) }
+}
+
+/// Refuses what lies in the folder, but for what is `allowed`.
+fn refuse_entries(folder: &DataFolder, allowed: impl Fn(&Path) -> bool) -> Result<(), Failure> {
+    for entry in std::fs::read_dir(folder.path())? {
+        let entry = entry?;
+        if !allowed(&entry.path()) {
+            return Err(Failure::Failed(format!(
+                "the folder {} is not empty (it holds {}): choose another one, or remove what an interrupted restore left",
+                folder.path().display(),
+                entry.file_name().display(),
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// A folder in the making. Dropped before it is complete, it takes along what it made, and nothing that was there
 /// before. Killed before that, it leaves a folder without a store, in which one can begin again.
 struct Draft {
@@ -84,9 +108,20 @@ impl Draft {
     fn begin(path: &Path) -> Result<Draft, Failure> {
         let made_folder = !path.exists();
         let folder = DataFolder::create(path)?;
-        let made = all_files(&folder).into_iter().filter(|file| !file.exists()).collect();
+        let made_lock = Some(folder.lock_file()).filter(|file| !file.exists());
         let lock = FolderLock::acquire(&folder)?;
-        Ok(Draft { folder, _lock: lock, made, made_folder, complete: false })
+        // Only now does no other process make any of them.
+        let missing = all_files(&folder).into_iter().filter(|file| !file.exists());
+        let made = missing.chain(made_lock).collect();
+        let draft = Draft { folder, _lock: lock, made, made_folder, complete: false };
+        refuse_existing(path)?;
+        Ok(draft)
+    }
+
+    /// Refuses everything but the lock.
+    fn refuse_others(&self) -> Result<(), Failure> {
+        let lock = self.folder.lock_file();
+        refuse_entries(&self.folder, |path| path == lock)
     }
 
     fn fill(
@@ -105,7 +140,8 @@ impl Draft {
         token::load_or_create(&self.folder)?;
         store::create(&self.folder.store_file(), unlock, records)?;
         self.complete = true;
-        Ok(())
+        // Without this a crash may take away a folder that was made here.
+        if self.made_folder { files::sync_folder_of(self.folder.path()) } else { Ok(()) }
     }
 }
 
@@ -133,4 +169,26 @@ fn all_files(folder: &DataFolder) -> Vec<PathBuf> {
         PathBuf::from(name)
     });
     files.into_iter().chain(drafts).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody may be faster while a passphrase is typed.
+    #[test]
+    fn what_appears_meanwhile_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("node");
+        let config = Config::of_text("name = \"anna\"\n", &Flags::default()).unwrap();
+        let unlock = |_: &Config| {
+            let folder = DataFolder::create(&path)?;
+            folder.write_file(&folder.config_file(), b"of another")?;
+            Ok(Unlock::KeyFile(path.clone()))
+        };
+        let error = folder_from(&path, config, unlock, &[]).unwrap_err().to_string();
+        assert!(error.contains("is not empty (it holds config.toml)"), "{error}");
+        assert_eq!(std::fs::read(path.join("config.toml")).unwrap(), b"of another");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1, "the lock is gone again");
+    }
 }

@@ -1,18 +1,24 @@
 //! What commands print: text for people or JSON for programs on standard output; progress and errors
 //! on standard error, so that the output of a command can be piped.
 
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use console::{Style, Term};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
 /// How often a bar is drawn anew while nothing happens, so that one sees that it lives.
 const REDRAW: Duration = Duration::from_millis(120);
+
+/// Room for a secret that is printed, in bytes: far more than any takes, for a buffer that grows leaves copies.
+const SECRET_BYTES: usize = 16 << 10;
 
 /// Where and how a command prints.
 pub(crate) struct Output {
@@ -33,6 +39,20 @@ impl Output {
     /// Prints `value` as one line of JSON, or else `text`.
     pub(crate) fn show(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
         if self.json { self.object(value) } else { self.text(&text()) }
+    }
+
+    /// As [`show`](Self::show), of a secret: what is made of it here is wiped, and it is written past the buffer of standard
+    /// output, which nobody wipes.
+    pub(crate) fn show_secret(&self, value: &impl Serialize, text: &str) -> Result<(), Failure> {
+        let mut line = Zeroizing::new(Vec::with_capacity(SECRET_BYTES));
+        if self.json {
+            serde_json::to_writer(&mut *line, value).map_err(Failure::from_error)?;
+        } else {
+            line.extend_from_slice(text.trim_end().as_bytes());
+        }
+        line.push(b'\n');
+        File::from(io::stdout().as_fd().try_clone_to_owned()?).write_all(&line)?;
+        Ok(())
     }
 
     /// Prints one line of JSON.

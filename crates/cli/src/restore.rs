@@ -1,9 +1,10 @@
 //! `consign restore`: makes the data folder of a node from its backup.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use consign_node::config::{Config, DataFolder};
+use consign_node::age::MAX_FILE_BYTES;
+use consign_node::config::Config;
 use consign_node::core::Now;
 use consign_node::core::backup::Backup;
 use consign_node::core::exports::holdings;
@@ -45,31 +46,35 @@ pub(crate) struct Restore {
 }
 
 /// What everybody must know who restores.
-const WARNINGS: [&str; 3] = [
+const WARNINGS: [&str; 4] = [
     "Never run two processes with this identity: see that the old node is gone for good, its folder too.",
-    "A key may have moved to another epoch since the backup. The node learns of it when it meets the others: \
-     a share that is too old is erased and never signs; reshare the key to this node, and it has one again.",
-    "Requests that clients made before this restore are refused.",
+    "A key may have moved to another epoch since the backup. As soon as an honest holder shows it to this node, the \
+     older share is erased; reshare the key to this node, and it has one again. Until then it may sign with the old \
+     one: start it where it reaches the others.",
+    "If fewer holders of the newest epoch are left than the key has signers, do NOT start this node: a single living \
+     holder would make it erase the older share. Use `consign key export` on this folder and those of others restored \
+     so, and `consign key assemble`.",
+    "Requests that clients made before the first start of this node, or within half a minute after it, are refused.",
 ];
 
 impl Restore {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        refuse_non_empty(&self.dir)?;
-        let backup = Backup::decode(&self.opening.open(&self.file)?)?;
+        found::refuse_non_empty(&self.dir)?;
+        let backup = Backup::decode(&self.opening.open(&self.file, MAX_FILE_BYTES)?)?;
         let now = Now { monotonic: 0, unix: unix_now()? };
         let restored = backup.restore(now, *found::random()?)?;
         let keys = shown_keys(&holdings(&restored.store)?);
-        let config = Config::of_text(&backup.config, &self.node.to_flags(None))?;
-        found::folder_from(&self.dir, config, passphrase::of_new_store, &restored.writes)?;
-        let (dir, validator) = (self.dir.display().to_string(), backup.node.to_string());
+        let config = Config::of_text(&restored.config, &self.node.to_flags(None))?;
+        let (dir, validator) = (self.dir.display().to_string(), restored.node.to_string());
+        let (cluster, created) = (restored.cluster.to_string(), restored.created);
+        found::folder_from(&self.dir, config, passphrase::of_new_store, &restored.into_writes())?;
         let value = json!({
-            "data": dir, "validator": validator, "cluster": restored.cluster.to_string(),
-            "created": backup.created, "refuses_until": restored.refuses_until, "keys": keys,
+            "data": dir, "validator": validator, "cluster": cluster, "created": created, "keys": keys,
             "warnings": WARNINGS,
         });
         out.show(&value, || {
-            let age = now.unix.saturating_sub(backup.created) / 60;
+            let age = now.unix.saturating_sub(created) / 60;
             format!(
                 "Restored validator {} from a backup that is {age} minutes old.\n\n{}\n\n{}\n\nStart it:  {}",
                 bold(&validator),
@@ -78,21 +83,5 @@ impl Restore {
                 bold(&format!("consign node --data {dir}")),
             )
         })
-    }
-}
-
-/// Refuses a folder in which anything is: nothing is overwritten, and no other node's files are mixed in.
-fn refuse_non_empty(dir: &Path) -> Result<(), Failure> {
-    if !dir.exists() {
-        return Ok(());
-    }
-    let folder = DataFolder::open(dir)?;
-    match std::fs::read_dir(folder.path())?.next().transpose()? {
-        None => Ok(()),
-        Some(entry) => Err(Failure::Failed(format!(
-            "the folder {} is not empty (it holds {}): choose another one, or remove what an interrupted restore left",
-            dir.display(),
-            entry.file_name().display(),
-        ))),
     }
 }

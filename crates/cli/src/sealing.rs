@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use consign_node::age::{
-    self, AgeError, FilePassphrase, Identity, Key, Lock, MAX_FILE_BYTES, MAX_IDENTITY_FILE_BYTES,
-    MAX_PASSPHRASE_BYTES, MIN_PASSPHRASE_BYTES, Needs, Recipient,
+    self, AgeError, FilePassphrase, Identity, Key, Lock, MAX_IDENTITY_FILE_BYTES, MAX_PASSPHRASE_BYTES,
+    MIN_PASSPHRASE_BYTES, Needs, Recipient,
 };
 use zeroize::Zeroizing;
 
@@ -60,9 +60,15 @@ impl Sealing {
 }
 
 impl Opening {
-    /// The content of a file.
-    pub(crate) fn open(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let file = files::read(path, MAX_FILE_BYTES)?;
+    /// The content of a file; one of more than `most` bytes, sealed, is refused before anything is done for it.
+    pub(crate) fn open(&self, path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let file = files::read(path, most)?;
+        if file.len() > most {
+            let path = path.display();
+            return Err(Failure::Failed(format!(
+                "{path} is longer than {most} bytes: check that it is the right one"
+            )));
+        }
         let named = |error: AgeError| Failure::Failed(format!("{}: {error}", path.display()));
         match age::needs(&file).map_err(named)? {
             Needs::Identity => {
@@ -81,8 +87,7 @@ impl Opening {
                 if !self.identities.is_empty() && !passphrase::can_ask() {
                     return Err(named(AgeError::NeedsPassphrase));
                 }
-                let text =
-                    passphrase::ask_for(&format!("Passphrase of {}: ", path.display()), HOW_OTHERWISE)?;
+                let text = passphrase::ask_for(&format!("Passphrase of {}: ", path.display()), HOW_TO_OPEN)?;
                 age::open(&file, &Key::Passphrase(FilePassphrase::of_existing(text)?)).map_err(named)
             }
             Needs::Passphrase => {
@@ -101,9 +106,12 @@ impl Opening {
     }
 }
 
-/// What to do where nobody can be asked.
-const HOW_OTHERWISE: &str =
+/// What to do where nobody can be asked and a file is to be sealed.
+const HOW_TO_SEAL: &str =
     "the file needs a passphrase: give --passphrase-file, or for recipients --recipient";
+/// The same where one is to be opened, which is not sealed for recipients.
+const HOW_TO_OPEN: &str = "the file is sealed with a passphrase: give --passphrase-file with it (--identity opens \
+                           files that are sealed for a recipient)";
 
 /// The passphrase in a file, without the end of its line.
 fn passphrase_in(path: &Path) -> Result<Zeroizing<String>, Failure> {
@@ -119,11 +127,11 @@ fn passphrase_in(path: &Path) -> Result<Zeroizing<String>, Failure> {
 /// A new passphrase, typed twice, because nobody sees what was typed.
 fn asked_twice() -> Result<Zeroizing<String>, Failure> {
     let prompt = format!("New passphrase for the file (at least {MIN_PASSPHRASE_BYTES} characters): ");
-    let first = passphrase::ask_for(&prompt, HOW_OTHERWISE)?;
+    let first = passphrase::ask_for(&prompt, HOW_TO_SEAL)?;
     if first.len() < MIN_PASSPHRASE_BYTES {
         return Err(AgeError::WeakPassphrase.into());
     }
-    let second = passphrase::ask_for("The same again: ", HOW_OTHERWISE)?;
+    let second = passphrase::ask_for("The same again: ", HOW_TO_SEAL)?;
     if *first != *second {
         return Err(Failure::Usage("the two passphrases differ: try again".to_owned()));
     }

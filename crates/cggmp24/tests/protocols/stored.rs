@@ -73,6 +73,7 @@ fn damaged_shares_are_refused() {
     let refused = |bytes: &[u8]| KeyShare::<Toy>::decode(bytes).err();
     assert_eq!(refused(&[]), Some(KeyError::Encoding));
     assert_eq!(refused(&good[..good.len() - 1]), Some(KeyError::Encoding));
+    assert_eq!(refused(&[&good[..], &[0]].concat()), Some(KeyError::Encoding));
     let mut other_version = good.to_vec();
     other_version[0] = 2;
     assert_eq!(refused(&other_version), Some(KeyError::Encoding));

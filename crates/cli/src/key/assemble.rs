@@ -1,13 +1,13 @@
 //! `consign key assemble`: exported shares become the private key.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use consign_cggmp24::assemble::{AssembleError, assemble};
 use consign_cggmp24::curve::{Curve, P256, Point, Secp256k1};
 use consign_cggmp24::key::KeyShare;
 use consign_node::core::exports::ShareFile;
-use serde_json::json;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::pem;
@@ -51,6 +51,26 @@ enum Format {
     Pem,
 }
 
+/// Longest file of a share, in bytes: it is a record of the store, and some more.
+const MAX_SHARE_FILE_BYTES: usize = 16 << 20;
+
+/// A key that was put together, as programs read it.
+#[derive(Serialize)]
+struct Assembled<'a> {
+    key: String,
+    label: Option<&'a str>,
+    curve: &'static str,
+    epoch: u64,
+    public_key: String,
+    chain_code: Option<String>,
+    /// Where the private key is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a Path>,
+    /// Itself, if it is in no file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_key: Option<&'a str>,
+}
+
 impl Assemble {
     /// Runs the command.
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
@@ -58,7 +78,7 @@ impl Assemble {
         let mut files = Vec::new();
         for path in &self.shares {
             let bad = |error| Failure::Failed(format!("{}: {error}", path.display()));
-            files.push(ShareFile::decode(&self.opening.open(path)?).map_err(bad)?);
+            files.push(ShareFile::decode(&self.opening.open(path, MAX_SHARE_FILE_BYTES)?).map_err(bad)?);
         }
         let curve = files.first().map(|file| file.curve.clone()).unwrap_or_default();
         if let Some((path, file)) = self.shares.iter().zip(&files).find(|(_, file)| file.curve != curve) {
@@ -90,33 +110,32 @@ impl Assemble {
             Format::Hex => Zeroizing::new(hex::encode(&*secret)),
             Format::Pem => pem::pkcs8(C::NAME, &secret, &coordinates(&info.public_key))?,
         };
-        let mut value = json!({
-            "key": hex::encode(info.key_id), "label": files.first().map(|file| &file.label), "curve": C::NAME,
-            "epoch": info.epoch, "public_key": hex::encode(info.public_key.to_bytes()),
-            "chain_code": info.chain_code.map(hex::encode),
-        });
         if let Some(path) = &self.out {
-            let line = Zeroizing::new(format!("{}\n", private_key.trim_end()));
-            files::save_private(path, line.as_bytes())?;
+            let line = Zeroizing::new([private_key.trim_end().as_bytes(), b"\n"].concat());
+            files::save_private(path, &line)?;
         }
         out.note(
             "! The private key exists in one place now. Check the public key, and guard the private one.",
         );
-        if let Some(object) = value.as_object_mut() {
-            match &self.out {
-                Some(path) => object.insert("file".to_owned(), json!(path)),
-                None => object.insert("private_key".to_owned(), json!(private_key.as_str())),
-            };
-        }
-        out.show(&value, || match &self.out {
-            None => private_key.to_string(),
-            Some(path) => facts(&[
+        let shown = Assembled {
+            key: hex::encode(info.key_id),
+            label: files.first().map(|file| file.label.as_str()),
+            curve: C::NAME,
+            epoch: info.epoch,
+            public_key: hex::encode(info.public_key.to_bytes()),
+            chain_code: info.chain_code.map(hex::encode),
+            file: self.out.as_deref(),
+            private_key: self.out.is_none().then_some(private_key.as_str()),
+        };
+        let Some(path) = &self.out else { return out.show_secret(&shown, &private_key) };
+        out.show(&shown, || {
+            facts(&[
                 ("private key", path.display().to_string()),
-                ("public key", hex::encode(info.public_key.to_bytes())),
-                ("curve", C::NAME.to_owned()),
-                ("epoch", info.epoch.to_string()),
-                ("chain code", info.chain_code.map_or_else(|| "none".to_owned(), hex::encode)),
-            ]),
+                ("public key", shown.public_key.clone()),
+                ("curve", shown.curve.to_owned()),
+                ("epoch", shown.epoch.to_string()),
+                ("chain code", shown.chain_code.clone().unwrap_or_else(|| "none".to_owned())),
+            ])
         })
     }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use consign_node::store::{self, Passphrase, Store as _, Table, Unlock, Write};
 use serde_json::Value;
 
 use crate::common::{PASSPHRASE, Said, TestNode, consign, finish, run, until};
@@ -76,11 +77,16 @@ fn a_restored_node_signs_and_exported_shares_make_the_key() {
     nodes[1] = TestNode::at(path("again"));
     nodes[1].start();
     nodes[1].meets(3);
-    assert_eq!(key(&nodes[1]), first);
+    // It knows that its share lies in a backup, and is what it was.
+    let mut shown = key(&nodes[1]);
+    assert_eq!(shown["exports"][0]["to"], format!("{RECIPIENT}, in a backup"));
+    shown.as_object_mut().unwrap().remove("exports");
+    assert_eq!(shown, first);
     for other in [&nodes[0], &nodes[2]] {
         other.hears_from(&nodes[1]);
     }
     nodes[2].stop();
+    // In the first half minute it takes no request.
     sign(&nodes[1], &first);
 
     // A backup of the epoch before: the node is told that its share is old.
@@ -99,10 +105,7 @@ fn a_restored_node_signs_and_exported_shares_make_the_key() {
     });
     assert_eq!((&now["share"], &now["public_key"]), (&false.into(), &first["public_key"]));
     assert!(nodes[1].log().contains("without a share"), "{}", nodes[1].log());
-    for other in [&nodes[0], &nodes[2]] {
-        other.hears_from(&nodes[1]);
-    }
-    sign(&nodes[1], &first);
+    sign(&nodes[0], &first);
 
     nodes.iter_mut().for_each(TestNode::stop);
     exported(&mut nodes, &first, place.path(), &identity);
@@ -166,7 +169,9 @@ fn what_cannot_be_restored_is_told_and_leaves_nothing() {
     let dir = path("again");
 
     restore(&file, &dir, &["--passphrase-file", &wrong]).fails(1, "the passphrase does not open this file");
-    restore(&file, &dir, &[]).fails(2, "--passphrase-file");
+    let said = restore(&file, &dir, &[]);
+    assert!(!said.err.contains("--recipient"), "{}", said.err);
+    said.fails(2, "--passphrase-file with it (--identity opens");
     restore(&file, &dir, &["--identity", &identity]).fails(1, "sealed with a passphrase");
     let bytes = fs::read(&file).unwrap();
     let altered = |name: &str, bytes: &[u8]| {
@@ -189,6 +194,21 @@ fn what_cannot_be_restored_is_told_and_leaves_nothing() {
     let restored = restore(&file, &dir, &["--passphrase-file", &phrase]).ok().json();
     assert_eq!(restored["keys"], Value::Array(Vec::new()));
     assert!(fs::read_to_string(dir.join("config.toml")).unwrap().contains("name = \"anna\""));
+}
+
+/// Nobody shall rely on a file that is of no use.
+#[test]
+fn a_damaged_store_makes_no_backup() {
+    let place = tempfile::tempdir().unwrap();
+    let node = TestNode::found(place.path(), "anna");
+    let unlock = Unlock::Passphrase(Passphrase::new(PASSPHRASE.to_owned()));
+    let mut store = store::open(&node.data.join("store.redb"), &unlock).unwrap();
+    store.apply(&[Write::put(Table::Aux, [1; 32], b"nonsense")]).unwrap();
+    drop(store);
+    let file = place.path().join("anna.backup");
+    let said = at(&node.data, &["backup", file.to_str().unwrap(), "--recipient", RECIPIENT]);
+    said.fails(1, "nobody could restore it (auxiliary information");
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "only the node's folder is there");
 }
 
 /// Ended in the middle, a restore leaves a folder in which nothing starts, and which is not taken for a good one.

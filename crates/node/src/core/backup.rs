@@ -4,20 +4,22 @@
 //! of exports, configuration. Not in it: primes of the pool, tokens of invitations, records of requests and ceremonies.
 //! Presignatures and running sessions are not even in the store. Read `exports.rs` next.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::Now;
-use super::exports::SHARE_MAGIC;
+use super::evidence::EvidenceRecord;
+use super::exports::{SHARE_MAGIC, holdings};
 use super::node::{Node, OpenError, Settings};
-use super::records::{FORGOTTEN, INVITATION, decode, encode};
+use super::records::{FORGOTTEN, INVITATION, RESTORED, decode, encode};
 use super::requests::MAX_SKEW_S;
 use super::setup::{self, NoIdentity};
 use crate::identity::{ClusterId, ID_BYTES, NodeId};
 use crate::store::memory::Memory;
 use crate::store::sealed::SCHEMA_VERSION;
-use crate::store::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Store, StoreError, Table, Value, Write, apply_in_parts};
+use crate::store::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Record, Store, StoreError, Table, Value, Write};
 
 /// First bytes of a backup, inside its seal.
 const MAGIC: &[u8] = b"consign backup";
@@ -27,6 +29,9 @@ const VERSION: u32 = 1;
 
 /// Largest backup, in bytes, before it is sealed: it is held in memory.
 pub const MAX_BACKUP_BYTES: usize = 768 << 20;
+
+/// Most records of a backup: each takes some memory, however short it is.
+pub const MAX_RECORDS: usize = 1 << 18;
 
 /// Most bytes of evidence in a backup; the rest is offered anew by the others, as far as they offer any.
 const MAX_EVIDENCE_BYTES: usize = 64 << 20;
@@ -75,9 +80,18 @@ pub enum BackupError {
     Clock,
     /// More than fits.
     #[error(
-        "the store holds more than a backup may, {MAX_BACKUP_BYTES} bytes: keep a copy of the data folder instead"
+        "the store holds more than a backup may, {MAX_BACKUP_BYTES} bytes in {MAX_RECORDS} records: keep a copy of the \
+         data folder instead"
     )]
     TooLarge,
+    /// What was taken from the store would not make a node again.
+    #[error(
+        "no backup was made, for nobody could restore it ({why}): keep the backups that there are, and a copy of the data folder"
+    )]
+    NotRestorable {
+        /// What is wrong.
+        why: String,
+    },
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -91,59 +105,96 @@ pub enum BackupError {
 
 /// A backup, opened.
 pub struct Backup {
-    /// Whose.
+    node: NodeId,
+    created: u64,
+    config: String,
+    records: Vec<(Table, Vec<u8>, Value)>,
+}
+
+/// A backup that was just made, and could be restored.
+pub struct Made {
+    /// The bytes to be sealed.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// What was restored of them for a trial.
+    pub trial: Restored,
+    /// Records of the shares in it, to be durable before the file is written.
+    pub leaving: Vec<Write>,
+    /// Pieces of evidence for which there was no room.
+    pub left_out: usize,
+}
+
+/// The restored node, after everything was checked.
+pub struct Restored {
+    /// Whose backup it was.
     pub node: NodeId,
     /// When it was made: Unix time in seconds.
     pub created: u64,
     /// The configuration, as `config.toml` has it.
     pub config: String,
-    records: Vec<(Table, Vec<u8>, Value)>,
-    /// Pieces of evidence for which there was no room; known only where the backup is made.
-    pub left_out: usize,
-}
-
-/// What goes into the store of the restored node, after everything was checked.
-pub struct Restored {
-    /// The records.
-    pub writes: Vec<Write>,
-    /// The same as a store, to look at.
-    pub store: Memory,
     /// The cluster.
     pub cluster: ClusterId,
-    /// Requests that clients made until then are refused: Unix time in seconds.
-    pub refuses_until: u64,
+    /// What is to be in the store.
+    pub store: Memory,
+}
+
+impl Restored {
+    /// The first records of the store.
+    #[must_use]
+    pub fn into_writes(self) -> Vec<Write> {
+        let records = self.store.into_records();
+        records.map(|(table, key, value)| Write::Create { table, key, value }).collect()
+    }
 }
 
 impl Backup {
-    /// Takes from the store of a stopped node what a backup holds.
+    /// Makes a backup of the store of a stopped node, and restores it for a trial. `to` says who can open it.
     ///
     /// # Errors
-    /// [`BackupError`].
-    pub fn take(store: &dyn Store, config: String, now_unix: u64) -> Result<Backup, BackupError> {
+    /// [`BackupError`]; then there is nothing to be written.
+    pub fn take(
+        store: &dyn Store,
+        config: String,
+        to: &str,
+        now: Now,
+        entropy: [u8; 32],
+    ) -> Result<Made, BackupError> {
         let node = setup::identity(store)?.node_id();
-        let (mut records, mut left_out, mut evidence) = (Vec::new(), 0, 0);
+        let leaving: Vec<_> =
+            holdings(store)?.iter().flat_map(|held| held.records_of_backup(to, now.unix)).collect();
+        let (mut records, mut left_out) = (Vec::new(), 0);
         for table in TABLES {
-            for (key, value) in store.list(table)? {
-                if table == Table::Evidence {
-                    if evidence + value.len() > MAX_EVIDENCE_BYTES {
-                        left_out += 1;
-                        continue;
-                    }
-                    evidence += value.len();
-                }
-                records.push((table, key, value));
+            let mut all = store.list(table)?;
+            if table == Table::Evidence {
+                let before = all.len();
+                all = with_room(all)?;
+                left_out = before - all.len();
             }
+            if table == Table::Exports {
+                let known: BTreeMap<_, _> = all.into_iter().chain(leaving.iter().cloned()).collect();
+                all = known.into_iter().collect();
+            }
+            records.extend(all.into_iter().map(|(key, value)| (table, key, value)));
         }
         for key in META {
             records.extend(store.get(Table::Meta, key)?.map(|value| (Table::Meta, key.to_vec(), value)));
         }
-        let backup = Backup { node, created: now_unix, config, records, left_out };
-        if backup.length() > MAX_BACKUP_BYTES { Err(BackupError::TooLarge) } else { Ok(backup) }
+        let backup = Backup { node, created: now.unix, config, records };
+        if backup.length() > MAX_BACKUP_BYTES || backup.records.len() > MAX_RECORDS {
+            return Err(BackupError::TooLarge);
+        }
+        let bytes = backup.encode();
+        // It may be large, and is in memory once more already.
+        drop(backup);
+        let trial = Backup::decode(&bytes).and_then(|backup| backup.restore(now, entropy));
+        let trial = trial.map_err(|error| BackupError::NotRestorable {
+            why: if let BackupError::Damaged { what } = error { what } else { error.to_string() },
+        })?;
+        let leaving = leaving.into_iter().map(|(key, value)| Write::put(Table::Exports, key, value));
+        Ok(Made { bytes, trial, leaving: leaving.collect(), left_out })
     }
 
     /// The bytes to be sealed (`docs/storage.md`).
-    #[must_use]
-    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
         // One allocation: a growing buffer would leave copies of secrets behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(self.length()));
         bytes.extend_from_slice(MAGIC);
@@ -178,6 +229,9 @@ impl Backup {
         if bytes.starts_with(SHARE_MAGIC) {
             return Err(BackupError::AShare);
         }
+        if bytes.len() > MAX_BACKUP_BYTES {
+            return Err(damaged("it is longer than any"));
+        }
         let mut rest = Reader(bytes.strip_prefix(MAGIC).ok_or(BackupError::NotABackup)?);
         for (what, known) in [("format", VERSION), ("store schema", SCHEMA_VERSION)] {
             let found = u32::from_be_bytes(rest.array()?);
@@ -193,7 +247,11 @@ impl Backup {
         let config = rest.bytes(MAX_CONFIG_BYTES)?.to_vec();
         let config = String::from_utf8(config).map_err(|_| damaged("the configuration is no text"))?;
         let mut records = Vec::new();
-        for _ in 0..u32::from_be_bytes(rest.array()?) {
+        let count = u32::from_be_bytes(rest.array()?);
+        if usize::try_from(count).ok().is_none_or(|count| count > MAX_RECORDS) {
+            return Err(damaged("it has more records than any"));
+        }
+        for _ in 0..count {
             let table = table(rest.bytes(MAX_KEY_BYTES)?)?;
             let key = rest.bytes(MAX_KEY_BYTES)?.to_vec();
             let value = Value::from(rest.bytes(MAX_VALUE_BYTES)?);
@@ -205,29 +263,21 @@ impl Backup {
         if !rest.0.is_empty() {
             return Err(damaged("something follows its end"));
         }
-        Ok(Backup { node, created, config, records, left_out: 0 })
+        Ok(Backup { node, created, config, records })
     }
 
-    /// What is to be written into the store of the restored node. Everything is read as the node will read it, so what
-    /// could keep it from starting shows here. Requests that clients made before `now` are refused from then on: records
-    /// of what was done for them are not in the backup.
+    /// The node again. Everything is read as the node will read it, so what could keep it from starting shows here.
+    /// Requests that clients made before its first start are refused there ([`Node::open`]): records of what was done for
+    /// them are not in the backup, and the others may go on until then.
     ///
     /// # Errors
     /// [`BackupError`].
-    pub fn restore(&self, now: Now, entropy: [u8; 32]) -> Result<Restored, BackupError> {
+    pub fn restore(self, now: Now, entropy: [u8; 32]) -> Result<Restored, BackupError> {
         if self.created > now.unix.saturating_add(MAX_SKEW_S) {
             return Err(BackupError::Clock);
         }
-        let records =
-            self.records.iter().map(|(table, key, value)| Write::create(*table, &**key, value.clone()));
-        let mut writes: Vec<_> = records.collect();
-        let mut store = Memory::new();
-        apply_in_parts(&mut store, &writes).map_err(broken)?;
-        let forgotten = store.get(Table::Meta, FORGOTTEN)?.map(|value| decode::<u64>(&value)).transpose();
-        let refuses_until = forgotten.map_err(broken)?.unwrap_or(0).max(now.unix);
-        let mark = Write::put(Table::Meta, FORGOTTEN, encode(&refuses_until));
-        store.apply(std::slice::from_ref(&mark))?;
-        writes.push(mark);
+        let mut store = Memory::of_records(self.records).map_err(broken)?;
+        store.insert(Table::Meta, RESTORED.to_vec(), encode(&now.unix))?;
 
         let identity = setup::identity(&store).map_err(broken)?;
         if identity.node_id() != self.node {
@@ -240,9 +290,42 @@ impl Backup {
             keep_presignatures: 0,
         };
         let (_, _) = Node::open(Arc::new(identity), settings, &store, entropy, now).map_err(broken)?;
+        holdings(&store).map_err(broken)?;
         let cluster = setup::cluster(&store).map_err(broken)?;
-        Ok(Restored { writes, store, cluster, refuses_until })
+        Ok(Restored { node: self.node, created: self.created, config: self.config, cluster, store })
     }
+}
+
+/// The evidence for which there is room.
+fn with_room(all: Vec<Record>) -> Result<Vec<Record>, OpenError> {
+    let mut pieces = Vec::new();
+    for (_, value) in &all {
+        let record: EvidenceRecord =
+            decode(value).map_err(|source| OpenError::Record { what: "evidence", source })?;
+        pieces.push((record.file.accused, value.len()));
+    }
+    let chosen = choose(&pieces, MAX_EVIDENCE_BYTES);
+    Ok(all.into_iter().enumerate().filter(|(at, _)| chosen.contains(at)).map(|(_, record)| record).collect())
+}
+
+/// Which pieces of evidence, given as accused and length, are within `most` bytes together: first the shortest against each
+/// accused, which is all that a conviction needs, then others, shorter ones before longer ones.
+fn choose(pieces: &[(NodeId, usize)], most: usize) -> BTreeSet<usize> {
+    let mut order: Vec<_> = pieces.iter().enumerate().map(|(at, piece)| (piece.1, at, piece.0)).collect();
+    order.sort_unstable();
+    let mut accused = BTreeSet::new();
+    let mut ranked: Vec<_> =
+        order.into_iter().map(|(length, at, who)| (!accused.insert(who), length, at)).collect();
+    ranked.sort_unstable();
+    let mut left = most;
+    let mut chosen = BTreeSet::new();
+    for (_, length, at) in ranked {
+        if let Some(rest) = left.checked_sub(length) {
+            left = rest;
+            chosen.insert(at);
+        }
+    }
+    chosen
 }
 
 /// Bytes of a length.
@@ -299,25 +382,63 @@ fn broken(error: impl std::error::Error) -> BackupError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::age::{self, Identity, Key};
+    use crate::age;
+    use crate::core::invitation::Invitation;
+    use crate::identity::Identity;
 
     /// A file of the first version, which every later program must read, and its bytes.
     #[test]
     fn a_backup_is_frozen() {
-        let identity = Identity::read(include_bytes!("../age/fixtures/one.identity")).unwrap();
+        let identity = age::Identity::read(include_bytes!("../age/fixtures/one.identity")).unwrap();
         let file = include_bytes!("fixtures/founder.backup");
-        let plain = age::open(file, &Key::Identities(identity)).unwrap();
+        let plain = age::open(file, &age::Key::Identities(identity)).unwrap();
         let backup = Backup::decode(&plain).unwrap();
         assert_eq!(backup.encode(), plain);
         assert!(backup.config.contains("name = \"anna\""), "{}", backup.config);
-        let now = Now { monotonic: 0, unix: backup.created };
+        let (node, created, records) = (backup.node, backup.created, backup.records.len());
+        let now = Now { monotonic: 0, unix: created };
         let restored = backup.restore(now, [7; 32]).unwrap();
-        assert_eq!(setup::identity(&restored.store).unwrap().node_id(), backup.node);
-        assert_eq!(restored.refuses_until, backup.created);
-        let again = Backup::take(&restored.store, backup.config.clone(), backup.created).unwrap();
-        assert_eq!(
-            (again.node, again.left_out, again.records.len()),
-            (backup.node, 0, backup.records.len() + 1)
-        );
+        assert_eq!((restored.node, restored.created), (node, created));
+        assert_eq!(setup::identity(&restored.store).unwrap().node_id(), node);
+        // What it was, and the mark of a restored node.
+        assert_eq!(restored.store.into_records().count(), records + 1);
+    }
+
+    fn node(seed: u8) -> NodeId {
+        Identity::from_seed(&[seed; 32]).node_id()
+    }
+
+    #[test]
+    fn every_conviction_comes_before_more_evidence_of_one() {
+        let pieces =
+            [(node(1), 50), (node(1), 10), (node(1), 11), (node(2), 60), (node(3), 90), (node(2), 70)];
+        let chosen = |most| choose(&pieces, most).into_iter().collect::<Vec<_>>();
+        assert_eq!(chosen(1_000), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(chosen(160), [1, 3, 4]);
+        assert_eq!(chosen(180), [1, 2, 3, 4]);
+        assert_eq!(chosen(100), [1, 2, 3]);
+        assert!(chosen(9).is_empty());
+    }
+
+    /// A node that was not let in yet asks again after the restore.
+    #[test]
+    fn an_invitation_survives() {
+        let me = Identity::from_seed(&[3; 32]);
+        let invitation = Invitation {
+            cluster: ClusterId::from_bytes([4; 32]),
+            charter: crate::core::hash::Hash([5; 32]),
+            founder: node(6),
+            addresses: vec!["/ip4/127.0.0.1/tcp/7000".to_owned()],
+            expires: 2_000,
+            token: [7; 16],
+        };
+        let mut store = Memory::new();
+        store.apply(&setup::joiner(&me, &invitation)).unwrap();
+        let now = Now { monotonic: 0, unix: 1_000 };
+        let made = Backup::take(&store, String::new(), "passphrase", now, [8; 32]).unwrap();
+        let restored = Backup::decode(&made.bytes).unwrap().restore(now, [8; 32]).unwrap();
+        assert_eq!((restored.node, restored.cluster), (me.node_id(), invitation.cluster));
+        let kept = restored.store.get(Table::Meta, INVITATION).unwrap().unwrap();
+        assert_eq!(decode::<Invitation>(&kept).unwrap(), invitation);
     }
 }

@@ -1,5 +1,5 @@
 //! Shares that leave the node by the will of its operator (`docs/spec/keygen.md`, 4.6): which keys are there, the file
-//! that holds one share, and the record of it that stays. Works on the store of a stopped node.
+//! that holds one share, and the record that stays of it, or of a backup. Works on the store of a stopped node.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use consign_api as api;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::hash::Hash;
+use super::hash::{Hash, Items};
 use super::keys::Key;
 use super::node::OpenError;
 use super::records::{BadRecord, decode, encode};
-use crate::store::{Store, Table, Write};
+use crate::store::{Record, Store, Table, Write};
 
 /// Bytes of a key's id, which names its record; names of pending shares are longer.
 const KEY_ID_BYTES: usize = 32;
@@ -41,10 +41,14 @@ pub enum BadShareFile {
     Damaged,
 }
 
+/// Ends `to` in the record of a share that left in a backup.
+const IN_BACKUP: &str = ", in a backup";
+/// In the name of such a record, between the key and the epoch.
+const BACKUP: &[u8] = b"backup";
+
 /// A key in a store.
 pub struct Holding {
     key: Key,
-    pendings: usize,
 }
 
 /// The record of an export. For people: the share has left, and nothing takes it back but a new epoch.
@@ -54,8 +58,15 @@ pub struct Export {
     pub unix: u64,
     /// Of which epoch.
     pub epoch: u64,
-    /// Who can open the file: recipients, or the word "passphrase".
+    /// Who can open the file: recipients, or the word "passphrase". For a backup that is said, too.
     pub to: String,
+}
+
+impl Export {
+    /// Whether it left in a backup.
+    pub(super) fn is_in_backup(&self) -> bool {
+        self.to.ends_with(IN_BACKUP)
+    }
 }
 
 /// A share as it lies in a file.
@@ -78,9 +89,10 @@ pub fn holdings(store: &dyn Store) -> Result<Vec<Holding>, OpenError> {
     // A key's own record comes before those of its pending shares.
     for (name, value) in store.list(Table::Keys)? {
         if name.len() == KEY_ID_BYTES {
-            all.push(Holding { key: Key::read(&value).map_err(bad)?, pendings: 0 });
-        } else if let Some(last) = all.last_mut() {
-            last.pendings += 1;
+            all.push(Holding { key: Key::read(&value).map_err(bad)? });
+        } else {
+            let last = all.last_mut().filter(|last| name.starts_with(&last.id().0));
+            last.ok_or_else(|| bad(BadRecord))?.key.read_pending(&value).map_err(bad)?;
         }
     }
     Ok(all)
@@ -126,7 +138,7 @@ impl Holding {
     /// How many shares of later epochs wait to be confirmed by all.
     #[must_use]
     pub fn pendings(&self) -> usize {
-        self.pendings
+        self.key.pending_epochs().count()
     }
 
     /// The content of the file with this node's share of the epoch in force. `None`: there is no share, or the key was
@@ -145,6 +157,18 @@ impl Holding {
         let key = [&self.id().0[..], &export.unix.to_be_bytes(), &name].concat();
         Write::create(Table::Exports, key, encode(export))
     }
+
+    /// Records of the shares of the key that leave in a backup, with their names: the latest backup for each epoch and each
+    /// `to`, so that backups that are made every day do not fill the store.
+    pub(super) fn records_of_backup(&self, to: &str, unix: u64) -> Vec<Record> {
+        let active = self.has_share().then(|| self.epoch());
+        let record = |epoch: u64| {
+            let whom = Items::new("backup").bytes("to", to.as_bytes()).hash();
+            let name = [&self.id().0[..], BACKUP, &epoch.to_be_bytes(), &whom.0].concat();
+            (name, encode(&Export { unix, epoch, to: format!("{to}{IN_BACKUP}") }))
+        };
+        active.into_iter().chain(self.key.pending_epochs()).map(record).collect()
+    }
 }
 
 /// All records of exports, by key.
@@ -155,6 +179,7 @@ pub(super) fn read(store: &dyn Store) -> Result<BTreeMap<Hash, Vec<Export>>, Ope
         let (id, _) = name.split_first_chunk::<KEY_ID_BYTES>().ok_or_else(|| bad(BadRecord))?;
         all.entry(Hash(*id)).or_default().push(decode(&value).map_err(bad)?);
     }
+    all.values_mut().for_each(|exports| exports.sort_by_key(|export| export.unix));
     Ok(all)
 }
 

@@ -223,6 +223,11 @@ impl Key {
         !self.pendings.is_empty()
     }
 
+    /// The numbers of those epochs.
+    pub(super) fn pending_epochs(&self) -> impl Iterator<Item = u64> {
+        self.pendings.values().map(|waiting| waiting.pending.info().epoch())
+    }
+
     /// Whether a share that may yet be in force needs these moduli.
     pub(super) fn awaits(&self, aux: &Hash) -> bool {
         self.pendings.values().any(|w| w.pending.aux() == *aux)

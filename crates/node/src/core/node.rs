@@ -217,6 +217,12 @@ impl Node {
         };
         node.process = node.random();
         node.read(store)?;
+        let mark = node.requests.begin(store, now)?;
+        if !mark.is_empty() {
+            // Before anything else is stored.
+            node.store(mark, Then::Rest);
+            node.log(Level::Info, "restored from a backup: requests of before this start are refused");
+        }
         node.announce();
         node.name_peers();
         node.end_restarted();

@@ -21,6 +21,8 @@ pub(super) const STATEMENTS: &[u8] = b"statements";
 pub(super) const INVITATION: &[u8] = b"invitation";
 /// Key of the time up to which requests were forgotten, in the meta table.
 pub(super) const FORGOTTEN: &[u8] = b"forgotten";
+/// Key of the time of a restore in the meta table, until the node has started.
+pub(super) const RESTORED: &[u8] = b"restored";
 /// Opens the keys of issued invitation tokens in the meta table.
 pub(super) const TOKEN: &[u8] = b"token/";
 

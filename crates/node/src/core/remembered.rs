@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::Now;
 use super::hash::Hash;
 use super::node::OpenError;
-use super::records::{BadRecord, FORGOTTEN, REQUEST_RECORD_KEPT, RequestRecord, decode, encode};
-use super::requests::MAX_REQUESTS;
+use super::records::{BadRecord, FORGOTTEN, REQUEST_RECORD_KEPT, RESTORED, RequestRecord, decode, encode};
+use super::requests::{MAX_REQUESTS, MAX_SKEW_S};
 use crate::identity::NodeId;
 use crate::store::{Store, Table, Write};
 
@@ -66,6 +66,19 @@ impl Remembered {
             all.records.insert(Hash(id), record);
         }
         Ok(all)
+    }
+
+    /// The first start after a restore: whatever was asked until now, also by clients whose clocks are ahead, may have been
+    /// done by the lost node, or by this one before the power went. Returns what is to be durable before any record of a
+    /// request; until it is, every start sets a later mark.
+    pub(super) fn begin(&mut self, store: &dyn Store, now: Now) -> Result<Vec<Write>, OpenError> {
+        let Some(value) = store.get(Table::Meta, RESTORED)? else { return Ok(Vec::new()) };
+        let what = "the time of the restore";
+        let restored: u64 = decode(&value).map_err(|source| OpenError::Record { what, source })?;
+        // The clock may have been set back since the restore.
+        self.forgotten = self.forgotten.max(restored.max(now.unix).saturating_add(MAX_SKEW_S));
+        let mark = Write::put(Table::Meta, FORGOTTEN, encode(&self.forgotten));
+        Ok(vec![mark, Write::delete(Table::Meta, RESTORED)])
     }
 
     pub(super) fn get(&self, request: &Hash) -> Option<&RequestRecord> {

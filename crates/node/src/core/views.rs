@@ -191,15 +191,23 @@ impl Node {
     /// At every start: an operator shall know what lies elsewhere.
     pub(super) fn tell_exports(&mut self) {
         let line = |(id, all): (&Hash, &Vec<Export>)| {
-            let last = all.last()?;
-            let (times, epoch, to) = (all.len(), last.epoch, &last.to);
-            Some(format!(
-                "the share of the key {id} was exported ({times} in all), the last one of epoch {epoch} for {to}: \
-                 whoever has enough such files has the key"
-            ))
+            // Backups are what everybody should have: no warning.
+            let (backups, files): (Vec<_>, Vec<_>) = all.iter().partition(|export| export.is_in_backup());
+            let file = files.last().map(|Export { epoch, to, .. }| {
+                let times = files.len();
+                let line = format!(
+                    "the share of the key {id} was exported ({times} in all), the last one of epoch {epoch} for {to}: \
+                     whoever has enough such files has the key"
+                );
+                (Level::Warn, line)
+            });
+            let backup = backups.last().map(|Export { epoch, to, .. }| {
+                (Level::Info, format!("shares of the key {id} left, the last one of epoch {epoch} for {to}"))
+            });
+            file.into_iter().chain(backup)
         };
-        let lines: Vec<_> = self.exports.iter().filter_map(line).collect();
-        lines.iter().for_each(|line| self.log(Level::Warn, line));
+        let lines: Vec<_> = self.exports.iter().flat_map(line).collect();
+        lines.iter().for_each(|(level, line)| self.log(*level, line));
     }
 
     fn validators(&self) -> api::Page<api::ValidatorView> {

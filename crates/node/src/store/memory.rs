@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Record, Store, StoreError, Table, Value, Write, check_key, check_limits};
+use super::{MAX_VALUE_BYTES, Record, Store, StoreError, Table, Value, Write, check_key, check_limits};
 
 /// Records in a map. "Durable" here means: in the map when `apply` returns.
 #[derive(Clone, Default)]
@@ -16,6 +16,42 @@ impl Memory {
     #[must_use]
     pub fn new() -> Memory {
         Memory::default()
+    }
+
+    /// A store of these records, which are moved.
+    ///
+    /// # Errors
+    /// A key or value is longer than allowed, or comes twice.
+    pub(crate) fn of_records(
+        records: impl IntoIterator<Item = (Table, Vec<u8>, Value)>,
+    ) -> Result<Memory, StoreError> {
+        let mut store = Memory::new();
+        for (table, key, value) in records {
+            store.insert(table, key, value)?;
+        }
+        Ok(store)
+    }
+
+    /// Adds one record. A transaction would copy the whole store.
+    ///
+    /// # Errors
+    /// As [`of_records`](Self::of_records).
+    pub(crate) fn insert(&mut self, table: Table, key: Vec<u8>, value: Value) -> Result<(), StoreError> {
+        check_key(&key)?;
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(StoreError::TooLarge { what: "value", size: value.len(), limit: MAX_VALUE_BYTES });
+        }
+        let name = (table, key);
+        if self.records.contains_key(&name) {
+            return Err(StoreError::Exists { table, key: hex::encode(name.1) });
+        }
+        self.records.insert(name, value);
+        Ok(())
+    }
+
+    /// All records, moved out.
+    pub(crate) fn into_records(self) -> impl Iterator<Item = (Table, Vec<u8>, Value)> {
+        self.records.into_iter().map(|((table, key), value)| (table, key, value))
     }
 }
 

@@ -5,23 +5,31 @@ use std::collections::BTreeSet;
 use consign_api as api;
 use consign_node::age::{self, Identity, Key, Lock};
 use consign_node::core::Now;
-use consign_node::core::backup::{Backup, BackupError};
+use consign_node::core::backup::{Backup, BackupError, Made};
 use consign_node::core::exports::{Export, ShareFile, holdings};
 use consign_node::core::proposal::{Kind, Proposal};
+use consign_node::core::requests::{MAX_SKEW_S, RawRequest};
 use consign_node::core::wire::PeerMessage;
 use consign_node::store::memory::Memory;
 use consign_node::store::{Store, Table, Write};
 
 use crate::epochs::{KEEP, with_key};
 use crate::examined::{answer, record};
+use crate::hostile::equivocation;
 use crate::sim::Sim;
 
 const CONFIG: &str = "name = \"anna\"\n";
 
 impl Sim {
-    fn backup(&self, which: usize) -> Vec<u8> {
-        let backup = Backup::take(&self.machines[which].store, CONFIG.to_owned(), self.unix()).unwrap();
-        backup.encode().to_vec()
+    fn backup(&mut self, which: usize) -> Vec<u8> {
+        let made = self.try_backup(which).unwrap();
+        self.machines[which].store.apply(&made.leaving).unwrap();
+        made.bytes.to_vec()
+    }
+
+    fn try_backup(&self, which: usize) -> Result<Made, BackupError> {
+        let now = Now { monotonic: 0, unix: self.unix() };
+        Backup::take(&self.machines[which].store, CONFIG.to_owned(), "passphrase", now, [6; 32])
     }
 
     /// The node's disk is lost; another one is made of the backup.
@@ -31,8 +39,8 @@ impl Sim {
         }
         self.machines[which].store = restored(backup, self.unix());
         self.boot(which);
-        // What is asked within the second of the restore counts as asked before it.
-        self.pass(1_000);
+        // What is asked so soon after the start counts as asked before it: clocks differ.
+        self.pass((MAX_SKEW_S + 1) * 1_000);
         let all = 0..self.machines.len();
         self.until("all are connected", |sim| {
             all.clone().filter(|i| sim.is_running(*i)).collect::<Vec<_>>().iter().all(|i| sim.sees(which, *i))
@@ -44,10 +52,10 @@ impl Sim {
 fn restored(backup: &[u8], unix: u64) -> Memory {
     let backup = Backup::decode(backup).unwrap();
     let restored = backup.restore(Now { monotonic: 0, unix }, [7; 32]).unwrap();
-    let mut store = Memory::new();
-    store.apply(&restored.writes).unwrap();
+    let (checked, mut store) = (restored.store.clone(), Memory::new());
+    store.apply(&restored.into_writes()).unwrap();
     for table in Table::ALL {
-        assert_eq!(store.list(table).unwrap(), restored.store.list(table).unwrap());
+        assert_eq!(store.list(table).unwrap(), checked.list(table).unwrap());
     }
     store
 }
@@ -69,6 +77,7 @@ fn a_backup_holds_what_may_be_twice_and_nothing_else() {
     let export = Export { unix: 5, epoch: 0, to: "passphrase".to_owned() };
     sim.machines[0].store.apply(&[holding.record(&export, [1; 8])]).unwrap();
 
+    let made = sim.unix();
     let backup = sim.backup(0);
     let (from, to) = (sim.machines[0].store.clone(), restored(&backup, sim.unix()));
     for table in Table::ALL {
@@ -80,7 +89,7 @@ fn a_backup_holds_what_may_be_twice_and_nothing_else() {
             Table::Meta => {
                 let names: Vec<_> = from.list(table).unwrap().into_iter().map(|(name, _)| name).collect();
                 assert!(names.iter().any(|name| name.starts_with(b"token/")));
-                to.list(table).unwrap().into_iter().filter(|(name, _)| name == b"forgotten").collect()
+                to.list(table).unwrap().into_iter().filter(|(name, _)| name == b"restored").collect()
             }
             _ => from.list(table).unwrap(),
         };
@@ -109,7 +118,8 @@ fn a_backup_holds_what_may_be_twice_and_nothing_else() {
     sim.restore(0, &backup);
     assert_eq!(sim.level(0, &key), 0);
     let exports = sim.key_at(0, key.id).unwrap().exports;
-    assert_eq!(exports, [api::ExportView { epoch: 0, exported: 5, to: "passphrase".to_owned() }]);
+    let backup = api::ExportView { epoch: 0, exported: made, to: "passphrase, in a backup".to_owned() };
+    assert_eq!(exports, [api::ExportView { epoch: 0, exported: 5, to: "passphrase".to_owned() }, backup]);
     assert!(sim.machines[0].log.iter().any(|line| line.contains("WARN") && line.contains("was exported")));
     sim.agree(&[0, 1, 2], &key);
     sim.sign_with(&[0, 1], &key);
@@ -144,7 +154,90 @@ fn a_restored_node_refuses_what_was_asked_before() {
     assert_eq!(answer(&mut sim, &again), None);
 }
 
-/// A share of the epoch before never signs: the node is told, and is without one until it gets one.
+/// Restored ahead, while the old node works on, for clients whose clocks may be ahead as well: whatever it may have done is
+/// refused by the new one when that is started, also after the power went at once.
+#[test]
+fn the_mark_is_set_by_the_first_start() {
+    let (mut sim, key) = with_key(307, 3);
+    let backup = sim.backup(0);
+    let ahead = restored(&backup, sim.unix());
+    sim.pass(60_000);
+    sim.crash(2);
+    let tape = record(&mut sim);
+    sim.sign(1, key.id, b"meanwhile").unwrap();
+    let asked = |(from, _, message): &(usize, usize, PeerMessage)| match message {
+        PeerMessage::Propose(proposal) if *from == 1 && proposal.kind == Kind::Sign => {
+            Some(Proposal::clone(proposal))
+        }
+        _ => None,
+    };
+    let proposal = tape.borrow().iter().find_map(asked).unwrap();
+    let (raw, _) = RawRequest::parse(&proposal.request).unwrap();
+
+    sim.crash(0);
+    sim.machines[0].store = ahead;
+    sim.boot(0);
+    sim.crash(0);
+    let started = sim.unix();
+    sim.boot(0);
+    sim.until("it is connected", |sim| sim.sees(1, 0) && sim.sees(0, 1));
+    let names = sim.machines[0].store.list(Table::Meta).unwrap();
+    assert!(names.iter().all(|(name, _)| name != b"restored"));
+    let ask = |sim: &mut Sim, created, salt| {
+        let request = RawRequest { created, ..raw.clone() }.encode();
+        answer(sim, &Proposal { request, salt: [salt; 16], ..proposal.clone() })
+    };
+    for (salt, created) in (1..).zip([raw.created, started, started + MAX_SKEW_S]) {
+        let reason = ask(&mut sim, created, salt).expect("a refusal");
+        assert!(reason.contains("no records of its time"), "{reason}");
+    }
+    sim.pass(2_000);
+    assert_eq!(ask(&mut sim, started + MAX_SKEW_S + 1, 4), None);
+}
+
+/// Whom the node has convicted it still convicts.
+#[test]
+fn a_conviction_survives() {
+    let (mut sim, _) = with_key(308, 3);
+    let cluster = sim.machines[0].node.as_ref().unwrap().cluster();
+    let [culprit, other] = [1, 2].map(|i| std::sync::Arc::clone(&sim.machines[i].identity));
+    let file = equivocation(cluster, [&culprit, &other], &culprit, 1);
+    sim.transmit(2, 0, PeerMessage::Evidence(Box::new(file)).encode());
+    sim.until("it is judged", |sim| sim.records(0, Table::Evidence) == 1);
+    let backup = sim.backup(0);
+    // The others could not tell it again.
+    sim.tamper = Some(Box::new(|_, _, message| match &message {
+        PeerMessage::Evidence(_) => Vec::new(),
+        _ => vec![message.encode()],
+    }));
+    sim.restore(0, &backup);
+    let request = sim.create_key(2, &[0, 1, 2]);
+    let problem = sim.start(0, request).and_then(|id| sim.finish(0, id)).unwrap_err();
+    assert!(problem.detail.contains("broke the protocol"), "{problem:?}");
+}
+
+/// No file is better than one that nobody can use.
+#[test]
+fn no_backup_is_made_of_what_could_not_be_restored() {
+    let (mut sim, _) = with_key(309, 3);
+    let good = sim.machines[0].store.clone();
+    let name = [3; 32];
+    for table in [Table::Identity, Table::Roster, Table::Keys, Table::Aux, Table::Exports, Table::Evidence] {
+        let mut writes = vec![Write::put(table, name, b"nonsense")];
+        writes.extend(
+            good.list(table).unwrap().iter().map(|(name, _)| Write::put(table, &**name, b"nonsense")),
+        );
+        sim.machines[0].store.apply(&writes).unwrap();
+        assert!(sim.try_backup(0).is_err(), "{table:?}");
+        sim.machines[0].store = good.clone();
+    }
+    sim.machines[0].store.apply(&[Write::put(Table::Aux, name, b"nonsense")]).unwrap();
+    let error = sim.try_backup(0).map(|_| ()).unwrap_err();
+    assert!(matches!(error, BackupError::NotRestorable { .. }), "{error}");
+    assert!(error.to_string().contains("auxiliary information"), "{error}");
+}
+
+/// The node is told that its share is of the epoch before, and is without one until it gets one.
 #[test]
 fn a_backup_of_the_epoch_before_catches_up() {
     let (mut sim, key) = with_key(303, 3);
@@ -184,7 +277,7 @@ fn a_pending_share_comes_back() {
 
 #[test]
 fn what_is_no_backup_is_told() {
-    let (sim, _) = with_key(305, 3);
+    let (mut sim, _) = with_key(305, 3);
     let (good, unix) = (sim.backup(0), sim.unix());
     let with = |at: usize, bytes: &[u8]| {
         let mut altered = good.clone();
@@ -223,7 +316,7 @@ fn what_is_no_backup_is_told() {
 /// Records that do not hold are found before anything is written.
 #[test]
 fn records_are_checked_before_they_are_written() {
-    let (sim, _) = with_key(306, 3);
+    let (mut sim, _) = with_key(306, 3);
     let (good, unix) = (sim.backup(0), sim.unix());
     let store = restored(&good, unix);
     let mut tried = BTreeSet::new();

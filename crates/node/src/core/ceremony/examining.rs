@@ -25,8 +25,12 @@ impl Node {
         let (raw, wanted) = RawRequest::parse(&proposal.request).ok_or("the request cannot be read")?;
         let request = request_id(&proposal.cluster, &proposal.request);
         match self.requests.get(&request) {
-            None if !raw.is_fresh(self.now.unix) || self.requests.is_forgotten(raw.created) => {
+            None if !raw.is_fresh(self.now.unix) => {
                 return Err("the request is not fresh: compare the clocks, then ask again".to_owned());
+            }
+            None if self.requests.is_forgotten(raw.created) => {
+                let text = "the request is not fresh: this node has no records of its time any more; ask again in a minute";
+                return Err(text.to_owned());
             }
             None => {
                 let room = self.requests.room(proposal.proposer, self.me, self.now.monotonic);
