@@ -242,17 +242,18 @@ mod tests {
             is_as_asked(&key, request, &"02".repeat(33))
         };
         assert_eq!(verdict(&request, &|_| {}), Ok(()));
-        let lies: [(&dyn Fn(&mut KeyView), &str); 7] = [
-            (&|k| k.public_key = "03".repeat(33), "another key"),
-            (&|k| k.curve = Curve::Secp256k1, "another key"),
-            (&|k| k.imported = None, "another key"),
-            (&|k| k.chain_code = Some("04".repeat(32)), "another chain code"),
-            (&|k| k.threshold = 3, "another threshold"),
-            (&|k| drop(k.committee.pop()), "another committee"),
-            (&|k| k.committee.swap(0, 1), "another committee"),
+        type Lie = fn(&mut KeyView);
+        let lies: [(Lie, &str); 7] = [
+            (|k| k.public_key = "03".repeat(33), "another key"),
+            (|k| k.curve = Curve::Secp256k1, "another key"),
+            (|k| k.imported = None, "another key"),
+            (|k| k.chain_code = Some("04".repeat(32)), "another chain code"),
+            (|k| k.threshold = 3, "another threshold"),
+            (|k| drop(k.committee.pop()), "another committee"),
+            (|k| k.committee.swap(0, 1), "another committee"),
         ];
         for (lie, wanted) in lies {
-            assert!(verdict(&request, lie).unwrap_err().contains(wanted), "{wanted}");
+            assert!(verdict(&request, &lie).unwrap_err().contains(wanted), "{wanted}");
         }
         // Who gives no chain code gets one.
         request.chain_code = None;

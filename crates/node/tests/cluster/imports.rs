@@ -10,6 +10,7 @@ use std::rc::Rc;
 use consign_api as api;
 use consign_api::ProblemKind;
 use consign_node::core::proposal::Kind;
+use consign_node::core::refill::REFILL_MS;
 use consign_node::core::wire::PeerMessage;
 use consign_node::core::{CallId, Input};
 use consign_node::store::{Store, Table};
@@ -202,6 +203,13 @@ fn a_key_in_one_place_is_given_up() {
     }));
     sim.start(1, request).unwrap();
     assert!(sim.machines[1].log.iter().any(|line| line.contains("somebody else has named the key")));
+    // Nor does it want presignatures, however many are to be kept.
+    sim.keep_presignatures = 1;
+    sim.crash(0);
+    sim.boot(0);
+    sim.until("it is back", |sim| sim.sees(0, 1));
+    sim.pass(3 * REFILL_MS);
+    assert!(!sim.machines[0].log.iter().any(|line| line.contains("no presignatures are made")));
     sim.discard(0, key.id).unwrap();
     assert!(sim.keys(0).is_empty() && !sim.has_secret(0));
     assert!(sim.machines[0].log.iter().any(|line| line.contains("no shares of it were dealt")));
