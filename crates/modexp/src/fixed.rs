@@ -245,8 +245,9 @@ mod tests {
             .flat_map(|n| [unit(n, &mut rng), unit(n, &mut rng)].map(|unit| (n, unit)))
             .collect();
         let list: Vec<_> = units.iter().map(|(n, (base, inverse))| (*n, base, inverse)).collect();
-        let exponents: Vec<_> =
-            (0..60).map(|_| (exponent(&mut rng), Choice::from(rng.next_u32() as u8 & 1))).collect();
+        let exponents: Vec<_> = (0..60)
+            .map(|_| (exponent(&mut rng), Choice::from(u8::from(rng.next_u32().is_multiple_of(2)))))
+            .collect();
         for kernel in kernels().into_iter().map(Some).chain([None]) {
             let bases = FixedBase::prepare_with(kernel, &list, BITS);
             assert_eq!(bases.iter().all(|base| base.0.table.is_some()), kernel.is_some());

@@ -30,6 +30,10 @@ const ENTRIES: usize = 2 * LARGEST + 1;
 /// Which places have powers: every sixteenth.
 const STRIDE: usize = 16;
 
+/// Bits between one place with powers and the next.
+const PLACE_BITS: u32 = 16 * WIDTH;
+const _: () = assert!(PLACE_BITS as usize == STRIDE * WIDTH as usize);
+
 /// Numbers in a [`Quad`] that holds consecutive digits of one number.
 const ROW: usize = 32;
 
@@ -144,7 +148,7 @@ pub(crate) fn tables(kernel: &Kernel, units: &[Unit<'_>], bits: u32) -> Vec<Tabl
             }
         }
         // From the sixteenth power, which is four squarings on the way.
-        for _ in LARGEST.ilog2()..WIDTH * STRIDE as u32 {
+        for _ in LARGEST.ilog2()..PLACE_BITS {
             group.square(&mut next, &multiple);
             std::mem::swap(&mut multiple, &mut next);
         }
