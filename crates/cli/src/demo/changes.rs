@@ -14,8 +14,8 @@ use crate::failure::Failure;
 use crate::follow::{self, PhaseBars};
 use crate::key::changed;
 
-/// Nodes that join in a full demo before the key is moved.
-pub(super) const MORE_NODES: usize = 2;
+/// To so many nodes the key is moved, if there were fewer in the beginning.
+pub(super) const WIDE: usize = 5;
 
 /// A change of the key as it is told.
 struct Told {
@@ -30,7 +30,7 @@ impl Story<'_> {
         self.bring_back(key, killed)?;
         let committee: Vec<_> = key.committee.iter().map(|member| member.validator).collect();
         let fresh = self.refresh(node, key, &committee)?;
-        let wide = if self.demo.full {
+        let wide = if self.all() > committee.len() {
             self.join_more(node)?;
             self.validators(node, self.all())?
         } else {
@@ -44,7 +44,9 @@ impl Story<'_> {
 
     /// All nodes there are when nobody is dead.
     pub(super) fn all(&self) -> usize {
-        usize::from(self.demo.parties) + if self.demo.full { MORE_NODES } else { 0 }
+        let parties = usize::from(self.demo.parties);
+        // Where one is caught cheating, the key stays.
+        if self.demo.quick || self.demo.cheat { parties } else { parties.max(WIDE) }
     }
 
     fn bring_back(&self, key: &KeyView, killed: usize) -> Result<(), Failure> {
@@ -63,7 +65,7 @@ impl Story<'_> {
             self.let_in(founder, &phase, number)?;
         }
         self.all_meet(&phase, self.all())?;
-        phase.done(&format!("{MORE_NODES} more nodes have joined"))
+        phase.done(&format!("nodes {} to {} have joined", old + 1, self.all()))
     }
 
     fn refresh(&self, node: &Connection, key: &KeyView, committee: &[NodeId]) -> Result<KeyView, Failure> {
@@ -123,7 +125,7 @@ impl Story<'_> {
     /// The node that was asked knows the new epoch first; the other holders follow in a moment.
     fn everywhere(&self, key: &KeyView, committee: &[NodeId]) -> Result<(), Failure> {
         for number in 1..=self.all() {
-            // In a full demo the last nodes may not have been made yet.
+            // The last nodes may not have been made yet.
             if !self.nodes.data(number).exists() {
                 continue;
             }

@@ -33,12 +33,12 @@ Examples:
   consign demo \"pay invoice 4711\"
   consign demo --parties 5 --threshold 3 --level 112
   consign demo --cheat
-  consign demo --full
+  consign demo --quick
   consign demo --keep
 
 Three signatures under one public key: by all shares as they were made; with a node killed; and with new
-shares, after a refresh, a resharing that raises the threshold by one, and one back. With --full the key moves
-to two more nodes meanwhile; all of them make new moduli for that, so it takes about three times as long.
+shares, after a refresh, a resharing to more nodes of which one more must sign, and one back. All nodes make
+new moduli for that; with --quick no nodes join, so it takes about a third of the time.
 
 Starts real node processes on loopback with folders of their own and free ports, and leaves none of
 them behind (but with --keep). With --json it prints one object per phase; the last is the result.")]
@@ -62,12 +62,12 @@ pub(crate) struct Demo {
     threshold: Option<u16>,
 
     /// One node cheats: the others catch it, prove it and sign without it; the evidence stays in the current folder
-    #[arg(long, conflicts_with = "full")]
+    #[arg(long, conflicts_with = "quick")]
     cheat: bool,
 
-    /// Let two more nodes join, and move the key to all of them and back
+    /// Move the key among the nodes that hold it only, and let no others join
     #[arg(long)]
-    full: bool,
+    quick: bool,
 
     /// Leave the nodes running and their folder in place
     #[arg(long)]

@@ -319,7 +319,6 @@ impl Story<'_> {
             "\n{}\n  consign demo --keep                            leaves the nodes running, to play with\n  \
              consign demo --cheat                           one node cheats, and is caught\n  \
              consign demo --parties 5 --threshold 3         more nodes\n  \
-             consign demo --full                            the key moves to more nodes, and back\n  \
              consign init --data ./a && consign node --data ./a   a cluster of your own; then `consign invite`",
             bold("Try next:")
         ))

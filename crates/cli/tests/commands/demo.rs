@@ -63,7 +63,7 @@ fn check_result(objects: &[Value], message: &str, threshold: usize) {
 #[test]
 fn two_of_three_sign_and_nothing_stays() {
     let place = tempfile::tempdir().unwrap();
-    let said = finish(demo(place.path(), &["pay invoice 4711", "--json"])).ok();
+    let said = finish(demo(place.path(), &["pay invoice 4711", "--quick", "--json"])).ok();
     let objects = objects(&said.out);
     let expected = "start join primes aux keygen sign kill sign-again restart refresh reshare reshare-back \
                     sign-changed verify result";
@@ -78,7 +78,7 @@ fn two_of_three_sign_and_nothing_stays() {
 #[test]
 fn a_key_moves_to_five_and_back() {
     let place = tempfile::tempdir().unwrap();
-    let objects = objects(&finish(demo(place.path(), &["--full", "--json"])).ok().out);
+    let objects = objects(&finish(demo(place.path(), &["--json"])).ok().out);
     let expected = "start join primes aux keygen sign kill sign-again restart refresh join-more primes aux reshare \
                     reshare-back sign-changed verify result";
     assert_eq!(phases(&objects).join(" "), expected);
