@@ -313,7 +313,7 @@ fn kept_nodes_go_on_signing() {
     let said = finish(demo(place.path(), &["--keep", "--json"])).ok();
     check_result(&objects(&said.out), "hello from a key that is nowhere", 2);
     let folder = std::fs::read_dir(place.path()).unwrap().next().unwrap().unwrap().path();
-    assert_eq!(processes(place.path().to_str().unwrap()).len(), 3);
+    assert_eq!(processes(place.path().to_str().unwrap()).len(), 5);
     for number in 1..=3 {
         let data = folder.join(format!("node{number}"));
         let mut sign = consign(&["key", "sign", "demo", "more", "--json", "--data"]);

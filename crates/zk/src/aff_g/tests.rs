@@ -1,11 +1,14 @@
 //! Every check of Πaff-g refuses something on its own (attacks ).
 
+use std::sync::Arc;
+
 use consign_modexp::BoxedUint;
 
 use super::*;
 use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
+use crate::relations::verify_once;
 use crate::testing::cases::{check_encoding, check_every_change, context, integer, power_of_two, rng};
 use crate::testing::vectors::{self, Inputs, natural};
 use crate::testing::{Party, party};
@@ -17,6 +20,8 @@ struct Case<C: Curve> {
     context: Context<'static>,
     receiver: Party,
     prover: Party,
+    /// The receiver's key once more, as its verifier has it.
+    aid: Aid,
     k: Integer,
     x: Integer,
     y: Integer,
@@ -39,6 +44,7 @@ impl<C: Curve> Case<C> {
     fn with(level: Level, seed: u64, k: Integer, x: Integer, y: Integer) -> Self {
         let mut rng = rng(seed + 1);
         let (prover, receiver) = (party(level, 0, seed), party(level, 1, seed));
+        let aid = Aid::new(Arc::new(party(level, 1, seed).paillier));
         let (n0, n1) = (receiver.paillier.public(), prover.paillier.public());
         let (rho, rho_y) = (Nonce::random(n0, &mut rng), Nonce::random(n1, &mut rng));
         let C = receiver.paillier.encrypt(&[(&k, &Nonce::random(n0, &mut rng))]).remove(0);
@@ -46,7 +52,7 @@ impl<C: Curve> Case<C> {
         let Y = prover.paillier.encrypt(&[(&y, &rho_y)]).remove(0);
         let X = Point::mul_generator(&Scalar::from_integer(&x));
         let context = context(level, Role::Psi);
-        Self { context, receiver, prover, k, x, y, rho, rho_y, C, D, Y, X }
+        Self { context, receiver, prover, aid, k, x, y, rho, rho_y, C, D, Y, X }
     }
 
     fn statement(&self) -> Statement<'_, C> {
@@ -74,8 +80,14 @@ impl<C: Curve> Case<C> {
         Claim { context: self.context, statement: self.statement(), witness: self.witness() }
     }
 
+    /// As a judge, who knows no factors. The receiver, who computes by its own ones, comes to the same.
     fn verify(&self, proof: &Proof<C>) -> Result<(), Rejection> {
-        verify(&self.context, &self.statement(), proof)
+        let verdict = verify(&self.context, &self.statement(), proof);
+        let claimed = [Claimed { context: self.context, statement: self.statement(), proof }];
+        let units = Units::of(claimed.iter().flat_map(numbers));
+        let aided = verify_once(&claimed, &self.aid, &|list, claimed| queue(list, claimed, &units));
+        assert_eq!(aided.map_err(|(_, why)| why), verdict);
+        verdict
     }
 
     /// A proof by a prover who draws and sends what `lie` wants, and computes the rest honestly.
