@@ -15,7 +15,7 @@ use crate::follow::{self, PhaseBars};
 use crate::key::changed;
 
 /// To so many nodes the key is moved, if there were fewer in the beginning.
-pub(super) const WIDE: usize = 5;
+const WIDE: usize = 5;
 
 /// A change of the key as it is told.
 struct Told {
@@ -65,7 +65,7 @@ impl Story<'_> {
             self.let_in(founder, &phase, number)?;
         }
         self.all_meet(&phase, self.all())?;
-        phase.done(&format!("nodes {} to {} have joined", old + 1, self.all()))
+        phase.done(&format!("all {} nodes are in the cluster now", self.all()))
     }
 
     fn refresh(&self, node: &Connection, key: &KeyView, committee: &[NodeId]) -> Result<KeyView, Failure> {
