@@ -2,6 +2,7 @@
 //!
 //! Both name the epoch they start from, so that one request changes a key once, however often it is brought.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::request::check_committee;
@@ -17,7 +18,7 @@ pub struct Refresh {
 }
 
 /// Body of `POST /v1/keys/{id}/refresh`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshTerms {
     /// The epoch in which the key is.
@@ -36,8 +37,9 @@ pub struct Reshare {
 }
 
 /// Body of `POST /v1/keys/{id}/reshare`. Parsed means: the threshold fits the committee, no member is named twice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, try_from = "RawReshareTerms")]
+#[schemars(!try_from)]
 pub struct ReshareTerms {
     /// The epoch in which the key is.
     pub epoch: u64,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::{Error as _, Visitor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -79,8 +80,9 @@ impl<'de> Deserialize<'de> for PrivateKey {
 }
 
 /// Body of `POST /v1/keys/import`. Parsed means: the threshold fits the committee, no member is named twice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, try_from = "RawImportKey")]
+#[schemars(!try_from)]
 pub struct ImportKey {
     /// What people call the key; need not be unique.
     pub label: Label,
@@ -146,7 +148,7 @@ pub struct Discard {
 }
 
 /// Query of that call: `?force=true`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscardQuery {
     /// As [`Discard::force`].
