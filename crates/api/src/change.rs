@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{MAX_COMMITTEE, MAX_THRESHOLD, MIN_THRESHOLD};
 use crate::request::check_committee;
 use crate::{KeyId, Moduli, NodeId};
 
@@ -44,8 +45,10 @@ pub struct ReshareTerms {
     /// The epoch in which the key is.
     pub epoch: u64,
     /// Number of signers needed from then on.
+    #[schemars(range(min = MIN_THRESHOLD, max = MAX_THRESHOLD))]
     pub threshold: u16,
     /// Who holds a share from then on, in the order of their indices (party 1 first).
+    #[schemars(length(min = MIN_THRESHOLD, max = MAX_COMMITTEE), extend("uniqueItems" = true))]
     pub committee: Vec<NodeId>,
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::id::decode_32;
+use crate::limits::{MAX_COMMITTEE, MAX_THRESHOLD, MIN_THRESHOLD};
 use crate::request::check_committee;
 use crate::{Curve, KeyId, Label, Level, NodeId, Scheme};
 
@@ -93,8 +94,10 @@ pub struct ImportKey {
     /// The security level.
     pub level: Level,
     /// Number of signers needed from then on.
+    #[schemars(range(min = MIN_THRESHOLD, max = MAX_THRESHOLD))]
     pub threshold: u16,
     /// Who holds a share from then on, in the order of their indices (party 1 first).
+    #[schemars(length(min = MIN_THRESHOLD, max = MAX_COMMITTEE), extend("uniqueItems" = true))]
     pub committee: Vec<NodeId>,
     /// Chain code for derivation, 32 bytes in hexadecimal; absent: the node draws one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -21,9 +21,11 @@ pub struct Presign {
 #[schemars(!try_from)]
 pub struct PresignTerms {
     /// How many: 1 to [`MAX_PRESIGNATURES`]; with many signers fewer are possible at a time.
+    #[schemars(range(min = 1, max = MAX_PRESIGNATURES))]
     pub count: u32,
     /// Exactly as many holders as must sign, who will sign with them; absent: the node chooses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_THRESHOLD), extend("uniqueItems" = true))]
     pub signers: Vec<NodeId>,
 }
 

@@ -162,8 +162,10 @@ pub struct CreateKey {
     /// The security level.
     pub level: Level,
     /// Number of signers needed.
+    #[schemars(range(min = MIN_THRESHOLD, max = MAX_THRESHOLD))]
     pub threshold: u16,
     /// Who holds a share, in the order of their indices (party 1 first).
+    #[schemars(length(min = MIN_THRESHOLD, max = MAX_COMMITTEE), extend("uniqueItems" = true))]
     pub committee: Vec<NodeId>,
 }
 
@@ -406,6 +408,7 @@ impl From<SignBody> for RawSign {
 pub struct Invite {
     /// For how long the invitation is good, in seconds: 1 to [`MAX_INVITATION_S`].
     #[serde(deserialize_with = "invitation_seconds")]
+    #[schemars(range(min = 1, max = MAX_INVITATION_S))]
     pub valid_for: u32,
 }
 

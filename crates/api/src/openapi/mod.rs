@@ -8,7 +8,9 @@ mod schemas;
 #[cfg(test)]
 mod tests;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 pub use calls::CALLS;
@@ -56,6 +58,27 @@ enum Content {
     Nothing,
 }
 
+/// Text written for readers of the code: without the brackets of links into it.
+#[derive(Clone, Debug)]
+struct ForPeople;
+
+impl Transform for ForPeople {
+    fn transform(&mut self, schema: &mut Schema) {
+        if let Some(Value::String(text)) = schema.get_mut("description") {
+            *text = text.replace("[`", "`").replace("`]", "`").replace('\n', " ");
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+/// How schemas are made.
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with_transform(ForPeople).with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    })
+}
+
 /// The schema of `T`.
 fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
@@ -83,9 +106,7 @@ const OF_BODIES: &[ProblemKind] = &[
 /// The whole description.
 #[must_use]
 pub fn document() -> Value {
-    let settings =
-        SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
-    let mut generator = settings.into_generator();
+    let mut generator = settings().into_generator();
     let mut paths = Map::new();
     for call in CALLS {
         let methods = paths.entry(call.path).or_insert_with(|| json!({}));
@@ -127,7 +148,7 @@ impl Call {
         if !self.description.is_empty() {
             call.insert("description".to_owned(), self.description.into());
         }
-        let parameters = self.parameters(generator);
+        let parameters = self.parameters();
         if !parameters.is_empty() {
             call.insert("parameters".to_owned(), parameters.into());
         }
@@ -142,7 +163,7 @@ impl Call {
         call.into()
     }
 
-    fn parameters(&self, generator: &mut SchemaGenerator) -> Vec<Value> {
+    fn parameters(&self) -> Vec<Value> {
         let mut parameters = Vec::new();
         if self.path.contains("{id}") {
             let schema = json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" });
@@ -150,9 +171,9 @@ impl Call {
         }
         if let Some(query) = self.query {
             // Each field of the type is a parameter of its own.
-            let schema = query(&mut SchemaGenerator::from(
-                SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true),
-            ));
+            let inline = settings().with(|settings| settings.inline_subschemas = true);
+            let mut schema = query(&mut inline.into_generator());
+            ForPeople.transform(&mut schema);
             let fields = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
             for (name, mut schema) in fields {
                 let description = schema.as_object_mut().and_then(|fields| fields.remove("description"));
@@ -171,7 +192,6 @@ impl Call {
                 "schema": { "type": "string", "examples": ["wait=60"] },
             }));
         }
-        let _ = generator;
         parameters
     }
 
