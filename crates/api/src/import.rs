@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde::de::{Error as _, Visitor};
 use schemars::JsonSchema;
+use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 

@@ -32,6 +32,6 @@ pub use request::{
 };
 pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
 pub use view::{
-    CeremonyView, Counts, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member, NodeView,
-    Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,
+    CeremonyView, Counts, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member,
+    NodeView, Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,
 };

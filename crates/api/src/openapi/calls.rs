@@ -3,8 +3,8 @@
 use super::{Call, Content, of};
 use crate::ProblemKind as Kind;
 use crate::{
-    CeremonyView, CreateKey, DiscardQuery, EvidenceView, HealthView, ImportKey, InvitationView, Invite, KeyView,
-    NodeView, Page, PageQuery, PresignTerms, RefreshTerms, ReshareTerms, SignBody, ValidatorView,
+    CeremonyView, CreateKey, DiscardQuery, EvidenceView, HealthView, ImportKey, InvitationView, Invite,
+    KeyView, NodeView, Page, PageQuery, PresignTerms, RefreshTerms, ReshareTerms, SignBody, ValidatorView,
 };
 
 const DONE: (u16, &str, Content) =

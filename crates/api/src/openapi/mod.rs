@@ -177,7 +177,9 @@ impl Call {
             let fields = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
             for (name, mut schema) in fields {
                 let description = schema.as_object_mut().and_then(|fields| fields.remove("description"));
-                parameters.push(json!({ "name": name, "in": "query", "description": description, "schema": schema }));
+                parameters.push(
+                    json!({ "name": name, "in": "query", "description": description, "schema": schema }),
+                );
             }
         }
         if self.body.is_some() {
@@ -214,9 +216,9 @@ impl Call {
         let reference = generator.subschema_for::<Problem>();
         for kind in problems {
             let line = format!("`{}`: {}.", kind.urn(), kind.title());
-            let response = responses.entry(kind.status().to_string()).or_insert_with(|| {
-                json!({ "description": "", "content": { PROBLEM_MEDIA_TYPE: { "schema": reference } } })
-            });
+            let response = responses.entry(kind.status().to_string()).or_insert_with(
+                || json!({ "description": "", "content": { PROBLEM_MEDIA_TYPE: { "schema": reference } } }),
+            );
             if let Some(Value::String(text)) = response.get_mut("description") {
                 if !text.is_empty() {
                     text.push(' ');

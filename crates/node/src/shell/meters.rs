@@ -78,7 +78,8 @@ impl Meters {
         let calls = Family::default();
         registry.register("calls", "Calls of the HTTP API that were answered, by status", calls.clone());
         let ceremonies = Family::default();
-        let help = "Ceremonies that ended at this node, by kind and outcome: done, or the type of the problem";
+        let help =
+            "Ceremonies that ended at this node, by kind and outcome: done, or the type of the problem";
         registry.register("ceremonies", help, ceremonies.clone());
         let phases = Family::new_with_constructor(PhaseTimes);
         registry.register_with_unit(
@@ -194,7 +195,8 @@ mod tests {
         meters.answered(200);
         meters.answered(200);
         meters.answered(404);
-        let counts = api::Counts { keys: 3, presignatures: 7, slowest_ms: Some(1500), ..api::Counts::default() };
+        let counts =
+            api::Counts { keys: 3, presignatures: 7, slowest_ms: Some(1500), ..api::Counts::default() };
         let text = meters.text(&counts).unwrap();
         for line in [
             r#"consign_ceremonies_total{kind="sign",outcome="done"} 1"#,

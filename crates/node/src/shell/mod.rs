@@ -188,9 +188,10 @@ async fn start(
 
     let events = Arc::new(Events::new(entropy::fresh()?));
     let meters = Arc::new(Meters::new());
-    let http = Http::start(config.api, token, Limits::default(), inbox.clone(), events.clone(), meters.clone())
-        .await
-        .map_err(|e| RunError::Api { address: config.api, reason: cannot_listen(&e, "--api") })?;
+    let http =
+        Http::start(config.api, token, Limits::default(), inbox.clone(), events.clone(), meters.clone())
+            .await
+            .map_err(|e| RunError::Api { address: config.api, reason: cannot_listen(&e, "--api") })?;
     info!(address = %http.address, "listening for clients");
     if !http.address.ip().is_loopback() {
         warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");

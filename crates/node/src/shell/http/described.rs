@@ -38,6 +38,7 @@ pub(super) async fn docs() -> Response {
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Answered {
     let Reply::Counts(counts) = shared.ask(Request::Count).await?.reply else { return Err(unexpected()) };
     let text = shared.meters.text(&counts);
-    let text = text.map_err(|_| Problem::new(ProblemKind::Internal, "The metrics cannot be written down."))?;
+    let text =
+        text.map_err(|_| Problem::new(ProblemKind::Internal, "The metrics cannot be written down."))?;
     Ok(body(StatusCode::OK, OPEN_METRICS, text.into_bytes()))
 }

@@ -19,8 +19,7 @@ fn every_route_is_described() {
             }
         }
     }
-    let told: BTreeSet<_> =
-        CALLS.iter().map(|call| (call.method.to_owned(), call.path.to_owned())).collect();
+    let told: BTreeSet<_> = CALLS.iter().map(|call| (call.method.to_owned(), call.path.to_owned())).collect();
     assert!(served.len() > 20, "{served:?}");
     assert_eq!(served, told);
 }
@@ -28,7 +27,9 @@ fn every_route_is_described() {
 #[tokio::test(flavor = "multi_thread")]
 async fn anybody_reads_the_description() {
     let site = Site::start(|_| Reply::Counts(api::Counts { keys: 3, ..api::Counts::default() })).await;
-    let get = |path: &str| site.raw(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
+    let get = |path: &str| {
+        site.raw(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
+    };
     let (status, head, body) = get("/openapi.json");
     assert_eq!(status, 200);
     assert!(head.contains("content-type: application/json"), "{head}");
@@ -37,11 +38,17 @@ async fn anybody_reads_the_description() {
     assert_eq!(status, 200);
     assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
     // It must work without the internet.
-    assert!(body.contains("/openapi.json") && !body.contains("http://") && !body.contains("https://"), "{body}");
+    assert!(
+        body.contains("/openapi.json") && !body.contains("http://") && !body.contains("https://"),
+        "{body}"
+    );
     assert!(site.asked().is_empty());
     let (status, head, body) = get("/metrics");
     assert_eq!(status, 200);
     assert!(head.contains("content-type: application/openmetrics-text"), "{head}");
-    assert!(body.contains("consign_keys 3") && body.contains(r#"consign_calls_total{status="200"} 2"#), "{body}");
+    assert!(
+        body.contains("consign_keys 3") && body.contains(r#"consign_calls_total{status="200"} 2"#),
+        "{body}"
+    );
     assert_eq!(site.asked(), [Request::Count]);
 }
