@@ -1,4 +1,5 @@
-//! Key generation and auxiliary information among honest parties, what they leave on disk, and their frozen bytes.
+//! Key generation and auxiliary information among honest parties, what they leave on disk, their frozen bytes, and words
+//! in the wrong place.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 #![allow(missing_docs, unreachable_pub, clippy::wildcard_enum_match_arm, reason = "tests")]
@@ -9,3 +10,4 @@ mod epochs;
 mod honest;
 mod stored;
 mod vectors;
+mod words;

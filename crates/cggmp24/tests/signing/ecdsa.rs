@@ -80,6 +80,24 @@ fn verification_refuses_what_is_out_of_range() {
     check::<P256>();
 }
 
+/// The toy curve has a point with `x = q`, so that its `r` is zero: only the check of `r` refuses it, under every key.
+#[test]
+fn a_nonce_point_whose_r_is_zero_signs_nothing() {
+    const LOGARITHM: u32 = 4_292_705_906;
+    let k = Scalar::<Toy>::from_natural(&BoxedUint::from(LOGARITHM));
+    let R = Point::mul_generator(&k);
+    assert!(Signature::new(&R, Scalar::one()).is_none());
+    let mut digest = [0; 32];
+    digest[..Toy::SCALAR_BYTES].copy_from_slice(&LOGARITHM.to_be_bytes());
+    let digest = Digest::raw::<Toy>(digest).unwrap();
+    assert_eq!(digest.scalar::<Toy>(), k);
+    let (key, _, _) = sample::<Toy>(1);
+    for recovery_id in 0..4 {
+        let forged = Signature { r: Scalar::zero(), s: Scalar::one(), recovery_id };
+        assert!(!forged.verify(&key, &digest), "recovery id {recovery_id}");
+    }
+}
+
 /// r and s of q and above, or of another length, cannot even be written.
 #[test]
 fn numbers_of_the_order_and_above_have_no_encoding() {

@@ -4,8 +4,11 @@ use std::ops::ControlFlow;
 
 use consign_cggmp24::Level;
 use consign_cggmp24::aux_info::testing::start_lying;
-use consign_cggmp24::aux_info::{self, Aux, AuxError, AuxInfo, Broadcast, Direct, Fault, Primes, round3};
+use consign_cggmp24::aux_info::{
+    self, Aux, AuxError, AuxInfo, AuxPublic, Broadcast, Direct, Fault, Primes, round3,
+};
 use consign_cggmp24::curve::{Secp256k1, Toy};
+use consign_cggmp24::parties::Parties;
 use consign_modexp::{BoxedUint, PrimeKind};
 use consign_rounds::sim::{Letter, Outcome, TestKeys, honest, party};
 use consign_rounds::{Charge, PartyIndex};

@@ -213,5 +213,13 @@ mod confirmation {
         let mut swapped = set.clone();
         swapped.insert(party(2), set[&party(1)].clone());
         assert!(!complete(&swapped));
+        // The set is about these moduli and these parties, and no others.
+        let of = |aux: &AuxPublic, parties: &Parties| aux_info::is_complete::<Toy>(aux, parties, set, &*keys);
+        let mut renamed: Vec<_> = public.parties.iter().map(|(index, identity)| (index, *identity)).collect();
+        renamed[2].1 = [77; 32];
+        assert!(!of(pending.public(), &Parties::new(renamed).unwrap()));
+        let mut altered = pending.public().clone();
+        altered.rid[0] ^= 1;
+        assert!(!of(&altered, &public.parties));
     }
 }
