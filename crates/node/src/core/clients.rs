@@ -30,6 +30,7 @@ impl Node {
             | api::Request::ShowEvidence(_)
             | api::Request::ListValidators
             | api::Request::ShowNode
+            | api::Request::Count
             | api::Request::Health => self.asked(call, request),
             api::Request::Signed(_)
             | api::Request::By(..)

@@ -62,7 +62,7 @@ impl Asker {
     /// Asks the core.
     pub(super) async fn ask(&self, request: Request) -> Result<Answer, Problem> {
         match (self.entry, &request) {
-            (Entry::Token, _) | (_, Request::Health) => self.shared.ask(request).await,
+            (Entry::Token, _) | (_, Request::Health | Request::Count) => self.shared.ask(request).await,
             (Entry::Client(client), _) => self.shared.ask(Request::By(client, Box::new(request))).await,
             (Entry::Unproven, _) => Err(no_token()),
         }

@@ -14,9 +14,16 @@ use consign_api::{Problem, ProblemKind};
 use super::Shared;
 use super::answer::Failed;
 use super::asker::{self, Entry, no_token, not_signed};
+use super::described::OPEN;
 
 /// Lets a request through, or not.
-pub(super) async fn guard(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let response = admit(&shared, request, next).await;
+    shared.meters.answered(response.status().as_u16());
+    response
+}
+
+async fn admit(shared: &Shared, mut request: Request, next: Next) -> Response {
     let Ok(_permit) = shared.calls.clone().try_acquire_owned() else {
         let detail = "The node serves all the calls it may serve at a time; try again.";
         return turn_away(Problem::new(ProblemKind::Busy, detail).retry_after(1));
@@ -25,9 +32,9 @@ pub(super) async fn guard(State(shared): State<Arc<Shared>>, mut request: Reques
         let detail = "Call the node by its IP address or as localhost, not by another name.";
         return turn_away(Problem::new(ProblemKind::WrongHost, detail));
     }
-    let entry = match entry(&shared, &request) {
+    let entry = match entry(shared, &request) {
         Ok(entry) => Some(entry),
-        Err(_) if request.uri().path() == "/healthz" => None,
+        Err(_) if OPEN.contains(&request.uri().path()) => None,
         Err(problem) => return turn_away(problem),
     };
     if let Some(entry) = entry {

@@ -1,16 +1,18 @@
 //! The HTTP API: each call becomes one [`api::Request`] for the core, each answer JSON or a problem document.
 //!
-//! Every call but `/healthz` needs the bearer token, or where the operator wants that a client's signature. The `Host` header must be an IP address or `localhost`: a web page
-//! that rebinds its own name to this machine cannot reach the API. Everything is limited: size and time of a body,
-//! calls and streams at a time, connections, and how long they may take to say what they want.
+//! Every call needs the bearer token, or where the operator wants that a client's signature; but not `/healthz`, `/metrics`
+//! and the description of the API. The `Host` header must be an IP address or `localhost`: a web page that rebinds its own
+//! name to this machine cannot reach the API. Everything is limited: size and time of a body, calls and streams at a time,
+//! connections, and how long they may take to say what they want.
 //!
 //! Read next: `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they say), `calls.rs` (the calls),
-//! `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency).
+//! `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `described.rs`.
 
 mod answer;
 mod asker;
 mod body;
 mod calls;
+mod described;
 mod guard;
 mod listener;
 mod once;
@@ -37,6 +39,7 @@ pub(crate) use self::serve::Limits;
 use super::clock::Clock;
 use super::events::Events;
 use super::inbox::{Answer, Call, Inbox, InboxSender};
+use super::meters::Meters;
 use super::token::Token;
 
 /// How long the core may take to answer a call: it does no arithmetic, so it is fast or broken.
@@ -52,6 +55,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Shared {
     inbox: InboxSender,
     events: Arc<Events>,
+    meters: Arc<Meters>,
     token: Token,
     clients: Clients,
     clock: Clock,
@@ -106,6 +110,7 @@ impl Http {
         limits: Limits,
         inbox: InboxSender,
         events: Arc<Events>,
+        meters: Arc<Meters>,
     ) -> std::io::Result<Http> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -113,6 +118,7 @@ impl Http {
         let shared = Arc::new(Shared {
             inbox,
             events,
+            meters,
             token,
             clients,
             clock: Clock::start(),
@@ -151,6 +157,9 @@ async fn stopped(mut stopping: channel::Receiver<bool>) {
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(calls::health))
+        .route("/metrics", get(described::metrics))
+        .route("/openapi.json", get(described::document))
+        .route("/docs", get(described::docs))
         .route("/v1/keys", get(calls::keys).post(start::create_key))
         .route("/v1/keys/import", post(start::import))
         .route("/v1/keys/{id}", get(calls::key).delete(calls::discard))
