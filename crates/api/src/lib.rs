@@ -6,7 +6,8 @@
 //! never read one body in two ways.
 //!
 //! Read next: [`request`], [`change`], [`import`] and [`presign`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
-//! wrong), [`limits`], [`hash`] (digests), and [`openapi`] (the description of all of it). The feature `client` adds a small blocking client.
+//! wrong), [`signed`] (who asks), [`limits`], [`hash`] (digests), and [`openapi`] (the description of all of it). The feature
+//! `client` adds a small blocking client.
 
 pub mod change;
 #[cfg(feature = "client")]
@@ -19,6 +20,7 @@ pub mod openapi;
 pub mod presign;
 pub mod problem;
 pub mod request;
+pub mod signed;
 pub mod terms;
 pub mod view;
 
@@ -30,6 +32,7 @@ pub use problem::{Problem, ProblemKind};
 pub use request::{
     CreateKey, Invite, Label, PageQuery, PathText, Reply, Request, Sign, SignBody, SignTarget,
 };
+pub use signed::{ClientKey, ClientSecret, SignedRequest};
 pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
 pub use view::{
     CeremonyView, Counts, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member,

@@ -15,8 +15,8 @@ use crate::view::{
     CeremonyView, Counts, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
 use crate::{
-    CeremonyId, Curve, Discard, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId, Presign, Problem,
-    Refresh, Reshare, Scheme,
+    CeremonyId, ClientKey, Curve, Discard, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId, Presign,
+    Problem, Refresh, Reshare, Scheme, SignedRequest,
 };
 
 #[cfg(test)]
@@ -59,6 +59,12 @@ pub enum Request {
     Invite(Invite),
     /// `GET /healthz`: answered by [`Reply::Health`]; asks nothing but that the core answers.
     Health,
+    /// A POST for a ceremony with its client's signature, which the node's core verifies: answered as the same call without
+    /// one.
+    Signed(Box<SignedRequest>),
+    /// A call that came without a token, and counts as this client's: a GET whose signature holds, or a
+    /// [`Signed`](Self::Signed) one. Answered as the call in it.
+    By(ClientKey, Box<Request>),
     /// For `GET /metrics`: answered by [`Reply::Counts`].
     Count,
 }

@@ -272,6 +272,7 @@ mod tests {
             epoch: 0,
             share: true,
             state: KeyState::Active,
+            owner: None,
             imported: None,
             exports: vec![consign_api::ExportView {
                 epoch: 0,

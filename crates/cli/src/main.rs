@@ -5,6 +5,7 @@ mod backup;
 mod bench;
 mod ceremony;
 mod children;
+mod client;
 mod completions;
 mod connection;
 mod demo;
@@ -67,6 +68,7 @@ enum Command {
     Key(key::Key),
     Validator(validator::Validator),
     Ceremony(ceremony::Ceremony),
+    Client(client::Client),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
     Backup(backup::Backup),
@@ -87,6 +89,7 @@ impl Command {
             Self::Key(key) => key.run(out),
             Self::Validator(validator) => validator.run(out),
             Self::Ceremony(ceremony) => ceremony.run(out),
+            Self::Client(client) => client.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),
             Self::Backup(backup) => backup.run(out),

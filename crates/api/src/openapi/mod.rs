@@ -123,7 +123,8 @@ pub fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Threshold signing: every node of a cluster answers the same calls. Bodies are complete, no \
                 node fills in a default, and unknown fields are refused. Problems are RFC 9457 documents whose `type` is \
-                stable and whose `detail` says what to do.",
+                stable and whose `detail` says what to do. Clients with a key of their own sign each GET, and each POST \
+                that starts a ceremony: HTTP Message Signatures (RFC 9421) as docs/wire.md says.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],

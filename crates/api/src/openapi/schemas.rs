@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::limits::{MAX_LABEL_BYTES, MAX_MESSAGE_BYTES, MAX_PATH_BYTES};
-use crate::{ChainCode, HashName, Label, PathText, PrivateKey, SignBody};
+use crate::{ChainCode, ClientKey, HashName, Label, PathText, PrivateKey, SignBody};
 
 macro_rules! text {
     ($type:ty, $name:literal, $schema:tt) => {
@@ -41,6 +41,11 @@ text!(PrivateKey, "PrivateKey", {
     "pattern": "^[0-9a-f]{64}$",
     "writeOnly": true,
     "description": "A private key, big-endian. Secret.",
+});
+text!(ClientKey, "ClientKey", {
+    "type": "string",
+    "pattern": "^[0-9a-f]{64}$",
+    "description": "A client: its Ed25519 public key.",
 });
 text!(ChainCode, "ChainCode", {
     "type": "string",

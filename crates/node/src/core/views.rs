@@ -3,6 +3,7 @@
 use consign_api as api;
 use consign_cggmp24::derivation::Path;
 
+use super::asked::Asked;
 use super::curves::{PublicKey, Signed};
 use super::exports::Export;
 use super::hash::Hash;
@@ -10,7 +11,7 @@ use super::joining::Home;
 use super::node::Node;
 use super::pages::page;
 use super::proposal::{Kind, Proposal};
-use super::requests::{RawRequest, Wanted};
+use super::requests::Wanted;
 use super::{CallId, Level, Output};
 use crate::identity::NodeId;
 
@@ -37,7 +38,7 @@ pub(super) fn signature_view(
     signature: &Signed,
     signers: Vec<api::Member>,
 ) -> Option<api::SignatureView> {
-    let (_, wanted) = RawRequest::parse(&proposal.request)?;
+    let (_, wanted) = Asked::parse(&proposal.request)?;
     let Wanted::Signature(sign) = wanted else { return None };
     let (r, s) = signature.parts();
     Some(api::SignatureView {
@@ -81,7 +82,9 @@ impl Node {
             api::Request::Refresh(refresh) => Some(refresh.key),
             api::Request::Reshare(reshare) => Some(reshare.key),
             api::Request::ShowKey(key) => Some(*key),
-            api::Request::CreateKey(_)
+            api::Request::Signed(signed) => self.named_by(signed),
+            api::Request::By(..)
+            | api::Request::CreateKey(_)
             | api::Request::ListKeys(_)
             | api::Request::ListCeremonies(_)
             | api::Request::ShowCeremony(_)
@@ -104,6 +107,8 @@ impl Node {
             api::Request::Presign(presign) => return self.begin(call, Wanted::Presign(presign)),
             api::Request::Refresh(refresh) => return self.begin(call, Wanted::Refresh(refresh)),
             api::Request::Reshare(reshare) => return self.begin(call, Wanted::Reshare(reshare)),
+            api::Request::Signed(signed) => return self.begin_signed(call, &signed),
+            api::Request::By(client, request) => return self.asked_by(call, client, *request),
             api::Request::ImportKey(import) => return self.import(call, &import),
             api::Request::DiscardKey(discard) => return self.discard(call, &discard),
             api::Request::Invite(invite) => return self.invite(call, invite.valid_for),
@@ -169,6 +174,7 @@ impl Node {
                 true => api::KeyState::Active,
                 false => api::KeyState::Confirming,
             },
+            owner: key.owner(),
             imported: key.dealer().and_then(|dealer| self.members(&[dealer]).pop()),
             exports: self.exports_of(*id),
             presignatures: u32::try_from(self.presignatures.of_key(*id).count()).unwrap_or(u32::MAX),

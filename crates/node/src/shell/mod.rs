@@ -31,7 +31,7 @@ use self::compute::Compute;
 use self::engine::{Calls, Engine};
 use self::events::Events;
 use self::fatal::Fatal;
-use self::http::{Http, Limits};
+use self::http::{Clients, Http, Limits};
 use self::inbox::{Inbox, InboxSender};
 use self::lock::{FolderLock, LockError};
 use self::meters::Meters;
@@ -44,6 +44,9 @@ use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
 use crate::identity::Identity;
 use crate::store::{self, NodeStore, StoreError, Unlock};
+
+/// The file in the data folder with which an operator says what clients may do: where it is, they sign what they ask.
+const POLICY_FILE: &str = "policy.toml";
 
 /// Why a node does not run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -174,11 +177,13 @@ async fn start(
 
     let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone()).await?;
     let announced = if config.announce.is_empty() { &p2p.addresses } else { &config.announce };
+    let require_clients = folder.path().join(POLICY_FILE).exists();
     let settings = Settings {
         name: config.name,
         addresses: announced.iter().map(ToString::to_string).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         keep_presignatures: config.keep_presignatures,
+        require_clients,
     };
     info!(node = %identity.node_id(), %cluster, addresses = ?settings.addresses, "listening for nodes");
     let (mut node, first) = Node::open(identity, settings, &store, entropy::fresh()?, clock.now())?;
@@ -187,11 +192,12 @@ async fn start(
     }
 
     let events = Arc::new(Events::new(entropy::fresh()?));
-    let meters = Arc::new(Meters::new());
-    let http =
-        Http::start(config.api, token, Limits::default(), inbox.clone(), events.clone(), meters.clone())
-            .await
-            .map_err(|e| RunError::Api { address: config.api, reason: cannot_listen(&e, "--api") })?;
+    let cluster = consign_api::ClusterId(*cluster.as_bytes());
+    let clients = Clients { cluster, may_stand_alone: require_clients };
+    let (api, limits, meters) = (config.api, Limits::default(), Arc::new(Meters::new()));
+    let http = Http::start(api, token, clients, limits, inbox.clone(), events.clone(), meters.clone())
+        .await
+        .map_err(|e| RunError::Api { address: api, reason: cannot_listen(&e, "--api") })?;
     info!(address = %http.address, "listening for clients");
     if !http.address.ip().is_loopback() {
         warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");

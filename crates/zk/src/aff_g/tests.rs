@@ -137,17 +137,15 @@ fn a_list_is_proven_as_if_one_after_another() {
 /// Responses and proofs for several receivers, two parts of one after another, come of one list.
 #[test]
 fn one_list_serves_several_receivers() {
-    let cases = [1, 1, 2, 1].map(|which| {
-        Case::<Toy>::to(which, Level::Tiny, 5, integer(11), integer(12), integer(1000))
-    });
+    let cases = [1, 1, 2, 1]
+        .map(|which| Case::<Toy>::to(which, Level::Tiny, 5, integer(11), integer(12), integer(1000)));
     fn part(case: &Case<Toy>) -> Part<'_> {
         let (receiver, rp) = (case.receiver.paillier.public(), &case.receiver.ring);
         Part { receiver, C: &case.C, rp, witness: case.witness() }
     }
     let masks = |case: &Case<Toy>| Masks::of(&case.context, &case.statement(), &mut rng(96));
     let parts: Vec<_> = cases.iter().map(part).collect();
-    let begun =
-        begin::<Toy>(&parts, cases.iter().map(masks).collect(), &cases[0].prover.paillier).unwrap();
+    let begun = begin::<Toy>(&parts, cases.iter().map(masks).collect(), &cases[0].prover.paillier).unwrap();
     let expected: Vec<_> = cases.iter().map(|case| [case.D.clone(), case.Y.clone()]).collect();
     assert_eq!(begun.responses(), expected);
     let claims: Vec<_> = cases.iter().map(Case::claim).collect();
@@ -156,7 +154,10 @@ fn one_list_serves_several_receivers() {
     for (case, proof) in cases.iter().zip(&proofs) {
         assert_eq!(case.verify(proof), Ok(()));
     }
-    assert_ne!(cases[0].receiver.paillier.public().n().value(), cases[2].receiver.paillier.public().n().value());
+    assert_ne!(
+        cases[0].receiver.paillier.public().n().value(),
+        cases[2].receiver.paillier.public().n().value()
+    );
 }
 
 #[test]

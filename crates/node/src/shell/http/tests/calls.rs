@@ -35,6 +35,8 @@ fn answers(request: &Request) -> Reply {
         Request::Invite(_) => {
             Reply::Invitation(api::InvitationView { invitation: "consign1".to_owned(), valid_for: 60 })
         }
+        Request::Signed(_) => Reply::Started(ceremony_in(CeremonyState::Proposed)),
+        Request::By(_, inner) => answers(inner),
         Request::Health => Reply::Health(HealthView::ok()),
         Request::Count => Reply::Counts(api::Counts { keys: 3, ..api::Counts::default() }),
     }
