@@ -20,3 +20,8 @@ mod demo;
 mod kills;
 #[cfg(debug_assertions)]
 mod kills_signing;
+#[cfg(debug_assertions)]
+#[path = "../../../node/src/store/redis/server.rs"]
+mod redis_server;
+#[cfg(debug_assertions)]
+mod redis_store;

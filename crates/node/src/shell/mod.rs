@@ -41,7 +41,7 @@ use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
 use crate::identity::Identity;
-use crate::store::{self, NodeStore, StoreError, Unlock};
+use crate::store::{NodeStore, Place, StoreError, Unlock};
 
 /// Why a node does not run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -163,7 +163,7 @@ async fn start(
     let lock = FolderLock::acquire(&folder)?;
     // A file of an earlier process that was killed names an address nobody listens on.
     let _ = std::fs::remove_file(folder.api_address_file());
-    let (store, identity) = open(&folder, unlock).await?;
+    let (store, identity) = open(config.place(&folder), unlock).await?;
     let identity = Arc::new(identity);
     let cluster = setup::cluster(&store)?;
     let token = Token::new(&token::load_or_create(&folder)?);
@@ -215,10 +215,9 @@ async fn start(
 }
 
 /// Opens the store, on a thread that may take its time: deriving a key from a passphrase does.
-async fn open(folder: &DataFolder, unlock: Unlock) -> Result<(NodeStore, Identity), RunError> {
-    let path = folder.store_file();
+async fn open(place: Place, unlock: Unlock) -> Result<(NodeStore, Identity), RunError> {
     let opened = tokio::task::spawn_blocking(move || {
-        let store = store::open(&path, &unlock)?;
+        let store = place.open(&unlock)?;
         let identity = setup::identity(&store)?;
         Ok((store, identity))
     });
