@@ -4,6 +4,7 @@
 mod backup;
 mod bench;
 mod ceremony;
+mod change_passphrase;
 mod children;
 mod connection;
 mod demo;
@@ -69,6 +70,7 @@ enum Command {
     VerifyEvidence(verify_evidence::VerifyEvidence),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Passphrase(change_passphrase::Passphrase),
     Bench(bench::Bench),
 }
 
@@ -87,6 +89,7 @@ impl Command {
             Self::VerifyEvidence(verify) => verify.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),
+            Self::Passphrase(change) => change.run(out),
             Self::Bench(args) => Ok(bench::run(args, out.is_json())?),
         }
     }
