@@ -1,6 +1,7 @@
 //! The `consign` command: one file per command. Read next: `demo/story.rs` for what it is all about, `failure.rs` for
 //! exit codes, `connection.rs` for how commands talk to a running node.
 
+mod audit;
 mod backup;
 mod bench;
 mod ceremony;
@@ -68,6 +69,7 @@ enum Command {
     Ceremony(ceremony::Ceremony),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
+    Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Passphrase(change_passphrase::Passphrase),
@@ -87,6 +89,7 @@ impl Command {
             Self::Ceremony(ceremony) => ceremony.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),
+            Self::Audit(audit) => audit.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),
             Self::Passphrase(change) => change.run(out),

@@ -4,6 +4,7 @@
 //! Read next: `proposal.rs` (round 0), `roster.rs` (who may be asked), `ceremony.rs` (one running session),
 //! `wire.rs` (what nodes say to each other).
 
+pub mod audit;
 pub mod backup;
 pub mod ceremony;
 mod chain;

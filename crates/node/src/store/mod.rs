@@ -64,13 +64,15 @@ pub enum Table {
     Evidence,
     /// Records of shares that were exported.
     Exports,
+    /// The audit log.
+    Audit,
     /// Everything a node remembers about itself: cluster id, counters, marks.
     Meta,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 12] = [
         Table::Header,
         Table::Identity,
         Table::Roster,
@@ -81,6 +83,7 @@ impl Table {
         Table::Requests,
         Table::Evidence,
         Table::Exports,
+        Table::Audit,
         Table::Meta,
     ];
 
@@ -98,6 +101,7 @@ impl Table {
             Table::Requests => "requests",
             Table::Evidence => "evidence",
             Table::Exports => "exports",
+            Table::Audit => "audit",
             Table::Meta => "meta",
         }
     }

@@ -77,7 +77,7 @@ impl Place {
 pub struct RedisUrl {
     text: Zeroizing<String>,
     pub(super) name: String,
-    pub(super) connection: ConnectionInfo,
+    pub(super) connection: Box<ConnectionInfo>,
 }
 
 impl RedisUrl {
@@ -115,7 +115,11 @@ impl RedisUrl {
             |_| "must be like rediss://:PASSWORD@host:6379/0?name=alice or redis+unix:///run/redis.sock",
         )?;
         refuse_insecure(&connection)?;
-        Ok(RedisUrl { text: Zeroizing::new(text.to_owned()), name: name.to_owned(), connection })
+        Ok(RedisUrl {
+            text: Zeroizing::new(text.to_owned()),
+            name: name.to_owned(),
+            connection: Box::new(connection),
+        })
     }
 
     /// The URL as it was given, with its password: for the configuration file only.

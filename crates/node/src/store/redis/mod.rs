@@ -19,7 +19,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use ::redis::{Client, Connection, IntoConnectionInfo as _, RedisError, Value as Answer, cmd};
+use ::redis::{Client, Connection, ConnectionInfo, RedisError, Value as Answer, cmd};
 
 use self::counter::Remembered;
 use super::place::RedisUrl;
@@ -131,7 +131,7 @@ impl Redis {
         // rustls takes what the process has; AWS-LC is linked anyway. It is there already if a store was opened before.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let settings = url.connection.redis_settings().clone().set_skip_set_lib_name();
-        let info = url.connection.clone().into_connection_info().map_err(unreachable)?;
+        let info = ConnectionInfo::clone(&url.connection);
         let client = Client::open(info.set_redis_settings(settings)).map_err(unreachable)?;
         let mut connection = client.get_connection_with_timeout(CONNECT_TIME).map_err(unreachable)?;
         connection.set_read_timeout(Some(ANSWER_TIME)).map_err(unreachable)?;

@@ -50,7 +50,7 @@ impl Bench {
 
     /// A connection that obeys no rules.
     fn raw(&self) -> Connection {
-        Client::open(self.url("raw").connection).unwrap().get_connection().unwrap()
+        Client::open(*self.url("raw").connection).unwrap().get_connection().unwrap()
     }
 
     fn keys(&self) -> Vec<String> {
