@@ -4,11 +4,11 @@ use crate::store::Value;
 use crate::store::memory::Memory;
 
 /// A log of `count` entries about exports.
-fn store(count: u64) -> Memory {
+fn store(count: u8) -> Memory {
     let mut store = Memory::new();
     for i in 1..=count {
-        let mut writes = vec![Write::create(Table::Exports, [i as u8; 40], b"record")];
-        writes.extend(entries_of(&store, &writes, 1_000 + i).unwrap());
+        let mut writes = vec![Write::create(Table::Exports, [i; 40], b"record")];
+        writes.extend(entries_of(&store, &writes, 1_000 + u64::from(i)).unwrap());
         store.apply(&writes).unwrap();
     }
     store
