@@ -6,7 +6,7 @@
 //! never read one body in two ways.
 //!
 //! Read next: [`request`], [`change`], [`import`] and [`presign`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
-//! wrong), [`limits`], and [`hash`] (digests). The feature `client` adds a small blocking client.
+//! wrong), [`limits`], [`hash`] (digests), and [`openapi`] (the description of all of it). The feature `client` adds a small blocking client.
 
 pub mod change;
 #[cfg(feature = "client")]
@@ -15,6 +15,7 @@ pub mod hash;
 pub mod id;
 pub mod import;
 pub mod limits;
+pub mod openapi;
 pub mod presign;
 pub mod problem;
 pub mod request;
@@ -31,6 +32,6 @@ pub use request::{
 };
 pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
 pub use view::{
-    CeremonyView, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member, NodeView,
-    Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,
+    CeremonyView, Counts, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member,
+    NodeView, Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,
 };

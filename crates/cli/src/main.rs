@@ -7,8 +7,10 @@ mod bench;
 mod ceremony;
 mod change_passphrase;
 mod children;
+mod completions;
 mod connection;
 mod demo;
+mod doctor;
 mod evidence;
 mod failure;
 mod files;
@@ -73,7 +75,9 @@ enum Command {
     Backup(backup::Backup),
     Restore(restore::Restore),
     Passphrase(change_passphrase::Passphrase),
+    Doctor(doctor::Doctor),
     Bench(bench::Bench),
+    Completions(completions::Completions),
 }
 
 impl Command {
@@ -93,6 +97,8 @@ impl Command {
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),
             Self::Passphrase(change) => change.run(out),
+            Self::Doctor(doctor) => doctor.run(out),
+            Self::Completions(completions) => completions.run(),
             Self::Bench(args) => Ok(bench::run(args, out.is_json())?),
         }
     }

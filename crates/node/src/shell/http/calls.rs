@@ -109,6 +109,7 @@ pub(super) fn view_of(reply: Reply) -> Result<api::CeremonyView, Failed> {
         | Reply::Validators(_)
         | Reply::Node(_)
         | Reply::Invitation(_)
-        | Reply::Health(_) => Err(unexpected()),
+        | Reply::Health(_)
+        | Reply::Counts(_) => Err(unexpected()),
     }
 }
