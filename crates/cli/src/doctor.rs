@@ -1,5 +1,7 @@
 //! `consign doctor`: what is wrong with a node, and what to do about it.
 
+use std::path::Path;
+
 use clap::Args;
 use consign_api::{CeremonyView, KeyState, KeyView, NodeView, ValidatorView};
 use consign_node::config::{Config, DataFolder, Flags, is_private};
@@ -62,8 +64,8 @@ impl Doctor {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         let folder = DataFolder::open(&self.data.data)?;
-        let mut found = vec![of_folder(&folder)];
         let config = Config::load(&folder, &Flags::default())?;
+        let mut found = vec![of_store(config.place(&folder).mark())];
         found.push(good("the configuration can be read"));
         let asked = Connection::open(&self.data.data).and_then(|near| Ok((near.node()?, near)));
         let (node, near) = match asked {
@@ -104,9 +106,9 @@ fn show(out: &Output, found: &[Finding]) -> Result<(), Failure> {
     })
 }
 
-fn of_folder(folder: &DataFolder) -> Finding {
-    let store = folder.store_file();
-    match std::fs::metadata(&store).map(|metadata| is_private(&metadata)) {
+/// `store`: its file, or what the folder remembers of it.
+fn of_store(store: &Path) -> Finding {
+    match std::fs::metadata(store).map(|metadata| is_private(&metadata)) {
         Ok(true) => good(format!("only its owner reads {}", store.display())),
         Ok(false) => bad(format!("others may read {0}: chmod 600 {0}", store.display())),
         Err(e) => bad(format!("{} cannot be looked at: {e}", store.display())),

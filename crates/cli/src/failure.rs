@@ -125,6 +125,7 @@ explains_itself!(
     consign_node::config::ConfigError,
     consign_node::config::FolderError,
     consign_node::core::OpenError,
+    consign_node::core::audit::AuditError,
     consign_node::core::backup::BackupError,
     consign_node::shell::lock::LockError,
     consign_node::shell::token::TokenError,

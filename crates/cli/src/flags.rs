@@ -72,6 +72,14 @@ pub(crate) struct NodeFlags {
     #[arg(long, value_name = "IP:PORT")]
     api: Option<String>,
 
+    /// Redis server for the store, like rediss://:PASSWORD@host:6379/0?name=alice, instead of a file [env: CONSIGN_STORE]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+
+    /// The Redis server hides its settings, and I saw that they are as docs/storage.md wants them
+    #[arg(long)]
+    assert_redis_settings: bool,
+
     /// File of 32 random bytes in hex that locks the store, instead of a passphrase [env: CONSIGN_KEY_FILE]
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
@@ -85,6 +93,8 @@ impl NodeFlags {
             listen: self.listen.clone(),
             announce: self.announce.clone(),
             api: self.api.clone(),
+            store: self.store.clone(),
+            assert_redis_settings: self.assert_redis_settings,
             key_file: self.key_file.clone(),
             log,
         }

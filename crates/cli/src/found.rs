@@ -6,7 +6,7 @@ use consign_node::config::{Config, DataFolder, Flags};
 use consign_node::identity::Identity;
 use consign_node::shell::lock::FolderLock;
 use consign_node::shell::token;
-use consign_node::store::{self, StoreError, Unlock, Write};
+use consign_node::store::{StoreError, Unlock, Write};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -67,10 +67,11 @@ pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
 
 /// Refuses a folder that has a store, before anybody types a passphrase for it.
 fn refuse_existing(path: &Path) -> Result<(), Failure> {
-    match DataFolder::open(path).map(|folder| folder.store_file()) {
-        Ok(file) if file.exists() => Err(StoreError::AlreadyExists { path: file }.into()),
-        // What is wrong with a folder is told by the one who uses it next.
-        Ok(_) | Err(_) => Ok(()),
+    // What is wrong with a folder is told by the one who uses it next.
+    let Ok(folder) = DataFolder::open(path) else { return Ok(()) };
+    match [folder.store_file(), folder.store_counter_file()].into_iter().find(|file| file.exists()) {
+        Some(path) => Err(StoreError::AlreadyExists { path }.into()),
+        None => Ok(()),
     }
 }
 
@@ -138,7 +139,7 @@ impl Draft {
     fn finish(&mut self, config: &Config, unlock: &Unlock, records: &[Write]) -> Result<(), Failure> {
         self.folder.write_file(&self.folder.config_file(), config.to_file().as_bytes())?;
         token::load_or_create(&self.folder)?;
-        store::create(&self.folder.store_file(), unlock, records)?;
+        config.place(&self.folder).create(unlock, records)?;
         self.complete = true;
         // Without this a crash may take away a folder that was made here.
         if self.made_folder { files::sync_folder_of(self.folder.path()) } else { Ok(()) }
@@ -162,7 +163,13 @@ impl Drop for Draft {
 
 /// Every file that may appear while a folder is made.
 fn all_files(folder: &DataFolder) -> Vec<PathBuf> {
-    let files = [folder.config_file(), folder.api_token_file(), folder.store_file(), folder.lock_file()];
+    let files = [
+        folder.config_file(),
+        folder.api_token_file(),
+        folder.store_file(),
+        folder.store_counter_file(),
+        folder.lock_file(),
+    ];
     let drafts = files.clone().map(|file| {
         let mut name = file.into_os_string();
         name.push(".new");

@@ -1,9 +1,11 @@
 //! The `consign` command: one file per command. Read next: `demo/story.rs` for what it is all about, `failure.rs` for
 //! exit codes, `connection.rs` for how commands talk to a running node.
 
+mod audit;
 mod backup;
 mod bench;
 mod ceremony;
+mod change_passphrase;
 mod children;
 mod client;
 mod completions;
@@ -71,8 +73,10 @@ enum Command {
     Client(client::Client),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
+    Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Passphrase(change_passphrase::Passphrase),
     Doctor(doctor::Doctor),
     Bench(bench::Bench),
     Completions(completions::Completions),
@@ -92,8 +96,10 @@ impl Command {
             Self::Client(client) => client.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),
+            Self::Audit(audit) => audit.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),
+            Self::Passphrase(change) => change.run(out),
             Self::Doctor(doctor) => doctor.run(out),
             Self::Completions(completions) => completions.run(),
             Self::Bench(args) => Ok(bench::run(args, out.is_json())?),

@@ -13,7 +13,7 @@ pub(crate) fn of_existing_store(config: &Config) -> Result<Unlock, Failure> {
     if let Some(unlock) = without_asking(config) {
         return Ok(unlock);
     }
-    let typed = ask(config, "Passphrase of the store: ")?;
+    let typed = ask_for("Passphrase of the store: ", &how_else(config))?;
     Ok(Unlock::Passphrase(Passphrase::new(typed.to_string())))
 }
 
@@ -22,15 +22,22 @@ pub(crate) fn of_new_store(config: &Config) -> Result<Unlock, Failure> {
     if let Some(unlock) = without_asking(config) {
         return Ok(unlock);
     }
-    let first = ask(config, &format!("New passphrase (at least {MIN_PASSPHRASE_BYTES} characters): "))?;
+    let typed = ask_twice(&how_else(config))?;
+    Ok(Unlock::Passphrase(Passphrase::new(typed.to_string())))
+}
+
+/// A new passphrase, typed twice; where nobody can be asked one is told `otherwise`.
+pub(crate) fn ask_twice(otherwise: &str) -> Result<Zeroizing<String>, Failure> {
+    let first =
+        ask_for(&format!("New passphrase (at least {MIN_PASSPHRASE_BYTES} characters): "), otherwise)?;
     if first.len() < MIN_PASSPHRASE_BYTES {
         return Err(StoreError::WeakPassphrase.into());
     }
-    let second = ask(config, "The same again: ")?;
+    let second = ask_for("The same again: ", otherwise)?;
     if *first != *second {
         return Err(Failure::Usage("the two passphrases differ: try again".to_owned()));
     }
-    Ok(Unlock::Passphrase(Passphrase::new(first.to_string())))
+    Ok(first)
 }
 
 /// A key file or a set variable; the file wins, because somebody configured it.
@@ -42,12 +49,10 @@ fn without_asking(config: &Config) -> Option<Unlock> {
     std::env::var_os(variable).is_some().then(|| Unlock::Environment(variable.clone()))
 }
 
-fn ask(config: &Config, prompt: &str) -> Result<Zeroizing<String>, Failure> {
+/// What to do where nobody can be asked.
+fn how_else(config: &Config) -> String {
     let variable = &config.passphrase_variable;
-    ask_for(
-        prompt,
-        &format!("the store needs a passphrase: set {variable}, or give a key file with --key-file"),
-    )
+    format!("the store needs a passphrase: set {variable}, or give a key file with --key-file")
 }
 
 /// Whether there is somebody to ask.

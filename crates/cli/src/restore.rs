@@ -46,11 +46,12 @@ pub(crate) struct Restore {
 }
 
 /// What everybody must know who restores.
-const WARNINGS: [&str; 4] = [
+const WARNINGS: [&str; 5] = [
     "Never run two processes with this identity: see that the old node is gone for good, its folder too.",
     "A key may have moved to another epoch since the backup. As soon as an honest holder shows it to this node, the \
-     older share is erased; reshare the key to this node, and it has one again. Until then it may sign with the old \
-     one: start it where it reaches the others.",
+     older share is erased; reshare the key to this node, and it has one again.",
+    "It signs nothing yet. Start it where it reaches the others, so that they show it what it has missed; then stop it, run \
+     `consign audit accept-rollback` on its folder, and start it again.",
     "If fewer holders of the newest epoch are left than the key has signers, do NOT start this node: a single living \
      holder would make it erase the older share. Use `consign key export` on this folder and those of others restored \
      so, and `consign key assemble`.",

@@ -114,7 +114,7 @@ const HOW_TO_OPEN: &str = "the file is sealed with a passphrase: give --passphra
                            files that are sealed for a recipient)";
 
 /// The passphrase in a file, without the end of its line.
-fn passphrase_in(path: &Path) -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn passphrase_in(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let bytes = files::read_private(path, MAX_PASSPHRASE_BYTES + 2)?;
     let bad = || Failure::Usage(format!("{} holds no passphrase: one line of text", path.display()));
     let mut text = Zeroizing::new(std::str::from_utf8(&bytes).map_err(|_| bad())?.to_owned());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use consign_node::config::{Config, DataFolder, Flags};
 use consign_node::shell::lock::FolderLock;
-use consign_node::store::{self, NodeStore};
+use consign_node::store::NodeStore;
 
 use crate::failure::Failure;
 use crate::flags::Data;
@@ -36,8 +36,9 @@ impl Stopped {
         // Before anybody types a passphrase.
         let lock = FolderLock::acquire(&folder)?;
         let flags = Flags { key_file: self.key_file.clone(), ..Flags::default() };
-        let unlock = passphrase::of_existing_store(&Config::load(&folder, &flags)?)?;
-        let store = store::open(&folder.store_file(), &unlock)?;
+        let config = Config::load(&folder, &flags)?;
+        let unlock = passphrase::of_existing_store(&config)?;
+        let store = config.place(&folder).open(&unlock)?;
         Ok(StoppedNode { folder, store, _lock: lock })
     }
 }

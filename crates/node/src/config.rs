@@ -13,6 +13,9 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use serde::Deserialize;
 
+use crate::store::place::without_password;
+use crate::store::{Place, RedisUrl};
+
 pub(crate) use folder::open_private;
 pub use folder::{DataFolder, FolderError, is_private, private_file};
 
@@ -87,6 +90,10 @@ pub struct Config {
     pub announce: Vec<Multiaddr>,
     /// Address of the HTTP API; port 0 picks a free port.
     pub api: SocketAddr,
+    /// The Redis server that holds the store; without one it is a file in the data folder.
+    pub store: Option<RedisUrl>,
+    /// The settings of a Redis server that does not show them are right.
+    pub assert_redis_settings: bool,
     /// Key file that opens the store; without one it is a passphrase.
     pub key_file: Option<PathBuf>,
     /// Name of the environment variable that may hold the passphrase.
@@ -108,6 +115,10 @@ pub struct Flags {
     pub announce: Vec<String>,
     /// `--api`.
     pub api: Option<String>,
+    /// `--store`.
+    pub store: Option<String>,
+    /// `--assert-redis-settings`.
+    pub assert_redis_settings: bool,
     /// `--key-file`.
     pub key_file: Option<PathBuf>,
     /// `--log`.
@@ -142,6 +153,8 @@ struct ApiSection {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct StoreSection {
+    url: Option<String>,
+    assert_redis_settings: bool,
     key_file: Option<PathBuf>,
     passphrase_variable: Option<String>,
 }
@@ -175,14 +188,28 @@ impl Config {
         Config::resolve(flags, |name| std::env::var(name).ok().filter(|v| !v.is_empty()), &text, &path)
     }
 
-    /// The configuration of the file alone, without the key file, which belongs to its machine: for a backup.
+    /// The configuration of the file alone, without the key file and the server of the store, which belong to its machine:
+    /// for a backup.
     ///
     /// # Errors
     /// [`ConfigError`].
     pub fn of_file(folder: &DataFolder) -> Result<Config, ConfigError> {
         let path = folder.config_file();
         let config = Config::resolve(&Flags::default(), |_| None, &read_limited(&path)?, &path)?;
-        Ok(Config { key_file: None, ..config })
+        Ok(Config { key_file: None, store: None, assert_redis_settings: false, ..config })
+    }
+
+    /// Where the store of the node on `folder` is.
+    #[must_use]
+    pub fn place(&self, folder: &DataFolder) -> Place {
+        match &self.store {
+            None => Place::File(folder.store_file()),
+            Some(url) => Place::Redis {
+                url: url.clone(),
+                remembered: folder.store_counter_file(),
+                asserted: self.assert_redis_settings,
+            },
+        }
     }
 
     /// As [`Config::load`], with the text of a backup in the place of the file.
@@ -214,6 +241,7 @@ impl Config {
             pick.one("--announce", &list(&flags.announce), "CONSIGN_ANNOUNCE", list(&file.p2p.announce), "");
         let api = format!("127.0.0.1:{DEFAULT_API_PORT}");
         let api = pick.one("--api", &flags.api, "CONSIGN_API", file.api.listen, &api);
+        let store = pick.one("--store", &flags.store, "CONSIGN_STORE", file.store.url, "");
         let log = pick.one("--log", &flags.log, "CONSIGN_LOG", file.log.filter, "info");
         Ok(Config {
             name: display_name(name)?,
@@ -222,6 +250,8 @@ impl Config {
             api: api.value.parse().map_err(|_| {
                 api.refused("api.listen", "must be an IP address and a port, like 127.0.0.1:7601")
             })?,
+            store: store_url(&store)?,
+            assert_redis_settings: flags.assert_redis_settings || file.store.assert_redis_settings,
             key_file: flags
                 .key_file
                 .clone()
@@ -250,8 +280,15 @@ impl Config {
             Some(path) => format!("key_file = {}", text(&path.display().to_string())),
             None => "# key_file = \"/etc/consign/store.key\"".to_owned(),
         };
+        let store = match &self.store {
+            Some(url) => format!("url = {}", text(url.expose())),
+            None => "# url = \"rediss://:PASSWORD@redis.example.org:6379/0?name=alice\"".to_owned(),
+        };
+        let asserted = if self.assert_redis_settings { "" } else { "# " };
         format!(
             include_str!("config/template.toml"),
+            store = store,
+            asserted = asserted,
             name = text(&self.name),
             listen = list(&self.listen),
             announce = list(&self.announce),
@@ -298,6 +335,15 @@ impl Given<String> {
     fn refused_value(&self, name: &'static str, value: &str, reason: &'static str) -> ConfigError {
         ConfigError::Value { name, value: value.to_owned(), reason, source_name: self.source.clone() }
     }
+}
+
+/// Reads the place of the store; a password in it is not repeated when it is wrong.
+fn store_url(given: &Given<String>) -> Result<Option<RedisUrl>, ConfigError> {
+    if given.value.is_empty() {
+        return Ok(None);
+    }
+    let refused = |reason| given.refused_value("store.url", &without_password(&given.value), reason);
+    RedisUrl::parse(&given.value).map(Some).map_err(refused)
 }
 
 /// Checks the number of presignatures to keep.

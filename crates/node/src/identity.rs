@@ -52,11 +52,13 @@ pub enum Purpose {
     Confirmation,
     /// An application message to one or all validators.
     Message,
+    /// Length and head of a validator's own audit log.
+    AuditHead,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Purpose; 11] = [
+    pub const ALL: [Purpose; 12] = [
         Purpose::Charter,
         Purpose::Announce,
         Purpose::Vouch,
@@ -68,6 +70,7 @@ impl Purpose {
         Purpose::Envelope,
         Purpose::Confirmation,
         Purpose::Message,
+        Purpose::AuditHead,
     ];
 
     /// The label inside the signed bytes.
@@ -85,6 +88,7 @@ impl Purpose {
             Purpose::Envelope => "envelope",
             Purpose::Confirmation => "confirmation",
             Purpose::Message => "message",
+            Purpose::AuditHead => "audit head",
         }
     }
 }

@@ -33,6 +33,8 @@ fn config(name: &str) -> Config {
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         announce: Vec::new(),
         api: SocketAddr::from(([127, 0, 0, 1], 0)),
+        store: None,
+        assert_redis_settings: false,
         key_file: None,
         passphrase_variable: "CONSIGN_PASSPHRASE".to_owned(),
         log: "info".to_owned(),

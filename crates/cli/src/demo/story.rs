@@ -136,6 +136,8 @@ impl Story<'_> {
             listen: vec![loopback("/ip4/127.0.0.1/tcp/0")],
             announce: Vec::new(),
             api: "127.0.0.1:0".parse().expect("invariant: the address is valid"),
+            store: None,
+            assert_redis_settings: false,
             key_file: Some(key_file.clone()),
             passphrase_variable: consign_node::config::PASSPHRASE_VARIABLE.to_owned(),
             log: "info".to_owned(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use consign_node::age;
+use consign_node::core::audit;
 use consign_node::core::exports::{Export as Record, Holding, holdings};
 use consign_node::store::Store as _;
 use serde_json::json;
@@ -70,7 +71,9 @@ impl Export {
         let sealed = age::seal(&share, &self.sealing.lock()?)?;
         // The record first: no share shall leave that the store does not know of.
         let record = Record { unix: unix_now()?, epoch: key.epoch(), to: self.sealing.to() };
-        node.store.apply(&[key.record(&record, *found::random()?)])?;
+        let mut writes = vec![key.record(&record, *found::random()?)];
+        writes.extend(audit::entries_of(&node.store, &writes, record.unix)?);
+        node.store.apply(&writes)?;
         files::save_private(&self.out, &sealed)?;
         let (id, threshold) = (key.id().to_string(), key.threshold());
         let value = json!({

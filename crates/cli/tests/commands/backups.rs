@@ -82,6 +82,12 @@ fn a_restored_node_signs_and_exported_shares_make_the_key() {
     assert_eq!(shown["exports"][0]["to"], format!("{RECIPIENT}, in a backup"));
     shown.as_object_mut().unwrap().remove("exports");
     assert_eq!(shown, first);
+    // It signs when its operator says so.
+    nodes[1].stop();
+    at(&path("again"), &["audit", "accept-rollback"]).ok();
+    at(&path("again"), &["audit", "accept-rollback"]).fails(2, "nothing to accept");
+    nodes[1].start();
+    nodes[1].meets(3);
     for other in [&nodes[0], &nodes[2]] {
         other.hears_from(&nodes[1]);
     }
@@ -127,6 +133,7 @@ fn exported(nodes: &mut [TestNode], key: &Value, place: &Path, identity: &str) {
     export(&nodes[0], "anna.share", &confirmed).fails(1, "exists already");
     export(&nodes[1], "bert.share", &confirmed).fails(1, "holds no share");
     export(&nodes[2], "carl.share", &confirmed).ok();
+    logged(&nodes[0].data, &file("audit.jsonl"));
 
     let shares = ["anna.share", "carl.share"].map(file);
     let assemble = |arguments: &[&str]| {
@@ -153,6 +160,24 @@ fn exported(nodes: &mut [TestNode], key: &Value, place: &Path, identity: &str) {
     assert_eq!(shown["exports"][0]["epoch"], 1);
     assert_eq!(shown["exports"][0]["to"], RECIPIENT);
     assert!(nodes[0].log().contains("was exported"), "{}", nodes[0].log());
+}
+
+/// What happened is in the log, the export last; it holds, also when older entries are in a file.
+fn logged(data: &Path, archive: &str) {
+    let entries = at(data, &["audit", "list"]).ok().json();
+    let entries = entries.as_array().unwrap();
+    assert_eq!(entries.last().unwrap()["kind"], "export", "{entries:?}");
+    for what in ["keygen pay: done", "refresh pay: done", "sign pay: done"] {
+        assert!(entries.iter().any(|entry| entry["summary"] == what), "{what}: {entries:?}");
+    }
+    let whole = at(data, &["audit", "verify"]).ok().json();
+    assert_eq!((&whole["verified"], &whole["archived_up_to"]), (&true.into(), &0.into()));
+    at(data, &["audit", "archive", archive, "--keep", "3"]).ok();
+    at(data, &["audit", "archive", archive, "--keep", "3"]).fails(2, "nothing to archive");
+    let rest = at(data, &["audit", "verify"]).ok().json();
+    assert_eq!((&rest["head"], &rest["entries"]), (&whole["head"], &3.into()));
+    let lines = fs::read_to_string(archive).unwrap();
+    assert_eq!(Value::from(lines.lines().count() + 3), whole["length"]);
 }
 
 #[test]

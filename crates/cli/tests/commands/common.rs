@@ -147,6 +147,11 @@ impl TestNode {
         Self::make(&["init"], place, name)
     }
 
+    /// The same, with more flags.
+    pub(crate) fn found_with(place: &Path, name: &str, flags: &[&str]) -> Self {
+        Self::make(&[&["init"], flags].concat(), place, name)
+    }
+
     /// A folder that is there already.
     pub(crate) fn at(data: PathBuf) -> Self {
         Self { data, process: None }
@@ -174,7 +179,12 @@ impl TestNode {
 
     /// Makes a node that will join.
     pub(crate) fn join(place: &Path, name: &str, invitation: &str) -> Self {
-        Self::make(&["join", invitation], place, name)
+        Self::join_with(place, name, invitation, &[])
+    }
+
+    /// The same, with more flags.
+    pub(crate) fn join_with(place: &Path, name: &str, invitation: &str, flags: &[&str]) -> Self {
+        Self::make(&[&["join", invitation], flags].concat(), place, name)
     }
 
     fn make(command: &[&str], place: &Path, name: &str) -> Self {
@@ -228,6 +238,13 @@ impl TestNode {
         assert_eq!(status.signal(), Some(SIGKILL), "it ends only where it is told to: {}", self.log());
         self.process = None;
         true
+    }
+
+    /// Waits until its process has ended by itself; how, and what it logged.
+    pub(crate) fn ends(&mut self) -> (std::process::ExitStatus, String) {
+        let mut process = self.process.take().expect("runs");
+        let status = until("the node to end", || process.try_wait().unwrap());
+        (status, self.log())
     }
 
     /// The same, only looking.

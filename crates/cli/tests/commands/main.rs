@@ -8,6 +8,7 @@
 mod arguments;
 mod common;
 mod folders;
+mod passphrases;
 
 // These need the insecure level of tests, which no release build has.
 #[cfg(debug_assertions)]
@@ -20,3 +21,8 @@ mod demo;
 mod kills;
 #[cfg(debug_assertions)]
 mod kills_signing;
+#[cfg(debug_assertions)]
+#[path = "../../../node/src/store/redis/server.rs"]
+mod redis_server;
+#[cfg(debug_assertions)]
+mod redis_store;

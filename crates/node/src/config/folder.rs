@@ -89,6 +89,12 @@ impl DataFolder {
         self.path.join("store.redb")
     }
 
+    /// What this folder has seen of a store on a Redis server: its counter.
+    #[must_use]
+    pub fn store_counter_file(&self) -> PathBuf {
+        self.path.join("store-counter")
+    }
+
     /// The lock that keeps a second process out.
     #[must_use]
     pub fn lock_file(&self) -> PathBuf {

@@ -56,6 +56,8 @@ fn what_init_writes_reads_as_it_was() {
     config.key_file = Some("/keys/a \"b\".key".into());
     config.announce = vec![parse_address("/ip4/192.0.2.7/tcp/9").unwrap()];
     config.api = "[::1]:5".parse().unwrap();
+    config.store = Some(RedisUrl::parse("rediss://:pass\"word@example.org?name=alice").unwrap());
+    config.assert_redis_settings = true;
     config.keep_presignatures = MAX_KEPT_PRESIGNATURES;
     assert_eq!(resolve(&Flags::default(), &[], &config.to_file()).unwrap(), config);
     assert!(config.to_file().lines().all(|line| line.len() <= 110));
@@ -81,8 +83,28 @@ fn a_wrong_value_is_named_with_its_source() {
     let text = resolve(&Flags::default(), &[], &file).unwrap_err().to_string();
     assert!(text.contains("presignatures.keep") && text.contains("config.toml"), "{text}");
 
+    let file = "[store]\nurl = \"redis://:secret@192.0.2.1\"";
+    let text = resolve(&Flags::default(), &[], file).unwrap_err().to_string();
+    assert!(text.contains("store.url must begin with rediss://") && text.contains("192.0.2.1"), "{text}");
+    assert!(text.contains("config.toml") && !text.contains("secret"), "{text}");
+
     let many = vec!["/ip4/192.0.2.1/tcp/1".to_owned(); MAX_ADDRESSES + 1];
     assert!(resolve(&Flags { listen: many, ..Flags::default() }, &[], "").is_err());
+}
+
+#[test]
+fn the_store_is_a_file_or_a_server() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = DataFolder::create(&place.path().join("data")).unwrap();
+    assert!(matches!(default().place(&folder), Place::File(path) if path == folder.store_file()));
+    let flags = Flags { store: Some("redis://localhost?name=a".to_owned()), ..Flags::default() };
+    let environment = [("CONSIGN_STORE", "redis://localhost?name=b")];
+    let config = resolve(&flags, &environment, "[store]\nassert_redis_settings = true").unwrap();
+    let Place::Redis { url, remembered, asserted } = config.place(&folder) else { panic!("no server") };
+    assert_eq!((url.expose(), asserted), ("redis://localhost?name=a", true));
+    assert_eq!(remembered, folder.store_counter_file());
+    let config = resolve(&Flags::default(), &environment, "").unwrap();
+    assert_eq!(config.store.unwrap().expose(), "redis://localhost?name=b");
 }
 
 #[test]
@@ -136,10 +158,11 @@ fn a_huge_file_is_refused_unread() {
 fn a_backup_has_the_file_without_its_key_file() {
     let place = tempfile::tempdir().unwrap();
     let folder = DataFolder::create(&place.path().join("data")).unwrap();
-    let text = "name = \"anna\"\n[store]\nkey_file = \"/etc/key\"\n[presignatures]\nkeep = 7\n";
+    let text = "name = \"anna\"\n[store]\nkey_file = \"/etc/key\"\nurl = \"redis://localhost\"\n[presignatures]\nkeep = 7\n";
     folder.write_file(&folder.config_file(), text.as_bytes()).unwrap();
     let config = Config::of_file(&folder).unwrap();
     assert_eq!((config.name.as_str(), &config.key_file, config.keep_presignatures), ("anna", &None, 7));
+    assert_eq!(config.store, None);
     let flags = Flags { name: Some("bert".to_owned()), ..Flags::default() };
     let again = Config::of_text(&config.to_file(), &flags).unwrap();
     assert_eq!(again, Config { name: "bert".to_owned(), ..config });

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::Now;
+use super::audit::{self, AuditError};
 use super::evidence::EvidenceRecord;
 use super::exports::{SHARE_MAGIC, holdings};
 use super::node::{Node, OpenError, Settings};
-use super::records::{FORGOTTEN, INVITATION, RESTORED, decode, encode};
+use super::records::{AUDIT_HEAD, FORGOTTEN, INVITATION, RESTORED, decode, encode};
 use super::requests::MAX_SKEW_S;
 use super::setup::{self, NoIdentity};
 use crate::identity::{ClusterId, ID_BYTES, NodeId};
@@ -44,7 +45,7 @@ const TABLES: [Table; 6] =
     [Table::Identity, Table::Roster, Table::Keys, Table::Aux, Table::Exports, Table::Evidence];
 
 /// The records of the table `meta` that it holds.
-const META: [&[u8]; 2] = [FORGOTTEN, INVITATION];
+const META: [&[u8]; 3] = [FORGOTTEN, INVITATION, AUDIT_HEAD];
 
 /// Why there is no backup, or it cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,9 @@ pub enum BackupError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The audit log does not hold.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// There is no identity.
     #[error(transparent)]
     Identity(#[from] NoIdentity),
@@ -190,7 +194,9 @@ impl Backup {
             why: if let BackupError::Damaged { what } = error { what } else { error.to_string() },
         })?;
         let leaving = leaving.into_iter().map(|(key, value)| Write::put(Table::Exports, key, value));
-        Ok(Made { bytes, trial, leaving: leaving.collect(), left_out })
+        let mut leaving: Vec<_> = leaving.collect();
+        leaving.extend(audit::entry_of_backup(store, &leaving, to, now.unix)?);
+        Ok(Made { bytes, trial, leaving, left_out })
     }
 
     /// The bytes to be sealed (`docs/storage.md`).
@@ -278,6 +284,10 @@ impl Backup {
         }
         let mut store = Memory::of_records(self.records).map_err(broken)?;
         store.insert(Table::Meta, RESTORED.to_vec(), encode(&now.unix))?;
+        let log = audit::end(&store).map_err(broken)?;
+        for (key, value) in audit::restored(log) {
+            store.insert(Table::Meta, key.to_vec(), value)?;
+        }
 
         let identity = setup::identity(&store).map_err(broken)?;
         if identity.node_id() != self.node {
@@ -401,8 +411,8 @@ mod tests {
         let restored = backup.restore(now, [7; 32]).unwrap();
         assert_eq!((restored.node, restored.created), (node, created));
         assert_eq!(setup::identity(&restored.store).unwrap().node_id(), node);
-        // What it was, and the mark of a restored node.
-        assert_eq!(restored.store.into_records().count(), records + 1);
+        // What it was, and the two marks of a restored node.
+        assert_eq!(restored.store.into_records().count(), records + 2);
     }
 
     fn node(seed: u8) -> NodeId {

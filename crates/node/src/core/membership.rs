@@ -154,6 +154,7 @@ impl Node {
         }
         self.ask_in();
         self.send(peer, &PeerMessage::Process(self.process));
+        self.remind(peer);
         self.compare(peer);
         self.offer_all_evidence(peer);
         self.returned(peer);
@@ -174,6 +175,7 @@ impl Node {
             self.send(peer, &PeerMessage::AskConfirmed(pending));
         }
         self.name_epochs(peer);
+        self.show_log(peer);
     }
 
     pub(super) fn peer_down(&mut self, peer: NodeId) {

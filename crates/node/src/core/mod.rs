@@ -5,6 +5,7 @@
 //! `wire.rs` (what nodes say to each other).
 
 pub mod asked;
+pub mod audit;
 pub mod backup;
 pub mod ceremony;
 mod chain;

@@ -8,6 +8,7 @@ use consign_api as api;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
+use super::audit::Log;
 use super::ceremony::{Ceremony, Turn};
 use super::checks::{Checks, Shown};
 use super::evidence::EvidenceRecord;
@@ -66,6 +67,9 @@ pub enum OpenError {
     /// There is neither a cluster nor an invitation to one.
     #[error("this store belongs to no cluster: run `consign init` or `consign join` on a new folder")]
     NoCluster,
+    /// The audit log does not hold.
+    #[error(transparent)]
+    Audit(#[from] super::audit::AuditError),
 }
 
 /// What this node sees of a peer.
@@ -153,6 +157,8 @@ pub struct Node {
     /// What peers have shown and is not verified yet.
     pub(super) checks: Checks,
     pub(super) lookups: Lookups,
+    /// The audit log, and what others have shown of theirs.
+    pub(super) audit_log: Log,
     /// Proposals that wait for the key they are about to be shown.
     pub(super) parked: BTreeMap<Hash, Parked>,
     pub(super) writes: BTreeMap<WriteId, Then>,
@@ -207,6 +213,7 @@ impl Node {
             offered: BTreeSet::new(),
             checks: Checks::default(),
             lookups: Lookups::new(),
+            audit_log: Log::read(store)?,
             parked: BTreeMap::new(),
             writes: BTreeMap::new(),
             jobs: BTreeMap::new(),
@@ -229,6 +236,7 @@ impl Node {
         node.name_peers();
         node.end_restarted();
         node.tell_exports();
+        node.tell_log();
         node.tell_changes();
         let first = std::mem::take(&mut node.out);
         Ok((node, first))
@@ -344,10 +352,13 @@ impl Node {
             PeerMessage::Lacks { aux } => self.hear_lacks(from, aux),
             PeerMessage::Process(number) => self.hear_process(from, number),
             PeerMessage::Pass { presignature, request } => self.hear_pass(from, presignature, request),
+            PeerMessage::Log(head) => self.hear_log(from, head),
+            PeerMessage::LogSeen(head) => self.hear_log_seen(from, head),
         }
     }
 
     fn stored(&mut self, write: WriteId) {
+        self.audited(write);
         match self.writes.remove(&write) {
             None | Some(Then::Rest | Then::Primes(..)) => {}
             Some(Then::Accept(ceremony)) => self.recorded(ceremony),
@@ -389,6 +400,7 @@ impl Node {
             if !writes.is_empty() {
                 self.store(writes, Then::Rest);
             }
+            self.save_seen();
         }
         self.tick_membership();
         self.tick_ceremonies();
@@ -415,8 +427,9 @@ impl Node {
     }
 
     /// Orders a transaction.
-    pub(super) fn store(&mut self, writes: Vec<Write>, then: Then) {
+    pub(super) fn store(&mut self, mut writes: Vec<Write>, then: Then) {
         let id = WriteId(self.count());
+        self.audit(id, &mut writes);
         self.writes.insert(id, then);
         self.out.push(Output::Store(id, writes));
     }

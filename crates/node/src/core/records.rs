@@ -24,6 +24,14 @@ pub(super) const INVITATION: &[u8] = b"invitation";
 pub(super) const FORGOTTEN: &[u8] = b"forgotten";
 /// Key of the time of a restore in the meta table, until the node has started.
 pub(super) const RESTORED: &[u8] = b"restored";
+/// Key of the end of the audit log in the meta table.
+pub(super) const AUDIT_HEAD: &[u8] = b"audit-head";
+/// Key of the end of what was archived of it, or was before a restore.
+pub(super) const AUDIT_BASE: &[u8] = b"audit-base";
+/// Key of the reason why nothing is signed until the operator acts, in the meta table.
+pub(super) const HELD: &[u8] = b"held";
+/// Opens the keys of what peers have shown of their logs in the meta table.
+pub(super) const SEEN: &[u8] = b"seen/";
 /// Opens the keys of issued invitation tokens in the meta table.
 pub(super) const TOKEN: &[u8] = b"token/";
 

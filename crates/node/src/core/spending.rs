@@ -246,6 +246,12 @@ impl Node {
         self.tell_erased(gone, "a signer broke the protocol");
     }
 
+    /// All of them.
+    pub(super) fn erase_presignatures(&mut self, why: &str) {
+        let gone = self.presignatures.erase(|_| true);
+        self.tell_erased(gone, why);
+    }
+
     /// The shares behind them are gone.
     pub(super) fn erase_presignatures_of(&mut self, key: Hash) {
         let gone = self.presignatures.erase(|slot| slot.key() == key);

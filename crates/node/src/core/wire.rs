@@ -5,6 +5,7 @@ use consign_cggmp24::epoch::EpochId;
 use consign_rounds::at_most;
 use serde::{Deserialize, Serialize};
 
+use super::audit::SignedHead;
 use super::chain::AnyStep;
 use super::curves::{Info, curve_of};
 use super::hash::Hash;
@@ -134,6 +135,10 @@ pub enum PeerMessage {
         /// The client's request as it came, raw.
         request: Vec<u8>,
     },
+    /// How long the sender's audit log is and how it ends; said on connect and from time to time.
+    Log(SignedHead),
+    /// The highest end of the receiver's own log that the sender has seen.
+    LogSeen(SignedHead),
 }
 
 /// A key and an epoch of it.
@@ -274,7 +279,7 @@ impl PeerMessage {
 /// Largest length by the first byte, which is the number of the variant; 0 for an unknown one.
 fn limit_of(kind: u8) -> usize {
     match kind {
-        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 => SMALL,
+        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 | 22..=23 => SMALL,
         1 => ROSTER,
         4 | 21 => PROPOSAL,
         8 => ACCEPTS,
@@ -292,6 +297,9 @@ mod tests {
     #[test]
     fn the_limit_belongs_to_the_kind() {
         let hash = Hash([1; 32]);
+        let me = crate::identity::Identity::from_seed(&[1; 32]);
+        let head = super::super::audit::Head { length: u64::MAX, hash };
+        let head = SignedHead::sign(&me, ClusterId::from_bytes([2; 32]), head);
         let cases = [
             (PeerMessage::RosterDigest(hash), SMALL),
             (PeerMessage::JoinRefused("no".to_owned()), SMALL),
@@ -307,6 +315,8 @@ mod tests {
             (PeerMessage::Used { key: hash, epoch: 1 }, SMALL),
             (PeerMessage::Lacks { aux: hash }, SMALL),
             (PeerMessage::Process([1; 16]), SMALL),
+            (PeerMessage::Log(head.clone()), SMALL),
+            (PeerMessage::LogSeen(head), SMALL),
             (PeerMessage::Pass { presignature: hash, request: Vec::new() }, PROPOSAL),
         ];
         for (message, limit) in cases {
@@ -320,7 +330,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bytes in [&[][..], &[0], &[22; 40], &[0xff; 40], &[4; 40]] {
+        for bytes in [&[][..], &[0], &[24; 40], &[0xff; 40], &[4; 40]] {
             assert_eq!(PeerMessage::decode(bytes, false), Err(NotAMessage::Malformed));
         }
         let mut trailing = PeerMessage::RosterDigest(Hash([1; 32])).encode();

@@ -43,7 +43,7 @@ use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
 use crate::identity::Identity;
-use crate::store::{self, NodeStore, StoreError, Unlock};
+use crate::store::{NodeStore, Place, StoreError, Unlock};
 
 /// The file in the data folder with which an operator says what clients may do: where it is, they sign what they ask.
 const POLICY_FILE: &str = "policy.toml";
@@ -168,7 +168,7 @@ async fn start(
     let lock = FolderLock::acquire(&folder)?;
     // A file of an earlier process that was killed names an address nobody listens on.
     let _ = std::fs::remove_file(folder.api_address_file());
-    let (store, identity) = open(&folder, unlock).await?;
+    let (store, identity) = open(config.place(&folder), unlock).await?;
     let identity = Arc::new(identity);
     let cluster = setup::cluster(&store)?;
     let token = Token::new(&token::load_or_create(&folder)?);
@@ -226,10 +226,9 @@ async fn start(
 }
 
 /// Opens the store, on a thread that may take its time: deriving a key from a passphrase does.
-async fn open(folder: &DataFolder, unlock: Unlock) -> Result<(NodeStore, Identity), RunError> {
-    let path = folder.store_file();
+async fn open(place: Place, unlock: Unlock) -> Result<(NodeStore, Identity), RunError> {
     let opened = tokio::task::spawn_blocking(move || {
-        let store = store::open(&path, &unlock)?;
+        let store = place.open(&unlock)?;
         let identity = setup::identity(&store)?;
         Ok((store, identity))
     });

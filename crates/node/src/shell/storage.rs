@@ -59,7 +59,7 @@ impl Storage {
 
 fn work(mut store: impl Store, queue: &mpsc::Receiver<Order>, inbox: &InboxSender) -> Result<(), StoreError> {
     let mut failpoint = Failpoint::from_environment();
-    while let Ok(order) = queue.recv() {
+    while let Some(order) = next(&mut store, queue)? {
         failpoint.before();
         let input = match order {
             Order::Store(id, writes) => {
@@ -73,6 +73,18 @@ fn work(mut store: impl Store, queue: &mpsc::Receiver<Order>, inbox: &InboxSende
         let _ = inbox.send(Inbox::Input(input));
     }
     Ok(())
+}
+
+/// Waits for the next order, and keeps the store meanwhile. None: there will be none.
+fn next(store: &mut impl Store, queue: &mpsc::Receiver<Order>) -> Result<Option<Order>, StoreError> {
+    let Some(time) = store.renewal() else { return Ok(queue.recv().ok()) };
+    loop {
+        match queue.recv_timeout(time) {
+            Ok(order) => return Ok(Some(order)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(mpsc::RecvTimeoutError::Timeout) => store.renew()?,
+        }
+    }
 }
 
 #[cfg(test)]

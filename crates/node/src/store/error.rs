@@ -116,6 +116,72 @@ pub enum StoreError {
         /// The limit in the same unit.
         limit: usize,
     },
+    /// A Redis server is not as a node needs it.
+    #[error("the Redis server {place} cannot be used: {found}; {wanted}")]
+    UnfitServer {
+        /// The server.
+        place: String,
+        /// What is wrong.
+        found: String,
+        /// What to do about it.
+        wanted: String,
+    },
+    /// A Redis server does not answer, or refuses; for a write it is unknown whether it is durable.
+    #[error(
+        "the Redis server {place} did not {act} ({reason}): see that it runs and can be reached, then start the node again"
+    )]
+    Server {
+        /// The server.
+        place: String,
+        /// What it should have done.
+        act: &'static str,
+        /// What it or the system said.
+        reason: String,
+    },
+    /// A store would be made on a Redis server where one of its name is.
+    #[error(
+        "there is already a store at {place}: choose another name with ?name=, a store is never overwritten"
+    )]
+    NameTaken {
+        /// Server and name.
+        place: String,
+    },
+    /// Another process took the lease of a Redis store.
+    #[error(
+        "another process has taken the store {place} over: this one wrote nothing since and stops; run one node on it at a time"
+    )]
+    TakenOver {
+        /// Server and name.
+        place: String,
+    },
+    /// The counter of a Redis store is not what this process left.
+    #[error(
+        "somebody else has changed the store {place} under this node, or the server went back: find out what happened before you start it again"
+    )]
+    Meddled {
+        /// Server and name.
+        place: String,
+    },
+    /// The counter of a Redis store is smaller than this machine remembers.
+    #[error(
+        "the store {place} went back: it is at its transaction {found}, but this folder has seen {seen}; an older state may give a key away, so bring the newer one back, or make the node anew with `consign restore` from its newest backup (only if you know that nothing was lost: delete {} and start again)", file.display()
+    )]
+    WentBack {
+        /// Server and name.
+        place: String,
+        /// Its counter.
+        found: u64,
+        /// The largest counter seen.
+        seen: u64,
+        /// The file that remembers it.
+        file: PathBuf,
+    },
+    /// The file that remembers the counter of a Redis store cannot be read.
+    #[error("{} does not hold the counter of the Redis store any more: if you know that the server did not go back, delete the file and start again", path.display())]
+    BadCounter {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {act} {}: {source}; check permissions, free space and the disk", path.display())]
     Io {
@@ -167,6 +233,13 @@ impl StoreError {
             | StoreError::FutureSchema { .. }
             | StoreError::Damaged { .. }
             | StoreError::BrokenSeal { .. }
+            | StoreError::UnfitServer { .. }
+            | StoreError::Server { .. }
+            | StoreError::NameTaken { .. }
+            | StoreError::TakenOver { .. }
+            | StoreError::Meddled { .. }
+            | StoreError::WentBack { .. }
+            | StoreError::BadCounter { .. }
             | StoreError::Io { .. }
             | StoreError::Backend(_)
             | StoreError::System { .. } => true,

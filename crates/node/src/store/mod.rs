@@ -1,16 +1,19 @@
 //! The durable store: what a node must still know after its process died.
 //!
-//! One trait, [`Store`], with atomic and durable writes. `redb` keeps it in one file,
+//! One trait, [`Store`], with atomic and durable writes. `redb` keeps it in one file, `redis` on a server,
 //! [`memory`] in a map (simulations and tests), and [`sealed`] wraps any
 //! of them so that values are encrypted and authenticated before they reach the backend. A node uses
-//! [`NodeStore`], made by [`create`] and opened by [`open`]; the raw backends stay inside the crate.
+//! [`NodeStore`], made and opened by its [`Place`]; the raw backends stay inside the crate.
 //!
 //! Read next: [`sealed`] for the record format, [`unlock`] for where the
 //! data key comes from, and `docs/storage.md` for the bytes.
 
 mod error;
 pub mod memory;
+mod migrate;
+pub mod place;
 pub(crate) mod redb;
+mod redis;
 pub mod sealed;
 pub mod unlock;
 mod value;
@@ -21,8 +24,10 @@ mod conformance;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use error::StoreError;
+pub use place::{Place, RedisUrl};
 pub use unlock::{Passphrase, Unlock};
 pub use value::Value;
 
@@ -59,13 +64,15 @@ pub enum Table {
     Evidence,
     /// Records of shares that were exported.
     Exports,
+    /// The audit log.
+    Audit,
     /// Everything a node remembers about itself: cluster id, counters, marks.
     Meta,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 12] = [
         Table::Header,
         Table::Identity,
         Table::Roster,
@@ -76,6 +83,7 @@ impl Table {
         Table::Requests,
         Table::Evidence,
         Table::Exports,
+        Table::Audit,
         Table::Meta,
     ];
 
@@ -93,6 +101,7 @@ impl Table {
             Table::Requests => "requests",
             Table::Evidence => "evidence",
             Table::Exports => "exports",
+            Table::Audit => "audit",
             Table::Meta => "meta",
         }
     }
@@ -201,10 +210,49 @@ pub trait Store: Send {
     /// # Errors
     /// As [`Store::get`] and [`Store::apply`].
     fn take(&mut self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError>;
+
+    /// After how long without a write [`renew`](Self::renew) wants to be called, if it does at all.
+    fn renewal(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Keeps the store for this process, where others could take it over.
+    ///
+    /// # Errors
+    /// If it was taken over, or the backend failed: the process must end.
+    fn renew(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
-/// The store a node runs on: sealed records in one redb file.
-pub type NodeStore = sealed::Sealed<redb::Redb>;
+impl Store for Box<dyn Store> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
+        (**self).get(table, key)
+    }
+
+    fn list(&self, table: Table) -> Result<Vec<Record>, StoreError> {
+        (**self).list(table)
+    }
+
+    fn apply(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        (**self).apply(writes)
+    }
+
+    fn take(&mut self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
+        (**self).take(table, key)
+    }
+
+    fn renewal(&self) -> Option<Duration> {
+        (**self).renewal()
+    }
+
+    fn renew(&mut self) -> Result<(), StoreError> {
+        (**self).renew()
+    }
+}
+
+/// The store a node runs on: sealed records, wherever its [`Place`] is.
+pub type NodeStore = sealed::Sealed<Box<dyn Store>>;
 
 /// Makes a new store file at `path` (mode 0600), holding the records of `first`, however many.
 ///
@@ -239,7 +287,7 @@ fn create_at_cost(
     apply_in_parts(&mut store, first)?;
     std::fs::rename(&draft, path).map_err(|e| StoreError::io("put in place", path, e))?;
     sync_folder(path)?;
-    Ok(store)
+    Ok(store.boxed())
 }
 
 /// Opens the store file at `path`.
@@ -248,7 +296,7 @@ fn create_at_cost(
 /// [`StoreError::NotFound`], [`StoreError::InUse`], [`StoreError::WrongSecret`],
 /// [`StoreError::FutureSchema`], [`StoreError::Damaged`] and I/O errors, each saying what to do.
 pub fn open(path: &Path, unlock: &Unlock) -> Result<NodeStore, StoreError> {
-    sealed::Sealed::open(redb::Redb::open(path)?, unlock)
+    Ok(sealed::Sealed::open(redb::Redb::open(path)?, unlock)?.boxed())
 }
 
 /// Applies more writes than one transaction may have. Whoever needs all or none of them sees to that in another way.

@@ -5,7 +5,7 @@
 //! commit. The whole file is checked when it is opened, so damage shows then and not in mid-ceremony.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ::redb::{
     Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
@@ -19,9 +19,8 @@ use crate::config::private_file;
 const CACHE_BYTES: usize = 64 << 20;
 
 /// A redb file.
-pub struct Redb {
+pub(crate) struct Redb {
     database: Database,
-    path: PathBuf,
 }
 
 impl Redb {
@@ -41,13 +40,7 @@ impl Redb {
             .set_check_integrity_on_open(true)
             .create(path)
             .map_err(|e| opening(e, path))?;
-        Ok(Redb { database, path: path.to_owned() })
-    }
-
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+        Ok(Redb { database })
     }
 
     /// Runs `change` in one write transaction; commits if it succeeds, else leaves nothing.

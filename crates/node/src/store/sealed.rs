@@ -5,14 +5,18 @@
 //! table, or taken from another store, does not open. Nonces are random; 24 bytes make a repetition
 //! negligible. What no seal can show is that a record, or the whole file, went back to an older state.
 
+use std::time::Duration;
+
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
+use super::migrate::{FIRST_SCHEMA, STEPS, Step};
 use super::unlock::{self, Cost, SecretKey, Unlock};
 use super::{MAX_VALUE_BYTES, Record, Store, StoreError, Table, Value, Write};
 
-/// The schema this program writes. A store of a newer one is refused.
+/// The schema this program writes. A store of a newer one is refused, one of an older is brought up to it when it is opened
+/// (`migrate.rs`).
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Bytes a seal adds to a value: version, nonce, tag.
@@ -70,11 +74,38 @@ impl<B: Store> Sealed<B> {
         if schema > SCHEMA_VERSION {
             return Err(StoreError::FutureSchema { found: schema, known: SCHEMA_VERSION });
         }
-        if schema < SCHEMA_VERSION {
+        if schema < FIRST_SCHEMA {
             return Err(StoreError::damaged(format!("schema version {schema} never existed")));
         }
         let data_key = unlock::unwrap(&header(&inner, DATA_KEY_KEY)?, unlock)?;
-        Ok(Sealed { inner, cipher: unlock::cipher(&data_key), data_key })
+        let mut store = Sealed { inner, cipher: unlock::cipher(&data_key), data_key };
+        store.migrate(schema, &STEPS)?;
+        Ok(store)
+    }
+
+    /// Brings a store of schema `from` up, one schema and one transaction after the other: a crash leaves the one or the
+    /// other.
+    pub(super) fn migrate(&mut self, from: u32, steps: &[Step]) -> Result<(), StoreError> {
+        for (to, step) in (FIRST_SCHEMA + 1..).zip(steps).filter(|(to, _)| *to > from) {
+            let changes = step(self)?;
+            let mut writes = self.seal_all(&changes)?;
+            writes.push(Write::put(Table::Header, SCHEMA_KEY, &to.to_be_bytes()));
+            self.inner.apply(&writes)?;
+        }
+        Ok(())
+    }
+
+    /// The store below.
+    pub(super) const fn inner_mut(&mut self) -> &mut B {
+        &mut self.inner
+    }
+
+    /// The same store, of a type that does not tell the backend.
+    pub(super) fn boxed(self) -> Sealed<Box<dyn Store>>
+    where
+        B: 'static,
+    {
+        Sealed { inner: Box::new(self.inner), data_key: self.data_key, cipher: self.cipher }
     }
 
     /// Wraps the data key under another passphrase or key file; the old one no longer opens the
@@ -162,6 +193,14 @@ impl<B: Store> Store for Sealed<B> {
     fn take(&mut self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
         guard(table)?;
         self.inner.take(table, key)?.map(|bytes| self.unseal(table, key, &bytes)).transpose()
+    }
+
+    fn renewal(&self) -> Option<Duration> {
+        self.inner.renewal()
+    }
+
+    fn renew(&mut self) -> Result<(), StoreError> {
+        self.inner.renew()
     }
 }
 

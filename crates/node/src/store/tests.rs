@@ -363,3 +363,66 @@ fn values_are_not_shown() {
     assert!(!shown.contains("secret") && !shown.contains("115"), "{shown}");
     assert!(shown.contains("6 bytes"), "{shown}");
 }
+
+/// A store of the first schema, which every later program must open: a line has table, key and value. It was not made by
+/// this program but from `docs/storage.md`.
+#[test]
+fn a_store_of_the_first_schema_is_frozen() {
+    let records = include_str!("fixtures/schema1.records").lines().map(|line| {
+        let mut words = line.split(' ');
+        let table = words.next().unwrap();
+        let table = Table::ALL.into_iter().find(|t| t.name() == table).unwrap();
+        let mut bytes = || hex::decode(words.next().unwrap()).unwrap();
+        (table, bytes(), Value::from(bytes()))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let unlock = key_file(&folder, "key", &"0f".repeat(32), 0o600);
+    let raw = Memory::of_records(records).unwrap();
+    let mut store = Sealed::open(raw, &unlock).unwrap();
+    for (table, key, value) in [
+        (Table::Identity, b"seed".to_vec(), b"a seed".to_vec()),
+        (Table::Keys, (0..32).collect(), b"a share".to_vec()),
+        (Table::Meta, b"forgotten".to_vec(), Vec::new()),
+        (Table::Evidence, vec![0xff], (0..200).collect()),
+    ] {
+        assert_eq!(store.get(table, &key).unwrap(), Some(Value::from(value)), "{table:?}");
+    }
+    let schema = store.inner_mut().get(Table::Header, b"schema").unwrap().unwrap();
+    assert_eq!(schema.as_bytes(), SCHEMA_VERSION.to_be_bytes());
+}
+
+/// Each step and its number are one transaction; a step that fails leaves the store at the one before.
+#[test]
+fn steps_to_newer_schemas_are_taken_in_order_and_once() {
+    fn double(store: &dyn Store) -> Result<Vec<Write>, StoreError> {
+        let before = store.get(Table::Meta, b"n")?.unwrap().to_vec();
+        Ok(vec![Write::put(Table::Meta, b"n", [before.clone(), before].concat())])
+    }
+    fn add(store: &dyn Store) -> Result<Vec<Write>, StoreError> {
+        let before = store.get(Table::Meta, b"n")?.unwrap().to_vec();
+        Ok(vec![Write::put(Table::Meta, b"n", [before.as_slice(), b"!"].concat())])
+    }
+    fn collide(_: &dyn Store) -> Result<Vec<Write>, StoreError> {
+        Ok(vec![Write::put(Table::Meta, b"n", b"lost"), Write::create(Table::Meta, b"there", b"")])
+    }
+    fn state(store: &mut Sealed<Memory>) -> (Vec<u8>, u32) {
+        let schema = store.inner_mut().get(Table::Header, b"schema").unwrap().unwrap();
+        let schema = u32::from_be_bytes(schema.as_bytes().try_into().unwrap());
+        (store.get(Table::Meta, b"n").unwrap().unwrap().to_vec(), schema)
+    }
+    let new = || {
+        let mut store = sealed_memory();
+        store.apply(&[Write::put(Table::Meta, b"n", b"a"), Write::put(Table::Meta, b"there", b"")]).unwrap();
+        store
+    };
+    let mut store = new();
+    store.migrate(1, &[double, add]).unwrap();
+    assert_eq!(state(&mut store), (b"aa!".to_vec(), 3));
+    store.migrate(2, &[double, add]).unwrap();
+    assert_eq!(state(&mut store), (b"aa!!".to_vec(), 3));
+    store.migrate(3, &[double, add]).unwrap();
+    assert_eq!(state(&mut store), (b"aa!!".to_vec(), 3));
+    let mut store = new();
+    assert!(matches!(store.migrate(1, &[add, collide, double]), Err(StoreError::Exists { .. })));
+    assert_eq!(state(&mut store), (b"a!".to_vec(), 2));
+}

@@ -158,6 +158,9 @@ impl Node {
     }
 
     fn examine_signing(&self, proposal: &Proposal, key: &Key) -> Result<(), String> {
+        if let Some(reason) = self.held() {
+            return Err(reason);
+        }
         if proposal.kind == Kind::Online {
             return self.examine_spending(proposal);
         }
