@@ -5,7 +5,7 @@
 //! parsed strictly: unknown fields, odd capitals, wrong lengths are refused, so that two nodes
 //! never read one body in two ways.
 //!
-//! Read next: [`request`], [`change`], [`import`] and [`presign`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
+//! Read next: [`request`], [`change`], [`import`], [`presign`] and [`roster`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
 //! wrong), [`limits`], and [`hash`] (digests). The feature `client` adds a small blocking client.
 
 pub mod change;
@@ -18,6 +18,7 @@ pub mod limits;
 pub mod presign;
 pub mod problem;
 pub mod request;
+pub mod roster;
 pub mod terms;
 pub mod view;
 
@@ -29,6 +30,7 @@ pub use problem::{Problem, ProblemKind};
 pub use request::{
     CreateKey, Invite, Label, PageQuery, PathText, Reply, Request, Sign, SignBody, SignTarget,
 };
+pub use roster::{Act, Decision, Nothing};
 pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
 pub use view::{
     CeremonyView, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member, NodeView,

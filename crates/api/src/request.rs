@@ -14,8 +14,8 @@ use crate::view::{
     CeremonyView, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
 use crate::{
-    CeremonyId, Curve, Discard, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId, Presign, Problem,
-    Refresh, Reshare, Scheme,
+    CeremonyId, Curve, Decision, Discard, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId, Presign,
+    Problem, Refresh, Reshare, Scheme,
 };
 
 #[cfg(test)]
@@ -56,6 +56,8 @@ pub enum Request {
     ShowNode,
     /// `POST /v1/invitations`: answered by [`Reply::Invitation`]. For founders only.
     Invite(Invite),
+    /// `POST /v1/validators/{id}/{act}`: answered by [`Reply::Validator`] once it is durable.
+    Decide(Decision),
     /// `GET /healthz`: answered by [`Reply::Health`]; asks nothing but that the core answers.
     Health,
 }
@@ -81,6 +83,8 @@ pub enum Reply {
     EvidenceFile(Vec<u8>),
     /// The roster with what this node sees of it; at most [`MAX_COMMITTEE`] and a few revoked.
     Validators(Page<ValidatorView>),
+    /// One validator, as it is now.
+    Validator(ValidatorView),
     /// The node that answers.
     Node(NodeView),
     /// An invitation.

@@ -262,6 +262,12 @@ pub struct ValidatorView {
     pub founder: bool,
     /// Whether it may join new committees.
     pub member: bool,
+    /// How many founders vouch for it: a majority makes it a member. Founders need no vouch.
+    #[serde(default)]
+    pub vouches: u16,
+    /// Whether it is not in the roster, but asks to be let in. Name and addresses are its own choice.
+    #[serde(default)]
+    pub waiting: bool,
     /// Whether it is the node that answers.
     pub this_node: bool,
     /// Whether it is connected to the node that answers.
@@ -272,9 +278,18 @@ pub struct ValidatorView {
     /// Whether two processes were heard to speak for it: its data folder was copied, and one of them must stop.
     #[serde(default)]
     pub runs_twice: bool,
-    /// The evidence that convicts it, if any: then this node does nothing together with it.
+    /// The evidence there is against it, also what was forgiven.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<EvidenceId>,
+    /// Whether evidence convicts it: then the node that answers does nothing together with it.
+    #[serde(default)]
+    pub convicted: bool,
+    /// When the operator of the node that answers has forgiven it, if ever: Unix time in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgiven: Option<u64>,
+    /// Whether the operator of the node that answers has blocked it.
+    #[serde(default)]
+    pub blocked: bool,
 }
 
 /// The node that answers.

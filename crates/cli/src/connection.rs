@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CreateKey, Discard, EvidenceId, EvidenceView, ImportKey, InvitationView,
-    Invite, KeyId, KeyView, NodeView, PageQuery, Presign, Refresh, Reshare, Sign, ValidatorView,
+    CeremonyId, CeremonyView, CreateKey, Decision, Discard, EvidenceId, EvidenceView, ImportKey,
+    InvitationView, Invite, KeyId, KeyView, NodeView, PageQuery, Presign, Refresh, Reshare, Sign,
+    ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -142,6 +143,11 @@ impl Connection {
     /// A new invitation.
     pub(crate) fn invite(&self, request: &Invite) -> Result<InvitationView, Failure> {
         Ok(self.client.invite(request)?)
+    }
+
+    /// Decides about a validator; it as it is then.
+    pub(crate) fn decide(&self, decision: Decision) -> Result<ValidatorView, Failure> {
+        Ok(self.client.decide(&decision)?)
     }
 
     /// All evidence the node keeps, newest first.

@@ -17,9 +17,9 @@ pub use events::Events;
 use crate::limits::{MAX_ANSWER_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
-    CeremonyId, CeremonyView, CreateKey, Discard, EvidenceId, EvidenceView, HealthView, ImportKey,
-    InvitationView, Invite, KeyId, KeyView, NodeView, Page, PageQuery, PresignTerms, Problem, RefreshTerms,
-    ReshareTerms, Sign, ValidatorView,
+    CeremonyId, CeremonyView, CreateKey, Decision, Discard, EvidenceId, EvidenceView, HealthView, ImportKey,
+    InvitationView, Invite, KeyId, KeyView, NodeView, Nothing, Page, PageQuery, PresignTerms, Problem,
+    RefreshTerms, ReshareTerms, Sign, ValidatorView,
 };
 
 /// How long a connection may take to be made: the node is near.
@@ -143,6 +143,15 @@ impl Client {
     /// [`ClientError`].
     pub fn invite(&self, invite: &Invite) -> Result<InvitationView, ClientError> {
         self.post("/v1/invitations", invite, &Start::default())
+    }
+
+    /// `POST /v1/validators/{id}/{act}`: the validator as it is then.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn decide(&self, decision: &Decision) -> Result<ValidatorView, ClientError> {
+        let path = format!("/v1/validators/{}/{}", decision.validator, decision.act);
+        self.post(&path, &Nothing {}, &Start::default())
     }
 
     /// `POST /v1/keys`. The answer is over only if the ceremony ended within the wait; one that

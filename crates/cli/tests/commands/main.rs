@@ -20,3 +20,4 @@ mod demo;
 mod kills;
 #[cfg(debug_assertions)]
 mod kills_signing;
+mod roster;

@@ -14,10 +14,12 @@ use super::evidence::EvidenceRecord;
 use super::exports::Export;
 use super::hash::Hash;
 use super::jobs::{Job, Result as Computed, Work};
+use super::joiners::Joiners;
 use super::joining::Home;
 use super::keys::Key;
 use super::lookups::{Lookups, Parked};
 use super::moduli::AuxRecord;
+use super::operator::{Blocked, Forgiven};
 use super::pool::Pool;
 use super::records::{BadRecord, decode};
 use super::refill::Refill;
@@ -26,6 +28,7 @@ use super::requests::Wanted;
 use super::spending::Early;
 use super::stories::Story;
 use super::tasks::Task;
+use super::votes::{Cast, Votes};
 use super::wire::PeerMessage;
 use super::{CallId, Input, JobId, Level, Now, Output, WriteId};
 use crate::identity::{ClusterId, Identity, NodeId};
@@ -93,8 +96,8 @@ pub(super) enum Then {
     ShareOut(CallId, Box<Wanted>),
     /// A client waits for this.
     Reply(CallId, Box<api::Reply>),
-    /// A joiner waits for the roster.
-    Welcome(NodeId),
+    /// A founder's vote may be told.
+    Cast(Box<Cast>),
     /// Primes are on their way out of the pool.
     Primes(Hash, u16),
     /// The ceremony is over as soon as this is durable.
@@ -142,6 +145,12 @@ pub struct Node {
     pub(super) stories: BTreeMap<Hash, Story>,
     /// Stories that changed since the last event.
     pub(super) changed: BTreeSet<Hash>,
+    /// Who waits to be let in.
+    pub(super) joiners: Joiners,
+    /// Votes that wait for what peers know.
+    pub(super) votes: Votes,
+    pub(super) blocked: Blocked,
+    pub(super) forgiven: Forgiven,
     pub(super) culprits: BTreeSet<NodeId>,
     pub(super) evidence: BTreeMap<Hash, EvidenceRecord>,
     /// Shares that were exported, by key.
@@ -176,6 +185,7 @@ impl Node {
         entropy: [u8; 32],
         now: Now,
     ) -> Result<(Self, Vec<Output>), OpenError> {
+        let (blocked, forgiven) = super::operator::read(store)?;
         let mut node = Self {
             me: identity.node_id(),
             identity,
@@ -199,6 +209,10 @@ impl Node {
             tasks: BTreeMap::new(),
             stories: BTreeMap::new(),
             changed: BTreeSet::new(),
+            joiners: Joiners::new(),
+            votes: Votes::new(),
+            blocked,
+            forgiven,
             culprits: BTreeSet::new(),
             evidence: BTreeMap::new(),
             exports: super::exports::read(store)?,
@@ -267,7 +281,9 @@ impl Node {
         for (key, value) in store.list(Table::Evidence)? {
             let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("evidence")(BadRecord))?;
             let record: EvidenceRecord = decode(&value).map_err(bad("evidence"))?;
-            self.culprits.insert(record.file.accused);
+            if self.counts(&record) {
+                self.culprits.insert(record.file.accused);
+            }
             self.evidence.insert(Hash(id), record);
         }
         Ok(())
@@ -306,13 +322,16 @@ impl Node {
     }
 
     fn heard(&mut self, from: NodeId, bytes: &[u8]) {
+        if self.blocked.contains(&from) {
+            return self.dropped(from, "the operator has blocked it");
+        }
         // Known or not is decided by what this node knows now: the transport's list may be a moment older.
         let stranger = !self.admits(from);
         let message = match PeerMessage::decode(bytes, stranger) {
             Ok(message) => message,
             Err(why) => return self.dropped(from, &why.to_string()),
         };
-        if stranger && !matches!(message, PeerMessage::Join { .. }) {
+        if stranger && !matches!(message, PeerMessage::Join { .. } | PeerMessage::AskIn { .. }) {
             return self.dropped(from, "a stranger may only join");
         }
         match message {
@@ -342,6 +361,10 @@ impl Node {
             PeerMessage::Lacks { aux } => self.hear_lacks(from, aux),
             PeerMessage::Process(number) => self.hear_process(from, number),
             PeerMessage::Pass { presignature, request } => self.hear_pass(from, presignature, request),
+            PeerMessage::AskIn { cluster, announce } => self.hear_ask_in(from, cluster, announce),
+            PeerMessage::Joiner(announce) => self.hear_joiner(from, announce),
+            PeerMessage::AskVote(subject) => self.hear_ask_vote(from, subject),
+            PeerMessage::Vote { subject, statement } => self.hear_vote(from, subject, statement),
         }
     }
 
@@ -352,7 +375,7 @@ impl Node {
             Some(Then::Resume(ceremony)) => self.resume(ceremony),
             Some(Then::ShareOut(call, wanted)) => self.share_out(call, *wanted),
             Some(Then::Reply(call, reply)) => self.out.push(Output::Reply(call, *reply)),
-            Some(Then::Welcome(joiner)) => self.welcome(joiner),
+            Some(Then::Cast(cast)) => self.cast(*cast),
             Some(Then::End(ceremony, end)) => self.end(ceremony, *end),
         }
     }
@@ -389,6 +412,8 @@ impl Node {
             }
         }
         self.tick_membership();
+        self.tick_joiners();
+        self.tick_votes();
         self.tick_ceremonies();
         self.tick_pool();
         self.tick_tasks();
@@ -400,6 +425,9 @@ impl Node {
     /// Sends a message to a peer. One that the peer would refuse for its length is not sent: it would only hold up
     /// those behind it.
     pub(super) fn send(&mut self, to: NodeId, message: &PeerMessage) {
+        if self.blocked.contains(&to) {
+            return;
+        }
         let bytes = message.encode();
         if PeerMessage::is_deliverable(&bytes) {
             self.out.push(Output::Send { to, bytes });

@@ -120,6 +120,19 @@ pub struct Signed {
 }
 
 impl Signed {
+    /// Whether it is what its author says of itself in this cluster, within the limits, truly signed.
+    #[must_use]
+    pub fn is_record_in(&self, cluster: &ClusterId) -> bool {
+        let s = &self.statement;
+        let fits = s.cluster == *cluster && s.is_within_limits() && matches!(s.says, Says::Announce { .. });
+        fits && self.is_authentic()
+    }
+
+    fn is_authentic(&self) -> bool {
+        let s = &self.statement;
+        s.author.verify(s.purpose(), &s.cluster, &s.items().hash().0, &self.signature).is_ok()
+    }
+
     fn length(&self) -> usize {
         postcard::experimental::serialized_size(self).expect("invariant: statements are plain data")
     }
@@ -169,6 +182,12 @@ impl Statement {
             }
             Says::Vouch(_) | Says::Revoke(_) => true,
         }
+    }
+
+    /// Whether it vouches for this peer, or revokes it.
+    #[must_use]
+    pub fn is_vote_on(&self, peer: NodeId) -> bool {
+        matches!(self.says, Says::Vouch(id) | Says::Revoke(id) if id == peer)
     }
 
     fn subject(&self) -> (NodeId, Topic, NodeId) {
@@ -308,8 +327,9 @@ impl Roster {
         if after > limit && after > self.bytes {
             return Err(Rejected::Full);
         }
-        let authentic = s.author.verify(s.purpose(), &s.cluster, &s.items().hash().0, &signed.signature);
-        authentic.map_err(|_| Rejected::BadSignature)?;
+        if !signed.is_authentic() {
+            return Err(Rejected::BadSignature);
+        }
         self.winners.insert(subject, signed);
         self.bytes = after;
         Ok(true)
@@ -366,7 +386,15 @@ impl Roster {
         self.is_founder(id) || 2 * self.votes_for(id) > self.charter.founders.len()
     }
 
-    fn votes_for(&self, id: NodeId) -> usize {
+    /// A founder's last vote about somebody.
+    #[must_use]
+    pub fn vote(&self, founder: NodeId, peer: NodeId) -> Option<&Signed> {
+        self.winners.get(&(founder, Topic::Membership, peer))
+    }
+
+    /// How many founders vouch for it.
+    #[must_use]
+    pub fn votes_for(&self, id: NodeId) -> usize {
         let votes = |founder: &&NodeId| match self.winners.get(&(**founder, Topic::Membership, id)) {
             Some(signed) => matches!(signed.statement.says, Says::Vouch(_)),
             // The charter is every founder's vouch number 0 for the members it names.

@@ -134,6 +134,24 @@ pub enum PeerMessage {
         /// The client's request as it came, raw.
         request: Vec<u8>,
     },
+    /// Somebody without an invitation asks to be let in.
+    AskIn {
+        /// Which cluster it means.
+        cluster: ClusterId,
+        /// The joiner's own announcement.
+        announce: Signed,
+    },
+    /// Somebody has asked the sender to be let in: its announcement, for founders.
+    Joiner(Signed),
+    /// A founder asks for its own last vote about somebody: its store may be an old copy.
+    AskVote(NodeId),
+    /// The answer.
+    Vote {
+        /// About whom.
+        subject: NodeId,
+        /// The receiver's last vote, as far as the sender knows.
+        statement: Option<Signed>,
+    },
 }
 
 /// A key and an epoch of it.
@@ -274,7 +292,7 @@ impl PeerMessage {
 /// Largest length by the first byte, which is the number of the variant; 0 for an unknown one.
 fn limit_of(kind: u8) -> usize {
     match kind {
-        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 => SMALL,
+        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 | 22..=25 => SMALL,
         1 => ROSTER,
         4 | 21 => PROPOSAL,
         8 => ACCEPTS,
@@ -292,6 +310,7 @@ mod tests {
     #[test]
     fn the_limit_belongs_to_the_kind() {
         let hash = Hash([1; 32]);
+        let node = crate::identity::Identity::from_seed(&[1; 32]).node_id();
         let cases = [
             (PeerMessage::RosterDigest(hash), SMALL),
             (PeerMessage::JoinRefused("no".to_owned()), SMALL),
@@ -307,6 +326,8 @@ mod tests {
             (PeerMessage::Used { key: hash, epoch: 1 }, SMALL),
             (PeerMessage::Lacks { aux: hash }, SMALL),
             (PeerMessage::Process([1; 16]), SMALL),
+            (PeerMessage::AskVote(node), SMALL),
+            (PeerMessage::Vote { subject: node, statement: None }, SMALL),
             (PeerMessage::Pass { presignature: hash, request: Vec::new() }, PROPOSAL),
         ];
         for (message, limit) in cases {
@@ -320,7 +341,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bytes in [&[][..], &[0], &[22; 40], &[0xff; 40], &[4; 40]] {
+        for bytes in [&[][..], &[0], &[26; 40], &[0xff; 40], &[4; 40]] {
             assert_eq!(PeerMessage::decode(bytes, false), Err(NotAMessage::Malformed));
         }
         let mut trailing = PeerMessage::RosterDigest(Hash([1; 32])).encode();

@@ -24,5 +24,6 @@ mod lies;
 mod life;
 mod places;
 mod pool;
+mod roster;
 mod shown;
 mod sim;

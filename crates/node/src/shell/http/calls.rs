@@ -107,6 +107,7 @@ pub(super) fn view_of(reply: Reply) -> Result<api::CeremonyView, Failed> {
         | Reply::Evidence(_)
         | Reply::EvidenceFile(_)
         | Reply::Validators(_)
+        | Reply::Validator(_)
         | Reply::Node(_)
         | Reply::Invitation(_)
         | Reply::Health(_) => Err(unexpected()),

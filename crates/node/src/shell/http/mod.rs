@@ -13,6 +13,7 @@ mod calls;
 mod guard;
 mod listener;
 mod once;
+mod roster;
 mod serve;
 mod start;
 mod watch;
@@ -156,6 +157,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/evidence", get(calls::evidence))
         .route("/v1/evidence/{id}", get(calls::evidence_file))
         .route("/v1/validators", get(calls::validators))
+        .route("/v1/validators/{id}/{act}", post(roster::decide))
         .route("/v1/node", get(calls::node))
         .route("/v1/invitations", post(start::invite))
         .fallback(calls::no_such_path)

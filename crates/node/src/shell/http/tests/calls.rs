@@ -24,6 +24,7 @@ fn answers(request: &Request) -> Reply {
         Request::ListEvidence(_) => Reply::Evidence(Page { items: Vec::new(), next: None }),
         Request::ShowEvidence(_) => Reply::EvidenceFile(Vec::new()),
         Request::ListValidators => Reply::Validators(Page { items: Vec::new(), next: None }),
+        Request::Decide(decision) => Reply::Validator(validator_view(decision.validator)),
         Request::ShowNode => Reply::Node(NodeView {
             id: NodeId([1; 32]),
             name: "a".parse().unwrap(),
@@ -37,6 +38,49 @@ fn answers(request: &Request) -> Reply {
         }
         Request::Health => Reply::Health(HealthView::ok()),
     }
+}
+
+fn validator_view(id: NodeId) -> api::ValidatorView {
+    api::ValidatorView {
+        id,
+        peer_id: String::new(),
+        name: None,
+        addresses: Vec::new(),
+        founder: false,
+        member: true,
+        vouches: 1,
+        waiting: false,
+        this_node: false,
+        connected: false,
+        latency_ms: None,
+        runs_twice: false,
+        evidence: Vec::new(),
+        convicted: false,
+        forgiven: None,
+        blocked: false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_decision_reaches_the_core() {
+    let site = Site::start(answers).await;
+    let validator = NodeId([9; 32]);
+    let decisions = api::Act::ALL.map(|act| api::Decision { validator, act });
+    for decision in &decisions {
+        assert_eq!(site.client().decide(decision).unwrap(), validator_view(validator));
+    }
+    assert_eq!(site.asked(), decisions.map(Request::Decide));
+    let json = "content-type: application/json\r\n";
+    for (line, body, status) in [
+        (format!("POST /v1/validators/{validator}/praise"), "{}", 404),
+        (format!("POST /v1/validators/{validator}/vouch"), "", 400),
+        (format!("POST /v1/validators/{validator}/vouch"), "{\"all\":true}", 400),
+        ("POST /v1/validators/bob/vouch".to_owned(), "{}", 400),
+        (format!("GET /v1/validators/{validator}/vouch"), "", 405),
+    ] {
+        assert_eq!(site.call(&line, json, body).0, status, "{line} {body}");
+    }
+    assert_eq!(site.asked().len(), decisions.len());
 }
 
 fn import_key() -> api::ImportKey {
