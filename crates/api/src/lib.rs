@@ -5,16 +5,18 @@
 //! parsed strictly: unknown fields, odd capitals, wrong lengths are refused, so that two nodes
 //! never read one body in two ways.
 //!
-//! Read next: [`request`], [`change`], [`import`], [`presign`] and [`roster`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
+//! Read next: [`request`], [`change`], [`import`], [`presign`], [`roster`], [`charter`] and [`message`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
 //! wrong), [`limits`], and [`hash`] (digests). The feature `client` adds a small blocking client.
 
 pub mod change;
+pub mod charter;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod hash;
 pub mod id;
 pub mod import;
 pub mod limits;
+pub mod message;
 pub mod presign;
 pub mod problem;
 pub mod request;
@@ -23,8 +25,10 @@ pub mod terms;
 pub mod view;
 
 pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
-pub use id::{CeremonyId, ClusterId, EvidenceId, KeyId, NodeId, ParseIdError};
+pub use charter::{CharterText, CharterView, ProposeCharter, SignCharter, SignTerms};
+pub use id::{CeremonyId, CharterId, ClusterId, EvidenceId, KeyId, MessageId, NodeId, ParseIdError};
 pub use import::{ChainCode, Discard, DiscardQuery, ImportKey, ImportedKey, PrivateKey};
+pub use message::{MessageQuery, MessageText, MessageView, SendMessage};
 pub use presign::{Presign, PresignTerms};
 pub use problem::{Problem, ProblemKind};
 pub use request::{

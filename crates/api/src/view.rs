@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CeremonyId, CeremonyKind, CeremonyState, ClusterId, Curve, EvidenceId, HashName, KeyId, KeyState, Label,
-    Level, NodeId, PathText, Phase, Problem, Scheme,
+    CeremonyId, CeremonyKind, CeremonyState, CharterId, ClusterId, Curve, EvidenceId, HashName, KeyId,
+    KeyState, Label, Level, NodeId, PathText, Phase, Problem, Scheme,
 };
 
 /// One page of a list.
@@ -308,6 +308,9 @@ pub struct NodeView {
     pub addresses: Vec<String>,
     /// The version of the program.
     pub version: String,
+    /// Charters with signatures enough that this node does not follow, because it follows others. Any is an alarm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rival_charters: Vec<CharterId>,
 }
 
 /// An invitation to join the cluster. Whoever has it can join once: keep it secret.

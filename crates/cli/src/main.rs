@@ -4,6 +4,7 @@
 mod backup;
 mod bench;
 mod ceremony;
+mod charter;
 mod children;
 mod connection;
 mod demo;
@@ -17,6 +18,7 @@ mod init;
 mod invite;
 mod join;
 mod key;
+mod message;
 mod naming;
 mod node;
 mod output;
@@ -64,6 +66,8 @@ enum Command {
     Invite(invite::Invite),
     Key(key::Key),
     Validator(validator::Validator),
+    Charter(charter::Charter),
+    Message(message::Message),
     Ceremony(ceremony::Ceremony),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
@@ -82,6 +86,8 @@ impl Command {
             Self::Invite(invite) => invite.run(out),
             Self::Key(key) => key.run(out),
             Self::Validator(validator) => validator.run(out),
+            Self::Charter(charter) => charter.run(out),
+            Self::Message(message) => message.run(out),
             Self::Ceremony(ceremony) => ceremony.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),

@@ -1,16 +1,13 @@
 //! `consign validator`: the roster, and what an operator decides about those in it.
 
 use clap::{Args, Subcommand};
-use consign_api::{Act, Decision, NodeId, NodeView, ValidatorView};
+use consign_api::{Act, Decision, NodeView, ValidatorView};
 
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::flags::Data;
+use crate::naming;
 use crate::output::{Output, plain, table};
-
-/// Fewest digits by which somebody who is not in the roster is named: whoever chooses its own id can make the first few
-/// fit.
-const FULL_ID: usize = 64;
 
 /// Show the validators of the cluster, and decide who they are
 #[derive(Args, Debug)]
@@ -107,6 +104,9 @@ fn list(data: &Data, out: &Output) -> Result<(), Failure> {
     if let Some(line) = way_in(&myself, &validators) {
         out.note(&format!("\nOthers can ask to be let in: {line}"));
     }
+    if !myself.rival_charters.is_empty() {
+        out.note("ALARM: there is a rival of the charter: see `consign charter show`.");
+    }
     if validators.iter().any(|v| v.waiting) {
         out.note("Founders let in who is waiting with `consign validator vouch ID`, if its operator told them that id.");
     }
@@ -123,31 +123,10 @@ fn way_in(myself: &NodeView, validators: &[ValidatorView]) -> Option<String> {
 fn decide(whom: &Whom, act: Act, out: &Output) -> Result<(), Failure> {
     let node = Connection::open(&whom.data.data)?;
     let validators = node.validators()?;
-    let validator = find(&validators, &whom.validator)?;
+    let validator = naming::validator(&validators, &whom.validator)?;
     let view = node.decide(Decision { validator, act })?;
     let founders = validators.iter().filter(|v| v.founder).count();
     out.show(&view, || done(&view, act, founders))
-}
-
-/// The one validator that `text` names. Strangers have chosen their names themselves, and could choose anybody's.
-fn find(validators: &[ValidatorView], text: &str) -> Result<NodeId, Failure> {
-    if text.len() == FULL_ID {
-        return text.parse().map_err(|e| Failure::Usage(format!("{e}")));
-    }
-    let named = |v: &&ValidatorView| {
-        let name = v.name.as_ref().is_some_and(|name| name.as_str() == text);
-        !v.waiting && (name || !text.is_empty() && v.id.to_string().starts_with(text))
-    };
-    let mut fitting = validators.iter().filter(named);
-    match (fitting.next(), fitting.next()) {
-        (Some(one), None) => Ok(one.id),
-        (None, _) => Err(Failure::Usage(format!(
-            "no validator is called `{text}`: see `consign validator list`; who waits to be let in is named by its whole id"
-        ))),
-        (Some(_), Some(_)) => Err(Failure::Usage(format!(
-            "several validators are called `{text}`: give the beginning of an id"
-        ))),
-    }
 }
 
 /// What has changed, and what has not.
@@ -201,6 +180,8 @@ fn row(validator: &ValidatorView, all: &[ValidatorView]) -> [String; 5] {
 
 #[cfg(test)]
 mod tests {
+    use consign_api::NodeId;
+
     use super::*;
 
     fn validator(id: u8, name: &str, waiting: bool) -> ValidatorView {
@@ -209,17 +190,6 @@ mod tests {
             "founder": false, "member": !waiting, "waiting": waiting, "this_node": false, "connected": false,
         }))
         .unwrap()
-    }
-
-    #[test]
-    fn a_stranger_is_named_by_its_whole_id() {
-        let all = [validator(1, "bob", false), validator(0xab, "bob", true), validator(0xac, "dave", true)];
-        assert_eq!(find(&all, "bob").unwrap(), NodeId([1; 32]));
-        assert_eq!(find(&all, "01").unwrap(), NodeId([1; 32]));
-        assert_eq!(find(&all, &"ac".repeat(32)).unwrap(), NodeId([0xac; 32]));
-        for text in ["dave", "ac", "", "carol"] {
-            assert_eq!(find(&all, text).unwrap_err().exit_code(), 2, "{text}");
-        }
     }
 
     #[test]

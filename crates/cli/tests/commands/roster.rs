@@ -1,7 +1,8 @@
 //! Who is in the cluster, as operators decide it: real processes, no invitation.
 
-use crate::common::{PASSPHRASE, TestNode, consign, finish, run, until};
 use serde_json::Value;
+
+use crate::common::{PASSPHRASE, TestNode, consign, finish, run, until};
 
 /// The one validator with this name, as a node lists it.
 fn listed(node: &TestNode, name: &str) -> Option<Value> {
@@ -53,6 +54,50 @@ fn asked_in_vouched_for_and_revoked() {
     anna.ask(&["key", "create", "--name", "pay"]).fails(1, "only member");
     let said = finish(consign(&["validator", "vouch", "bert", "--data", anna.data.to_str().unwrap()])).ok();
     assert!(said.out.contains("bert is a member: 1 of 1 founders"), "{}", said.out);
+}
+
+/// Two nodes: messages between them, and the second one as a founder beside the first.
+#[test]
+fn messages_and_another_founder() {
+    let place = tempfile::tempdir().unwrap();
+    let mut nodes = TestNode::cluster(place.path(), &["anna", "bert"]);
+    let text = "a \u{1b}[2J b";
+    let sent = nodes[0].ask(&["message", "send", "--to", "bert", "ops", text]).ok().json();
+    nodes[1].ask(&["message", "send", "other", "to all"]).ok();
+    let come = |node: &TestNode, count: usize| {
+        until("messages to come", || {
+            let all = node.ask(&["message", "list"]).ok().json();
+            (all.as_array().unwrap().len() == count).then_some(all)
+        })
+    };
+    come(&nodes[0], 2);
+    come(&nodes[1], 2);
+    let ops = nodes[1].ask(&["message", "list", "ops"]).ok().json();
+    assert_eq!(
+        (ops.as_array().unwrap().len(), &ops[0]["text"], &ops[0]["id"]),
+        (1, &text.into(), &sent["id"])
+    );
+    let number = ops[0]["number"].to_string();
+    let rest = nodes[1].ask(&["message", "list", "ops", "--after", &number]).ok().json();
+    assert!(rest.as_array().unwrap().is_empty());
+    let human = finish(consign(&["message", "list", "--data", nodes[1].data.to_str().unwrap()])).ok().out;
+    assert!(human.contains("anna") && human.contains("a ?[2J b") && !human.contains('\u{1b}'), "{human}");
+    nodes[0].ask(&["message", "send", "--to", "carl", "ops", "x"]).fails(2, "validator list");
+    nodes[0].ask(&["message", "send", "two words", "x"]).fails(2, "a label has");
+
+    let next = nodes[0].ask(&["charter", "propose", "--founder", "anna", "--founder", "bert"]).ok().json();
+    assert_eq!((&next["number"], &next["rivals"]), (&2.into(), &Value::Array(Vec::new())));
+    until("the other to follow", || {
+        let theirs = nodes[1].ask(&["charter", "show"]).ok().json();
+        (theirs["charter"]["id"] == next["charter"]["id"]).then_some(())
+    });
+    nodes[1].kill();
+    nodes[1].start();
+    assert_eq!(listed(&nodes[1], "bert").unwrap()["founder"], true);
+    come(&nodes[1], 2);
+    let human = finish(consign(&["charter", "show", "--data", nodes[1].data.to_str().unwrap()])).ok().out;
+    assert!(human.contains("anna (") && human.contains("number   2"), "{human}");
+    nodes[1].ask(&["charter", "sign", "ab"]).fails(2, "charter show");
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Node {
     }
 
     /// The founders that are there, but for this node.
-    fn other_founders(&self) -> Vec<NodeId> {
+    pub(super) fn other_founders(&self) -> Vec<NodeId> {
         let founders = self.home.roster().map(|roster| roster.charter().founders.clone()).unwrap_or_default();
         founders.into_iter().filter(|id| self.may_be_asked(*id)).collect()
     }

@@ -11,8 +11,8 @@ use super::hash::{Hash, Items};
 use super::invitation::Invitation;
 use super::node::{Node, OpenError, Then};
 use super::proposal::MAX_REASON_BYTES;
-use super::records::{CHARTER, DOOR, INVITATION, STATEMENTS, TOKEN, decode, encode};
-use super::roster::{Charter, Rejected, Roster, Says, Signed, Statement};
+use super::records::{CHARTER, DOOR, INVITATION, STATEMENTS, SUCCESSORS, TOKEN, decode, encode};
+use super::roster::{Charter, Rejected, Roster, Says, Signed, SignedCharter, Statement};
 use super::votes::{Cause, MAX_VOTES};
 use super::wire::PeerMessage;
 use super::{CallId, Level, Output};
@@ -55,6 +55,10 @@ pub(super) struct Asking {
     pub(super) door: Door,
     /// What its invitation, if it has one, lets it show.
     token: Option<[u8; 16]>,
+    /// The newest charter by its invitation.
+    newest: Option<Hash>,
+    /// The charters that the node asked has shown. Not verified.
+    pub(super) chain: Vec<SignedCharter>,
     /// When to ask again.
     next: u64,
     /// How long to wait until then.
@@ -63,28 +67,53 @@ pub(super) struct Asking {
     pub(super) refused: Option<String>,
 }
 
+impl Asking {
+    /// The empty roster under a charter, if it is proven to be of the cluster, and no older than the invitation.
+    fn roster_under(&self, charter: Charter) -> Result<Roster, Rejected> {
+        let first = match charter.predecessor {
+            None => charter.clone(),
+            Some(_) => self.chain.first().ok_or(Rejected::WrongCharter)?.charter.clone(),
+        };
+        let mut roster = Roster::join(self.door.cluster, first)?;
+        if charter.predecessor.is_some() {
+            for next in self.chain.iter().skip(1) {
+                roster.succeed(next.clone())?;
+            }
+        }
+        let is_new = |newest: Hash| roster.chain().any(|known| known.charter.hash() == newest);
+        let fits = *roster.charter() == charter && self.newest.is_none_or(is_new);
+        if fits { Ok(roster) } else { Err(Rejected::WrongCharter) }
+    }
+}
+
 impl Home {
     /// Reads charter and statements, or else the invitation.
     pub(super) fn read(store: &dyn Store) -> Result<Self, OpenError> {
         let bad = |what| move |source| OpenError::Record { what, source };
         let Some(charter) = store.get(Table::Roster, CHARTER)? else {
-            let (door, token) = match store.get(Table::Meta, INVITATION)? {
+            let (door, token, newest) = match store.get(Table::Meta, INVITATION)? {
                 Some(value) => {
-                    let Invitation { cluster, founder, addresses, token, .. } =
+                    let Invitation { cluster, founder, addresses, token, charter, .. } =
                         decode(&value).map_err(bad("the invitation"))?;
-                    (Door { cluster, peer: founder, addresses }, Some(token))
+                    (Door { cluster, peer: founder, addresses }, Some(token), Some(charter))
                 }
                 None => {
                     let value = store.get(Table::Meta, DOOR)?.ok_or(OpenError::NoCluster)?;
-                    (decode(&value).map_err(bad("the address to join at"))?, None)
+                    (decode(&value).map_err(bad("the address to join at"))?, None, None)
                 }
             };
-            let asking = Asking { door, token, next: 0, pause: JOIN_AGAIN_MS, refused: None };
+            let (chain, pause) = (Vec::new(), JOIN_AGAIN_MS);
+            let asking = Asking { door, token, newest, chain, next: 0, pause, refused: None };
             return Ok(Self::Asking(Box::new(asking)));
         };
         let charter: Charter = decode(&charter).map_err(bad("the charter"))?;
         let damaged = |_| bad("the charter")(super::records::BadRecord);
         let mut roster = Roster::found(charter).map_err(damaged)?;
+        if let Some(value) = store.get(Table::Roster, SUCCESSORS)? {
+            for next in decode::<Vec<SignedCharter>>(&value).map_err(bad("the charters"))? {
+                roster.succeed(next).map_err(damaged)?;
+            }
+        }
         if let Some(value) = store.get(Table::Roster, STATEMENTS)? {
             roster.merge(decode::<Vec<Signed>>(&value).map_err(bad("the roster"))?);
         }
@@ -281,8 +310,11 @@ impl Node {
         if asking.door.peer != from {
             return self.dropped(from, "a roster from somebody other than the node asked");
         }
-        let Ok(mut roster) = Roster::join(asking.door.cluster, charter) else {
-            return self.dropped(from, "the charter of another cluster");
+        let Ok(mut roster) = asking.roster_under(charter) else {
+            return self.dropped(
+                from,
+                "a charter that does not follow from that of the cluster, or is not the newest",
+            );
         };
         roster.merge(statements);
         if !roster.is_member(self.me) {
@@ -290,7 +322,8 @@ impl Node {
         }
         let kept: Vec<_> = roster.statements().cloned().collect();
         let writes = vec![
-            Write::put(Table::Roster, CHARTER, encode(roster.charter())),
+            Write::put(Table::Roster, CHARTER, encode(&roster.first())),
+            Write::put(Table::Roster, SUCCESSORS, encode(&roster.chain().skip(1).collect::<Vec<_>>())),
             Write::put(Table::Roster, STATEMENTS, encode(&kept)),
             Write::delete(Table::Meta, INVITATION),
             Write::delete(Table::Meta, DOOR),

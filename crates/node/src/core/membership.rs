@@ -112,8 +112,12 @@ impl Node {
 
     pub(super) fn send_whole_roster(&mut self, to: NodeId) {
         let Some(roster) = self.home.roster() else { return };
+        let chain: Vec<_> = roster.chain().collect();
         let statements = roster.statements().cloned().collect();
         let message = PeerMessage::Roster { charter: roster.charter().clone(), statements, complete: true };
+        if chain.len() > 1 {
+            self.send(to, &PeerMessage::Charters(chain));
+        }
         self.send(to, &message);
     }
 
@@ -134,8 +138,12 @@ impl Node {
             return self.settle(from, charter, statements);
         };
         if charter != *roster.charter() {
-            let line = format!("{from} names another charter; only an operator may follow it");
-            return self.log(Level::Warn, &line);
+            // It is behind, and is shown the charters since; or ahead, and shows them; or follows a rival.
+            let is_behind = roster.chain().any(|known| known.charter == charter);
+            if is_behind {
+                self.send_whole_roster(from);
+            }
+            return self.log(Level::Debug, &format!("{from} follows another charter"));
         }
         let theirs: BTreeSet<Vec<u8>> = statements.iter().map(|s| s.signature.as_bytes().to_vec()).collect();
         let (news, refused) = roster.merge(statements);
@@ -163,6 +171,8 @@ impl Node {
         self.compare(peer);
         self.offer_all_evidence(peer);
         self.tell_joiners(peer);
+        self.tell_drafts(peer);
+        self.letters_to(peer);
         self.returned(peer);
     }
 

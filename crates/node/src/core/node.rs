@@ -9,6 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::ceremony::{Ceremony, Turn};
+use super::charter::SignedCharter;
 use super::checks::{Checks, Shown};
 use super::evidence::EvidenceRecord;
 use super::exports::Export;
@@ -17,6 +18,7 @@ use super::jobs::{Job, Result as Computed, Work};
 use super::joiners::Joiners;
 use super::joining::Home;
 use super::keys::Key;
+use super::letters::Letters;
 use super::lookups::{Lookups, Parked};
 use super::moduli::AuxRecord;
 use super::operator::{Blocked, Forgiven};
@@ -27,6 +29,7 @@ use super::remembered::Remembered;
 use super::requests::Wanted;
 use super::spending::Early;
 use super::stories::Story;
+use super::succession::Drafts;
 use super::tasks::Task;
 use super::votes::{Cast, Votes};
 use super::wire::PeerMessage;
@@ -98,6 +101,14 @@ pub(super) enum Then {
     Reply(CallId, Box<api::Reply>),
     /// A founder's vote may be told.
     Cast(Box<Cast>),
+    /// A new charter may be told, but not to whom it came from.
+    Charter(Option<NodeId>),
+    /// A founder's signature under a charter may be told.
+    Signed(CallId, Hash),
+    /// An own letter may leave.
+    Sent(CallId, u64),
+    /// The sender of a letter may hear that it is here.
+    Received(NodeId, Hash),
     /// Primes are on their way out of the pool.
     Primes(Hash, u16),
     /// The ceremony is over as soon as this is durable.
@@ -149,6 +160,11 @@ pub struct Node {
     pub(super) joiners: Joiners,
     /// Votes that wait for what peers know.
     pub(super) votes: Votes,
+    /// Charters that founders are signing.
+    pub(super) drafts: Drafts,
+    /// Charters that this node does not follow, with signatures enough.
+    pub(super) rivals: Vec<SignedCharter>,
+    pub(super) letters: Letters,
     pub(super) blocked: Blocked,
     pub(super) forgiven: Forgiven,
     pub(super) culprits: BTreeSet<NodeId>,
@@ -186,6 +202,7 @@ impl Node {
         now: Now,
     ) -> Result<(Self, Vec<Output>), OpenError> {
         let (blocked, forgiven) = super::operator::read(store)?;
+        let (drafts, rivals) = super::succession::read(store)?;
         let mut node = Self {
             me: identity.node_id(),
             identity,
@@ -211,6 +228,9 @@ impl Node {
             changed: BTreeSet::new(),
             joiners: Joiners::new(),
             votes: Votes::new(),
+            drafts,
+            rivals,
+            letters: Letters::read(store)?,
             blocked,
             forgiven,
             culprits: BTreeSet::new(),
@@ -365,6 +385,10 @@ impl Node {
             PeerMessage::Joiner(announce) => self.hear_joiner(from, announce),
             PeerMessage::AskVote(subject) => self.hear_ask_vote(from, subject),
             PeerMessage::Vote { subject, statement } => self.hear_vote(from, subject, statement),
+            PeerMessage::Charters(chain) => self.hear_charters(from, chain),
+            PeerMessage::Draft(draft) => self.hear_draft(from, *draft),
+            PeerMessage::Letter(signed) => self.hear_letter(from, *signed),
+            PeerMessage::Received(ids) => self.hear_received(from, &ids),
         }
     }
 
@@ -376,6 +400,10 @@ impl Node {
             Some(Then::ShareOut(call, wanted)) => self.share_out(call, *wanted),
             Some(Then::Reply(call, reply)) => self.out.push(Output::Reply(call, *reply)),
             Some(Then::Cast(cast)) => self.cast(*cast),
+            Some(Then::Charter(from)) => self.tell_charter(from),
+            Some(Then::Signed(call, charter)) => self.charter_signed(call, charter),
+            Some(Then::Sent(call, number)) => self.letter_stored(call, number),
+            Some(Then::Received(from, letter)) => self.send(from, &PeerMessage::Received(vec![letter])),
             Some(Then::End(ceremony, end)) => self.end(ceremony, *end),
         }
     }
@@ -414,6 +442,7 @@ impl Node {
         self.tick_membership();
         self.tick_joiners();
         self.tick_votes();
+        self.tick_letters();
         self.tick_ceremonies();
         self.tick_pool();
         self.tick_tasks();

@@ -92,6 +92,12 @@ impl Node {
             | api::Request::ShowNode
             | api::Request::Invite(_)
             | api::Request::Decide(_)
+            | api::Request::ShowCharter
+            | api::Request::ProposeCharter(_)
+            | api::Request::SignCharter(_)
+            | api::Request::SwitchCharter(_)
+            | api::Request::SendMessage(_)
+            | api::Request::ListMessages(_)
             | api::Request::ImportKey(_)
             | api::Request::DiscardKey(_)
             | api::Request::Health => None,
@@ -109,6 +115,14 @@ impl Node {
             api::Request::DiscardKey(discard) => return self.discard(call, &discard),
             api::Request::Invite(invite) => return self.invite(call, invite.valid_for),
             api::Request::Decide(decision) => return self.decide(call, decision),
+            api::Request::ProposeCharter(wanted) => return self.propose_charter(call, &wanted),
+            api::Request::SignCharter(wanted) => return self.sign_charter(call, &wanted),
+            api::Request::SwitchCharter(charter) => return self.switch_charter(call, charter),
+            api::Request::SendMessage(wanted) => return self.send_letter(call, wanted),
+            api::Request::ListMessages(query) => Ok(self.list_letters(&query)),
+            api::Request::ShowCharter => {
+                self.charter_view().map(api::Reply::Charter).ok_or_else(|| self.not_joined())
+            }
             api::Request::ListKeys(query) => self.list_keys(&query),
             api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
                 let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
@@ -261,6 +275,7 @@ impl Node {
             member: self.is_member(self.me),
             addresses: self.settings.addresses.clone(),
             version: self.settings.version.clone(),
+            rival_charters: self.rival_charters(),
         }))
     }
 

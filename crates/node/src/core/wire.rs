@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::chain::AnyStep;
 use super::curves::{Info, curve_of};
 use super::hash::Hash;
+use super::letter::SignedLetter;
 use super::proposal::{Accept, MAX_PARTIES, Proposal, Refusal};
-use super::roster::{Charter, Signed};
+use super::roster::{Charter, Signed, SignedCharter};
 use crate::identity::{ClusterId, NodeId};
 
 /// Largest message of any kind, in bytes; what the transport must let through.
@@ -20,6 +21,12 @@ pub const MAX_STRANGER_BYTES: usize = 16 << 10;
 const SMALL: usize = 4 << 10;
 /// Largest roster, charter and statements, in bytes.
 pub const ROSTER: usize = 1 << 20;
+/// Largest chain of charters, in bytes.
+pub const CHARTERS: usize = 256 << 10;
+/// Largest charter that is being signed, in bytes: as many founders and members as may be, and all signatures.
+const DRAFT: usize = 32 << 10;
+/// Largest letter, in bytes: its text dominates.
+const LETTER: usize = 24 << 10;
 /// Largest proposal, in bytes: the client's request dominates.
 const PROPOSAL: usize = 1 << 20;
 /// Largest set of accepts, in bytes.
@@ -152,6 +159,14 @@ pub enum PeerMessage {
         /// The receiver's last vote, as far as the sender knows.
         statement: Option<Signed>,
     },
+    /// All charters of the cluster, the first one first.
+    Charters(Vec<SignedCharter>),
+    /// A charter that founders are signing, for founders.
+    Draft(Box<SignedCharter>),
+    /// A message of an application.
+    Letter(Box<SignedLetter>),
+    /// The sender has these letters of the receiver on its disk.
+    Received(Vec<Hash>),
 }
 
 /// A key and an epoch of it.
@@ -292,13 +307,16 @@ impl PeerMessage {
 /// Largest length by the first byte, which is the number of the variant; 0 for an unknown one.
 fn limit_of(kind: u8) -> usize {
     match kind {
-        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 | 22..=25 => SMALL,
+        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 | 22..=25 | 29 => SMALL,
         1 => ROSTER,
         4 | 21 => PROPOSAL,
         8 => ACCEPTS,
         9 | 11 | 14 | 16 => LONG,
         10 | 17 => ACCEPTS,
         12 => EVIDENCE,
+        26 => CHARTERS,
+        27 => DRAFT,
+        28 => LETTER,
         _ => 0,
     }
 }
@@ -327,6 +345,8 @@ mod tests {
             (PeerMessage::Lacks { aux: hash }, SMALL),
             (PeerMessage::Process([1; 16]), SMALL),
             (PeerMessage::AskVote(node), SMALL),
+            (PeerMessage::Charters(Vec::new()), CHARTERS),
+            (PeerMessage::Received(vec![hash]), SMALL),
             (PeerMessage::Vote { subject: node, statement: None }, SMALL),
             (PeerMessage::Pass { presignature: hash, request: Vec::new() }, PROPOSAL),
         ];
@@ -341,7 +361,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bytes in [&[][..], &[0], &[26; 40], &[0xff; 40], &[4; 40]] {
+        for bytes in [&[][..], &[0], &[30; 40], &[0xff; 40], &[4; 40]] {
             assert_eq!(PeerMessage::decode(bytes, false), Err(NotAMessage::Malformed));
         }
         let mut trailing = PeerMessage::RosterDigest(Hash([1; 32])).encode();

@@ -59,13 +59,15 @@ pub enum Table {
     Evidence,
     /// Records of shares that were exported.
     Exports,
+    /// Messages of applications.
+    Messages,
     /// Everything a node remembers about itself: cluster id, counters, marks.
     Meta,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 12] = [
         Table::Header,
         Table::Identity,
         Table::Roster,
@@ -76,6 +78,7 @@ impl Table {
         Table::Requests,
         Table::Evidence,
         Table::Exports,
+        Table::Messages,
         Table::Meta,
     ];
 
@@ -93,6 +96,7 @@ impl Table {
             Table::Requests => "requests",
             Table::Evidence => "evidence",
             Table::Exports => "exports",
+            Table::Messages => "messages",
             Table::Meta => "meta",
         }
     }

@@ -108,6 +108,9 @@ pub(super) fn view_of(reply: Reply) -> Result<api::CeremonyView, Failed> {
         | Reply::EvidenceFile(_)
         | Reply::Validators(_)
         | Reply::Validator(_)
+        | Reply::Charter(_)
+        | Reply::Message(_)
+        | Reply::Messages(_)
         | Reply::Node(_)
         | Reply::Invitation(_)
         | Reply::Health(_) => Err(unexpected()),

@@ -9,7 +9,7 @@ use consign_api as api;
 use consign_api::{Problem, ProblemKind, Reply, Request};
 
 use super::answer::{json, unexpected};
-use super::calls::{Answered, id};
+use super::calls::{Answered, Id, id};
 use super::{Shared, body};
 
 /// `POST /v1/validators/{id}/{act}`. The same again changes nothing, so it needs no `Idempotency-Key`.
@@ -25,5 +25,43 @@ pub(super) async fn decide(
     let api::Nothing {} = body::parse(&body::raw(request).await?)?;
     let reply = shared.ask(Request::Decide(api::Decision { validator, act })).await?.reply;
     let Reply::Validator(view) = reply else { return Err(unexpected()) };
+    Ok(json(StatusCode::OK, &view))
+}
+
+/// `GET /v1/charter`.
+pub(super) async fn charter(State(shared): State<Arc<Shared>>) -> Answered {
+    answer(&shared, Request::ShowCharter).await
+}
+
+/// `POST /v1/charter/proposals`.
+pub(super) async fn propose_charter(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Answered {
+    let wanted = body::parse(&body::raw(request).await?)?;
+    answer(&shared, Request::ProposeCharter(wanted)).await
+}
+
+/// `POST /v1/charter/{id}/sign`.
+pub(super) async fn sign_charter(
+    State(shared): State<Arc<Shared>>,
+    path: Id,
+    request: HttpRequest,
+) -> Answered {
+    let charter = id(path)?;
+    let api::SignTerms { force } = body::parse(&body::raw(request).await?)?;
+    answer(&shared, Request::SignCharter(api::SignCharter { charter, force })).await
+}
+
+/// `POST /v1/charter/{id}/switch`.
+pub(super) async fn switch_charter(
+    State(shared): State<Arc<Shared>>,
+    path: Id,
+    request: HttpRequest,
+) -> Answered {
+    let charter = id(path)?;
+    let api::Nothing {} = body::parse(&body::raw(request).await?)?;
+    answer(&shared, Request::SwitchCharter(charter)).await
+}
+
+async fn answer(shared: &Shared, request: Request) -> Answered {
+    let Reply::Charter(view) = shared.ask(request).await?.reply else { return Err(unexpected()) };
     Ok(json(StatusCode::OK, &view))
 }

@@ -71,7 +71,7 @@ pub(super) async fn invite(State(shared): Asked, request: HttpRequest) -> Answer
     });
     match kept.await? {
         Kept::Invitation(view) => Ok(json(StatusCode::CREATED, view)),
-        Kept::Ceremony(_) => Err(unexpected()),
+        Kept::Ceremony(_) | Kept::Message(_) => Err(unexpected()),
     }
 }
 
@@ -105,7 +105,7 @@ async fn begin(shared: &Shared, place: &Place, wanted: Request) -> Result<(Cerem
     });
     let id = match kept.await? {
         Kept::Ceremony(id) => *id,
-        Kept::Invitation(_) => return Err(unexpected()),
+        Kept::Invitation(_) | Kept::Message(_) => return Err(unexpected()),
     };
     match fresh {
         Some(fresh) => Ok(fresh),
