@@ -264,13 +264,13 @@ impl Node {
         if announce.statement.author != from || !announce.is_record_in(&cluster) {
             return self.turn_away(from, "what it says of itself does not hold");
         }
-        if self.votes.len() >= MAX_VOTES {
+        if self.votes.len() >= MAX_VOTES || self.votes.contains_key(&from) {
             // It shows its token again.
             return;
         }
         self.tokens.remove(&hash);
         self.log(Level::Info, &format!("{from} joins with an invitation"));
-        self.vote(from, true, Cause::Invitation(hash, announce));
+        self.vote(from, true, Cause::Invitation(hash, Box::new(announce)));
     }
 
     /// Sends the whole roster to somebody who has just become a member.

@@ -27,7 +27,7 @@ pub(super) enum Cause {
     /// Its operator says so.
     Call(CallId),
     /// A joiner has shown the token with this hash, and what it says of itself.
-    Invitation(Hash, Signed),
+    Invitation(Hash, Box<Signed>),
 }
 
 /// A vote that waits for what the peers know.
@@ -98,7 +98,7 @@ impl Node {
         let vote = self.votes.entry(subject).or_insert_with(fresh);
         match cause {
             Cause::Call(call) => vote.calls.push(call),
-            Cause::Invitation(token, announce) => vote.invitation = Some((token, announce)),
+            Cause::Invitation(token, announce) => vote.invitation = Some((token, *announce)),
         }
         self.cast_if_due(subject);
     }

@@ -185,6 +185,21 @@ fn silent_peers_do_not_stop_a_vote() {
     sim.until("it is out", |sim| !sim.is_member(1, 2));
 }
 
+/// An invitation that is shown while another vote about its bearer is under way is not lost.
+#[test]
+fn an_invitation_waits_for_another_vote() {
+    let mut sim = Sim::cluster(209, 2, Weather::default());
+    let silent = |from: usize, _: usize, message: PeerMessage| match message {
+        PeerMessage::Vote { .. } if from == 1 => Vec::new(),
+        other => vec![other.encode()],
+    };
+    sim.tamper = Some(Box::new(silent));
+    let invitation = sim.invite(0);
+    let joiner = sim.add_joiner(&invitation);
+    assert!(!sim.decide(0, Act::Revoke, joiner).unwrap().member);
+    sim.until("it is in all the same", |sim| sim.is_member(joiner, joiner));
+}
+
 #[test]
 fn who_is_revoked_is_the_last_choice() {
     let mut sim = Sim::cluster(206, 4, Weather::default());
