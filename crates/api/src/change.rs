@@ -2,8 +2,10 @@
 //!
 //! Both name the epoch they start from, so that one request changes a key once, however often it is brought.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{MAX_COMMITTEE, MAX_THRESHOLD, MIN_THRESHOLD};
 use crate::request::check_committee;
 use crate::{KeyId, Moduli, NodeId};
 
@@ -17,7 +19,7 @@ pub struct Refresh {
 }
 
 /// Body of `POST /v1/keys/{id}/refresh`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshTerms {
     /// The epoch in which the key is.
@@ -36,14 +38,17 @@ pub struct Reshare {
 }
 
 /// Body of `POST /v1/keys/{id}/reshare`. Parsed means: the threshold fits the committee, no member is named twice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, try_from = "RawReshareTerms")]
+#[schemars(!try_from)]
 pub struct ReshareTerms {
     /// The epoch in which the key is.
     pub epoch: u64,
     /// Number of signers needed from then on.
+    #[schemars(range(min = MIN_THRESHOLD, max = MAX_THRESHOLD))]
     pub threshold: u16,
     /// Who holds a share from then on, in the order of their indices (party 1 first).
+    #[schemars(length(min = MIN_THRESHOLD, max = MAX_COMMITTEE), extend("uniqueItems" = true))]
     pub committee: Vec<NodeId>,
 }
 

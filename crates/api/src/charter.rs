@@ -1,11 +1,12 @@
 //! Charters: who founds the cluster, and who shall found it from now on.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{CharterId, ClusterId, NodeId};
 
 /// Body of `POST /v1/charter/proposals`. The founder that is asked signs at once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProposeCharter {
     /// Who is to vouch and revoke from then on.
@@ -27,7 +28,7 @@ pub struct SignCharter {
 }
 
 /// Body of [`SignCharter`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignTerms {
     /// As there.
@@ -35,7 +36,7 @@ pub struct SignTerms {
 }
 
 /// The charter that a node follows, and what may follow it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CharterView {
     /// The cluster: the hash of the first charter.
@@ -51,7 +52,7 @@ pub struct CharterView {
 }
 
 /// What a charter says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CharterText {
     /// The hash of it.

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::id::decode_32;
+use crate::limits::{MAX_COMMITTEE, MAX_THRESHOLD, MIN_THRESHOLD};
 use crate::request::check_committee;
 use crate::{Curve, KeyId, Label, Level, NodeId, Scheme};
 
@@ -79,8 +81,9 @@ impl<'de> Deserialize<'de> for PrivateKey {
 }
 
 /// Body of `POST /v1/keys/import`. Parsed means: the threshold fits the committee, no member is named twice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, try_from = "RawImportKey")]
+#[schemars(!try_from)]
 pub struct ImportKey {
     /// What people call the key; need not be unique.
     pub label: Label,
@@ -91,8 +94,10 @@ pub struct ImportKey {
     /// The security level.
     pub level: Level,
     /// Number of signers needed from then on.
+    #[schemars(range(min = MIN_THRESHOLD, max = MAX_THRESHOLD))]
     pub threshold: u16,
     /// Who holds a share from then on, in the order of their indices (party 1 first).
+    #[schemars(length(min = MIN_THRESHOLD, max = MAX_COMMITTEE), extend("uniqueItems" = true))]
     pub committee: Vec<NodeId>,
     /// Chain code for derivation, 32 bytes in hexadecimal; absent: the node draws one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,7 +151,7 @@ pub struct Discard {
 }
 
 /// Query of that call: `?force=true`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscardQuery {
     /// As [`Discard::force`].

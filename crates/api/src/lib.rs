@@ -5,8 +5,9 @@
 //! parsed strictly: unknown fields, odd capitals, wrong lengths are refused, so that two nodes
 //! never read one body in two ways.
 //!
-//! Read next: [`request`], [`change`], [`import`], [`presign`], [`roster`], [`charter`] and [`message`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
-//! wrong), [`limits`], and [`hash`] (digests). The feature `client` adds a small blocking client.
+//! Read next: [`request`], [`change`], [`import`], [`presign`], [`roster`], [`charter`] and [`message`] (what can be asked),
+//! [`view`] (what is shown), [`problem`] (what goes wrong), [`limits`], [`hash`] (digests), and [`openapi`] (the
+//! description of all of it). The feature `client` adds a small blocking client.
 
 pub mod change;
 pub mod charter;
@@ -17,6 +18,7 @@ pub mod id;
 pub mod import;
 pub mod limits;
 pub mod message;
+pub mod openapi;
 pub mod presign;
 pub mod problem;
 pub mod request;
@@ -37,6 +39,6 @@ pub use request::{
 pub use roster::{Act, Decision, Nothing};
 pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
 pub use view::{
-    CeremonyView, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member, NodeView,
-    Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,
+    CeremonyView, Counts, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member,
+    NodeView, Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,
 };

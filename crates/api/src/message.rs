@@ -1,13 +1,14 @@
 //! Messages of applications, from one validator to another or to all. The network carries and keeps them for a while, and
 //! does nothing else with them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE, MAX_TEXT_BYTES};
 use crate::{Label, MessageId, NodeId};
 
 /// Body of `POST /v1/messages`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendMessage {
     /// For whom; for all members, if it is left out.
@@ -58,7 +59,7 @@ impl From<MessageText> for String {
 }
 
 /// Query of `GET /v1/messages`: `?topic=TOPIC&after=NUMBER&limit=N`. Oldest first, as they came to this node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MessageQuery {
     /// Only this topic.
@@ -86,7 +87,7 @@ impl MessageQuery {
 }
 
 /// A message as a node keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessageView {
     /// Its place at this node: later messages have larger numbers, here only.

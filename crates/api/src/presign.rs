@@ -1,5 +1,6 @@
 //! Presignatures asked for ahead of time: everything of a signature that does not need the message.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_PRESIGNATURES, MAX_THRESHOLD};
@@ -15,13 +16,16 @@ pub struct Presign {
 }
 
 /// Body of `POST /v1/keys/{id}/presignatures`. Parsed means: the count is possible, no signer is named twice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, try_from = "RawPresignTerms")]
+#[schemars(!try_from)]
 pub struct PresignTerms {
     /// How many: 1 to [`MAX_PRESIGNATURES`]; with many signers fewer are possible at a time.
+    #[schemars(range(min = 1, max = MAX_PRESIGNATURES))]
     pub count: u32,
     /// Exactly as many holders as must sign, who will sign with them; absent: the node chooses.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MAX_THRESHOLD), extend("uniqueItems" = true))]
     pub signers: Vec<NodeId>,
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{CeremonyId, NodeId};
@@ -15,7 +16,7 @@ pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 macro_rules! kinds {
     ($( $(#[$doc:meta])* $variant:ident = $word:literal, $status:literal, $title:literal; )+) => {
         /// Every way in which a call can fail.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum ProblemKind {
             $(
                 $(#[$doc])*
@@ -109,7 +110,7 @@ kinds! {
 }
 
 /// A problem document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
     /// The stable type.

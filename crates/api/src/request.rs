@@ -3,6 +3,7 @@
 //! Bodies are complete: no node fills in a default, so every participant reads the same thing in
 //! the same bytes (the command line fills in defaults before it asks).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::Error as _};
 
 use crate::id::decode_32;
@@ -11,7 +12,7 @@ use crate::limits::{
     MAX_PATH_BYTES, MAX_THRESHOLD, MIN_THRESHOLD,
 };
 use crate::view::{
-    CeremonyView, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
+    CeremonyView, Counts, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
 use crate::{
     CeremonyId, CharterId, CharterView, Curve, Decision, Discard, EvidenceId, HashName, ImportKey, KeyId,
@@ -73,6 +74,8 @@ pub enum Request {
     ListMessages(MessageQuery),
     /// `GET /healthz`: answered by [`Reply::Health`]; asks nothing but that the core answers.
     Health,
+    /// For `GET /metrics`: answered by [`Reply::Counts`].
+    Count,
 }
 
 /// The answer to one call. A call that starts a ceremony is answered when the ceremony is
@@ -110,6 +113,8 @@ pub enum Reply {
     Invitation(InvitationView),
     /// The core answers.
     Health(HealthView),
+    /// How much there is of everything.
+    Counts(Counts),
     /// It did not work.
     Problem(Problem),
 }
@@ -167,8 +172,9 @@ impl std::fmt::Display for Label {
 
 /// Body of `POST /v1/keys`. Parsed means: the threshold fits the committee, no member is named
 /// twice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, try_from = "RawCreateKey")]
+#[schemars(!try_from)]
 pub struct CreateKey {
     /// What people call the key; need not be unique.
     pub label: Label,
@@ -179,8 +185,10 @@ pub struct CreateKey {
     /// The security level.
     pub level: Level,
     /// Number of signers needed.
+    #[schemars(range(min = MIN_THRESHOLD, max = MAX_THRESHOLD))]
     pub threshold: u16,
     /// Who holds a share, in the order of their indices (party 1 first).
+    #[schemars(length(min = MIN_THRESHOLD, max = MAX_COMMITTEE), extend("uniqueItems" = true))]
     pub committee: Vec<NodeId>,
 }
 
@@ -418,11 +426,12 @@ impl From<SignBody> for RawSign {
 }
 
 /// Body of `POST /v1/invitations`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Invite {
     /// For how long the invitation is good, in seconds: 1 to [`MAX_INVITATION_S`].
     #[serde(deserialize_with = "invitation_seconds")]
+    #[schemars(range(min = 1, max = MAX_INVITATION_S))]
     pub valid_for: u32,
 }
 
@@ -435,7 +444,7 @@ fn invitation_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resu
 }
 
 /// Query of the lists: `?after=CURSOR&limit=N`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PageQuery {
     /// The `next` of the page before; absent for the first page.

@@ -1,8 +1,10 @@
 //! The closed word lists of the API: what a scheme, a level, a state can be.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A word that is in none of the lists; says what would be.
@@ -16,10 +18,10 @@ pub struct UnknownWord {
 
 macro_rules! words {
     (
-        $(#[$doc:meta])* $name:ident, $list:literal;
+        $(#[doc = $doc:literal])* $name:ident, $list:literal;
         $( $(#[doc = $vdoc:literal])* $(#[cfg $cfg:tt])? $variant:ident = $word:literal, )+
     ) => {
-        $(#[$doc])*
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum $name {
             $( $(#[doc = $vdoc])* $(#[cfg $cfg])? #[serde(rename = $word)] $variant, )+
@@ -36,6 +38,20 @@ macro_rules! words {
 
             /// All words of the list.
             pub const ALL: &'static [Self] = &[ $( $(#[cfg $cfg])? Self::$variant, )+ ];
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let lines = [$($doc),*];
+                // What only tests know is no part of the API.
+                let words: Vec<_> =
+                    Self::ALL.iter().map(|known| known.word()).filter(|word| !word.starts_with("insecure")).collect();
+                json_schema!({ "type": "string", "enum": words, "description": lines.join(" ").trim() })
+            }
         }
 
         impl fmt::Display for $name {

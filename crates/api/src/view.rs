@@ -1,5 +1,6 @@
 //! What a node shows: keys, ceremonies, signatures, validators.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -8,18 +9,19 @@ use crate::{
 };
 
 /// One page of a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
     /// The `after` of the next page; absent on the last page.
-    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
 /// A member of a committee.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     /// The index of its share, from 1.
@@ -32,7 +34,7 @@ pub struct Member {
 }
 
 /// A key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyView {
     /// The key.
@@ -69,21 +71,21 @@ pub struct KeyView {
     pub public_key: String,
     /// Chain code, 32 bytes in hexadecimal: with it, and the public key, anybody finds the public keys of all children
     /// (BIP-32 on secp256k1, SLIP-10 elsewhere), and nobody their secrets.
-    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain_code: Option<String>,
     /// Both as BIP-32 writes them; on secp256k1 only.
-    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub xpub: Option<String>,
     /// Ethereum address with the capitals of EIP-55; on secp256k1 only.
-    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ethereum_address: Option<String>,
     /// Bitcoin address of the main network (P2WPKH, BIP-173); on secp256k1 only.
-    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bitcoin_address: Option<String>,
 }
 
 /// A share that its operator exported from the node that answers, or that lies in a backup of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportView {
     /// The epoch of the share.
@@ -95,7 +97,7 @@ pub struct ExportView {
 }
 
 /// A signature, with what is needed to use it anywhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignatureView {
     /// The key that signed.
@@ -128,7 +130,7 @@ pub struct SignatureView {
 }
 
 /// How far a piece of work is that has no rounds, for example the search for primes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
     /// Steps done.
@@ -138,7 +140,7 @@ pub struct Progress {
 }
 
 /// How long a phase of a ceremony took at this node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PhaseTime {
     /// The phase.
@@ -148,7 +150,7 @@ pub struct PhaseTime {
 }
 
 /// What a ceremony made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// A key.
@@ -160,7 +162,7 @@ pub enum Outcome {
 }
 
 /// A ceremony as this node sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CeremonyView {
     /// The ceremony.
@@ -206,7 +208,7 @@ pub struct CeremonyView {
 }
 
 /// Evidence that this node has judged: signed messages that prove that a validator broke the protocol.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceView {
     /// The evidence.
@@ -236,7 +238,7 @@ pub struct EvidenceView {
 
 /// A change of a ceremony. Carries the whole view after the change, so a subscriber that missed
 /// events has missed nothing that matters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// Counts the events of this process, from 1.
@@ -246,7 +248,7 @@ pub struct Event {
 }
 
 /// A validator of the roster, and what this node sees of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ValidatorView {
     /// Who it is.
@@ -293,7 +295,7 @@ pub struct ValidatorView {
 }
 
 /// The node that answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeView {
     /// Who it is.
@@ -314,7 +316,7 @@ pub struct NodeView {
 }
 
 /// An invitation to join the cluster. Whoever has it can join once: keep it secret.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InvitationView {
     /// What to give to `consign join`.
@@ -330,7 +332,7 @@ impl std::fmt::Debug for InvitationView {
 }
 
 /// The answer of `/healthz`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthView {
     /// Always `ok`: a node that is not does not answer, or answers with a problem.
@@ -345,4 +347,23 @@ impl HealthView {
     pub fn ok() -> Self {
         Self { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
     }
+}
+
+/// How much there is of everything at the node that answers: what metrics are made of. No body of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Keys that the node holds a share of or was shown.
+    pub keys: usize,
+    /// Presignatures in memory.
+    pub presignatures: usize,
+    /// Ceremonies under way.
+    pub running: usize,
+    /// Members of the cluster besides the node.
+    pub members: usize,
+    /// Those of them that it is connected with.
+    pub connected: usize,
+    /// The slowest round trip to one of these, in milliseconds, where known.
+    pub slowest_ms: Option<u64>,
+    /// Validators that it has evidence against.
+    pub convicted: usize,
 }

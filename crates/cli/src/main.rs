@@ -6,8 +6,10 @@ mod bench;
 mod ceremony;
 mod charter;
 mod children;
+mod completions;
 mod connection;
 mod demo;
+mod doctor;
 mod evidence;
 mod failure;
 mod files;
@@ -73,7 +75,9 @@ enum Command {
     VerifyEvidence(verify_evidence::VerifyEvidence),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Doctor(doctor::Doctor),
     Bench(bench::Bench),
+    Completions(completions::Completions),
 }
 
 impl Command {
@@ -93,6 +97,8 @@ impl Command {
             Self::VerifyEvidence(verify) => verify.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),
+            Self::Doctor(doctor) => doctor.run(out),
+            Self::Completions(completions) => completions.run(),
             Self::Bench(args) => Ok(bench::run(args, out.is_json())?),
         }
     }

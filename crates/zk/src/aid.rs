@@ -22,3 +22,20 @@ impl Aid {
         self.own.as_deref().filter(|own| own.public().n().value() == key.n().value())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+    use crate::testing::party;
+
+    #[test]
+    fn only_the_own_key_has_a_secret_half() {
+        let (own, other) = (party(Level::Tiny, 0, 1).paillier, party(Level::Tiny, 1, 1).paillier);
+        let (public, theirs) = (own.public().clone(), other.public().clone());
+        let aid = Aid::new(Arc::new(own));
+        assert_eq!(aid.secret_of(&public).map(|own| own.public().n().value()), Some(public.n().value()));
+        assert!(aid.secret_of(&theirs).is_none());
+        assert!(Aid::default().secret_of(&public).is_none());
+    }
+}

@@ -117,7 +117,7 @@ impl Node {
     fn keep_evidence(&mut self, id: Hash, record: EvidenceRecord, from: Option<NodeId>) {
         // What is forgiven does not keep out what is not.
         let about = self.evidence.values().filter(|r| r.file.accused == record.file.accused);
-        let about = about.filter(|r| self.counts(r)).count();
+        let about = about.filter(|r| self.still_counts(r)).count();
         if self.evidence.contains_key(&id) || self.evidence.len() >= MAX_EVIDENCE || about >= MAX_PER_ACCUSED
         {
             return;

@@ -301,7 +301,7 @@ impl Node {
         for (key, value) in store.list(Table::Evidence)? {
             let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("evidence")(BadRecord))?;
             let record: EvidenceRecord = decode(&value).map_err(bad("evidence"))?;
-            if self.counts(&record) {
+            if self.still_counts(&record) {
                 self.culprits.insert(record.file.accused);
             }
             self.evidence.insert(Hash(id), record);

@@ -155,7 +155,7 @@ impl Node {
     }
 
     /// Whether evidence still counts here.
-    pub(super) fn counts(&self, record: &EvidenceRecord) -> bool {
+    pub(super) fn still_counts(&self, record: &EvidenceRecord) -> bool {
         !is_forgiven(&self.forgiven, &record.file)
     }
 }

@@ -90,6 +90,10 @@ impl Pool {
         self.erase(|slot| slot.batch == batch)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) fn get(&self, id: &Hash) -> Option<&Slot> {
         self.slots.get(id)
     }

@@ -100,7 +100,8 @@ impl Node {
             | api::Request::ListMessages(_)
             | api::Request::ImportKey(_)
             | api::Request::DiscardKey(_)
-            | api::Request::Health => None,
+            | api::Request::Health
+            | api::Request::Count => None,
         };
         if named.is_some_and(|key| self.look_up(call, Hash(key.0), &request)) {
             return;
@@ -140,6 +141,7 @@ impl Node {
             api::Request::ListValidators => Ok(api::Reply::Validators(self.validators())),
             api::Request::ShowNode => self.node_view(),
             api::Request::Health => Ok(api::Reply::Health(api::HealthView::ok())),
+            api::Request::Count => Ok(api::Reply::Counts(self.counts())),
         };
         self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
     }
@@ -261,6 +263,22 @@ impl Node {
             convicted: self.culprits.contains(&id),
             forgiven: self.forgiven.get(&id).map(|pardon| pardon.unix),
         })
+    }
+
+    fn counts(&self) -> api::Counts {
+        let members = self.home.roster().map(|roster| roster.members()).unwrap_or_default();
+        let others: Vec<_> = members.into_iter().filter(|id| *id != self.me).collect();
+        let connected: Vec<_> = others.iter().filter(|id| self.is_up(**id)).collect();
+        let latency = |id: &&NodeId| self.peers.get(*id).and_then(|peer| peer.latency);
+        api::Counts {
+            keys: self.keys.len(),
+            presignatures: self.presignatures.len(),
+            running: self.ceremonies.values().filter(|ceremony| !ceremony.is_over()).count(),
+            members: others.len(),
+            connected: connected.len(),
+            slowest_ms: connected.iter().copied().filter_map(|id| latency(&id)).max(),
+            convicted: self.culprits.len(),
+        }
     }
 
     fn node_view(&self) -> Result<api::Reply, api::Problem> {

@@ -12,6 +12,7 @@ use super::compute::Compute;
 use super::events::Events;
 use super::fatal::Fatal;
 use super::inbox::{Answer, Inbox};
+use super::meters::Meters;
 use super::{p2p, storage};
 use crate::core::{CallId, Input, Level, Node, Output, TICK_MS};
 
@@ -23,6 +24,7 @@ pub(crate) struct Engine {
     pub compute: Compute,
     pub p2p: mpsc::UnboundedSender<p2p::Command>,
     pub events: Arc<Events>,
+    pub meters: Arc<Meters>,
     pub fatal: Fatal,
     pub calls: Calls,
 }
@@ -118,7 +120,10 @@ impl Engine {
                     let _ = self.storage.send(storage::Order::Take(id, table, key));
                 }
                 Output::Compute(id, job) => self.compute.run(id, job),
-                Output::Event(event) => self.events.publish(*event),
+                Output::Event(event) => {
+                    self.meters.changed(&event.ceremony);
+                    self.events.publish(*event);
+                }
                 Output::Log(Level::Warn, line) => tracing::warn!("{line}"),
                 Output::Log(Level::Info, line) => tracing::info!("{line}"),
                 Output::Log(Level::Debug, line) => tracing::debug!("{line}"),

@@ -14,6 +14,7 @@ mod fatal;
 mod http;
 mod inbox;
 pub mod lock;
+mod meters;
 pub mod p2p;
 mod storage;
 pub mod token;
@@ -33,6 +34,7 @@ use self::fatal::Fatal;
 use self::http::{Http, Limits};
 use self::inbox::{Inbox, InboxSender};
 use self::lock::{FolderLock, LockError};
+use self::meters::Meters;
 use self::p2p::P2p;
 use self::storage::Storage;
 use self::token::Token;
@@ -185,9 +187,11 @@ async fn start(
     }
 
     let events = Arc::new(Events::new(entropy::fresh()?));
-    let http = Http::start(config.api, token, Limits::default(), inbox.clone(), events.clone())
-        .await
-        .map_err(|e| RunError::Api { address: config.api, reason: cannot_listen(&e, "--api") })?;
+    let meters = Arc::new(Meters::new());
+    let http =
+        Http::start(config.api, token, Limits::default(), inbox.clone(), events.clone(), meters.clone())
+            .await
+            .map_err(|e| RunError::Api { address: config.api, reason: cannot_listen(&e, "--api") })?;
     info!(address = %http.address, "listening for clients");
     if !http.address.ip().is_loopback() {
         warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");
@@ -200,6 +204,7 @@ async fn start(
         compute: Compute::start(&inbox, &fatal)?,
         p2p: p2p.commands.clone(),
         events,
+        meters,
         fatal: fatal.clone(),
         calls: Calls::default(),
     };

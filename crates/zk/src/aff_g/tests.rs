@@ -42,9 +42,14 @@ impl<C: Curve> Case<C> {
     }
 
     fn with(level: Level, seed: u64, k: Integer, x: Integer, y: Integer) -> Self {
+        Self::to(1, level, seed, k, x, y)
+    }
+
+    /// With the party of these ready-made primes as the receiver.
+    fn to(which: usize, level: Level, seed: u64, k: Integer, x: Integer, y: Integer) -> Self {
         let mut rng = rng(seed + 1);
-        let (prover, receiver) = (party(level, 0, seed), party(level, 1, seed));
-        let aid = Aid::new(Arc::new(party(level, 1, seed).paillier));
+        let (prover, receiver) = (party(level, 0, seed), party(level, which, seed));
+        let aid = Aid::new(Arc::new(party(level, which, seed).paillier));
         let (n0, n1) = (receiver.paillier.public(), prover.paillier.public());
         let (rho, rho_y) = (Nonce::random(n0, &mut rng), Nonce::random(n1, &mut rng));
         let C = receiver.paillier.encrypt(&[(&k, &Nonce::random(n0, &mut rng))]).remove(0);
@@ -127,6 +132,31 @@ fn a_list_is_proven_as_if_one_after_another() {
     assert_eq!(together, singly);
     assert_ne!(together[0], together[1]);
     assert!(prove_all::<Toy>(&[], &case.prover.paillier, &mut rng(97)).unwrap().is_empty());
+}
+
+/// Responses and proofs for several receivers, two parts of one after another, come of one list.
+#[test]
+fn one_list_serves_several_receivers() {
+    let cases = [1, 1, 2, 1].map(|which| {
+        Case::<Toy>::to(which, Level::Tiny, 5, integer(11), integer(12), integer(1000))
+    });
+    fn part(case: &Case<Toy>) -> Part<'_> {
+        let (receiver, rp) = (case.receiver.paillier.public(), &case.receiver.ring);
+        Part { receiver, C: &case.C, rp, witness: case.witness() }
+    }
+    let masks = |case: &Case<Toy>| Masks::of(&case.context, &case.statement(), &mut rng(96));
+    let parts: Vec<_> = cases.iter().map(part).collect();
+    let begun =
+        begin::<Toy>(&parts, cases.iter().map(masks).collect(), &cases[0].prover.paillier).unwrap();
+    let expected: Vec<_> = cases.iter().map(|case| [case.D.clone(), case.Y.clone()]).collect();
+    assert_eq!(begun.responses(), expected);
+    let claims: Vec<_> = cases.iter().map(Case::claim).collect();
+    let proofs = begun.prove(&claims);
+    assert_eq!(proofs.len(), cases.len());
+    for (case, proof) in cases.iter().zip(&proofs) {
+        assert_eq!(case.verify(proof), Ok(()));
+    }
+    assert_ne!(cases[0].receiver.paillier.public().n().value(), cases[2].receiver.paillier.public().n().value());
 }
 
 #[test]

@@ -42,6 +42,32 @@ fn tables_change_nothing() {
         let slot = prepared.queue_public(&mut powers, &x, &y).unwrap();
         assert_eq!(Natural::new(&powers.run()[slot]), expected, "{x_bits}, {y_bits}");
     }
+    let mut powers = Powers::new();
+    let y = Integer::sample(200, &mut rng);
+    let slot = prepared.queue_public_t(&mut powers, &y).unwrap();
+    assert_eq!(Natural::new(&powers.run()[slot]), commit(&plain, &y.sub(&y), &y));
+    // Verdicts are reached without tables.
+    let mut judge = Powers::scalar();
+    assert!(prepared.queue_public(&mut judge, &y, &y).is_none());
+    assert!(prepared.queue_public_t(&mut judge, &y).is_none());
+    assert!(plain.queue_public(&mut Powers::new(), &y, &y).is_none());
+}
+
+/// Tables of one set of parameters must not be taken for another.
+#[test]
+fn parameters_are_told_apart() {
+    let ring = party(Level::Tiny, 0, 1).ring;
+    let own = ring.parameters();
+    assert!(ring.is(&own, Level::Tiny));
+    assert!(!ring.is(&own, Level::Fast));
+    assert!(!ring.is(&party(Level::Tiny, 1, 1).ring.parameters(), Level::Tiny));
+    for other in [
+        Parameters { s: own.t.clone(), ..own.clone() },
+        Parameters { t: own.s.clone(), ..own.clone() },
+        Parameters { modulus: own.s.clone(), ..own.clone() },
+    ] {
+        assert!(!ring.is(&other, Level::Tiny));
+    }
 }
 
 /// `t` is a square, so is `s`; `lambda` is below the order of squares; each draw is another.

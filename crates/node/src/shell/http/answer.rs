@@ -38,7 +38,7 @@ fn document(status: StatusCode, media: &'static str, view: &impl Serialize) -> R
     body(status, media, serde_json::to_vec(view).expect("invariant: plain data always encodes"))
 }
 
-fn body(status: StatusCode, media: &'static str, bytes: Vec<u8>) -> Response {
+pub(super) fn body(status: StatusCode, media: &'static str, bytes: Vec<u8>) -> Response {
     let mut response = (status, bytes).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -113,6 +113,7 @@ pub(super) fn view_of(reply: Reply) -> Result<api::CeremonyView, Failed> {
         | Reply::Messages(_)
         | Reply::Node(_)
         | Reply::Invitation(_)
-        | Reply::Health(_) => Err(unexpected()),
+        | Reply::Health(_)
+        | Reply::Counts(_) => Err(unexpected()),
     }
 }

@@ -12,9 +12,16 @@ use consign_api::{Problem, ProblemKind};
 
 use super::Shared;
 use super::answer::Failed;
+use super::described::OPEN;
 
 /// Lets a request through, or not.
 pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let response = admit(&shared, request, next).await;
+    shared.meters.answered(response.status().as_u16());
+    response
+}
+
+async fn admit(shared: &Shared, request: Request, next: Next) -> Response {
     let Ok(_permit) = shared.calls.clone().try_acquire_owned() else {
         let detail = "The node serves all the calls it may serve at a time; try again.";
         return turn_away(Problem::new(ProblemKind::Busy, detail).retry_after(1));
@@ -23,8 +30,8 @@ pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, n
         let detail = "Call the node by its IP address or as localhost, not by another name.";
         return turn_away(Problem::new(ProblemKind::WrongHost, detail));
     }
-    let authorized = is_authorized(&shared, &request);
-    if request.uri().path() != "/healthz" && !authorized {
+    let authorized = is_authorized(shared, &request);
+    if !OPEN.contains(&request.uri().path()) && !authorized {
         let detail = "Send the content of the file `api-token` in the node's data folder as \
                       `Authorization: Bearer TOKEN`.";
         return turn_away(Problem::new(ProblemKind::Unauthorized, detail));

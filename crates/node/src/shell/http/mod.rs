@@ -1,15 +1,16 @@
 //! The HTTP API: each call becomes one [`api::Request`] for the core, each answer JSON or a problem document.
 //!
-//! Every call but `/healthz` needs the bearer token. The `Host` header must be an IP address or `localhost`: a web page
+//! Every call needs the bearer token, but `/healthz`, `/metrics` and the description of the API. The `Host` header must be an IP address or `localhost`: a web page
 //! that rebinds its own name to this machine cannot reach the API. Everything is limited: size and time of a body,
 //! calls and streams at a time, connections, and how long they may take to say what they want.
 //!
 //! Read next: `serve.rs` (connections), `guard.rs` (who gets in), `body.rs` (what they say), `calls.rs` (the calls),
-//! `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency).
+//! `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `described.rs`.
 
 mod answer;
 mod body;
 mod calls;
+mod described;
 mod guard;
 mod listener;
 mod messages;
@@ -36,6 +37,7 @@ use self::once::Once;
 pub(crate) use self::serve::Limits;
 use super::events::Events;
 use super::inbox::{Answer, Call, Inbox, InboxSender};
+use super::meters::Meters;
 use super::token::Token;
 
 /// How long the core may take to answer a call: it does no arithmetic, so it is fast or broken.
@@ -51,6 +53,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Shared {
     inbox: InboxSender,
     events: Arc<Events>,
+    meters: Arc<Meters>,
     token: Token,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -102,6 +105,7 @@ impl Http {
         limits: Limits,
         inbox: InboxSender,
         events: Arc<Events>,
+        meters: Arc<Meters>,
     ) -> std::io::Result<Http> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -109,6 +113,7 @@ impl Http {
         let shared = Arc::new(Shared {
             inbox,
             events,
+            meters,
             token,
             calls: Arc::new(Semaphore::new(MAX_CALLS)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
@@ -145,6 +150,9 @@ async fn stopped(mut stopping: channel::Receiver<bool>) {
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(calls::health))
+        .route("/metrics", get(described::metrics))
+        .route("/openapi.json", get(described::document))
+        .route("/docs", get(described::docs))
         .route("/v1/keys", get(calls::keys).post(start::create_key))
         .route("/v1/keys/import", post(start::import))
         .route("/v1/keys/{id}", get(calls::key).delete(calls::discard))

@@ -2,6 +2,7 @@
 
 mod calls;
 mod ceremonies;
+mod described;
 mod evidence;
 mod places;
 mod refusals;
@@ -50,9 +51,16 @@ impl Site {
         let asked = Arc::<Mutex<Vec<Request>>>::default();
         let (core_events, core_asked) = (events.clone(), asked.clone());
         std::thread::spawn(move || core(&happened, &core_events, &core_asked, Box::new(answers)));
-        let http = Http::start(address.parse().unwrap(), Token::new(TOKEN), limits, inbox, events.clone())
-            .await
-            .unwrap();
+        let http = Http::start(
+            address.parse().unwrap(),
+            Token::new(TOKEN),
+            limits,
+            inbox,
+            events.clone(),
+            Arc::new(Meters::new()),
+        )
+        .await
+        .unwrap();
         Site { http, events, asked }
     }
 

@@ -44,6 +44,7 @@ fn answers(request: &Request) -> Reply {
             Reply::Invitation(api::InvitationView { invitation: "consign1".to_owned(), valid_for: 60 })
         }
         Request::Health => Reply::Health(HealthView::ok()),
+        Request::Count => Reply::Counts(api::Counts { keys: 3, ..api::Counts::default() }),
     }
 }
 

@@ -1,0 +1,54 @@
+//! The node describes itself to anybody, and as it is.
+
+use std::collections::BTreeSet;
+
+use api::openapi::CALLS;
+
+use super::*;
+
+/// What the router serves is what the description tells, read from the router's source.
+#[test]
+fn every_route_is_described() {
+    let source = include_str!("../mod.rs");
+    let mut served = BTreeSet::new();
+    for line in source.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")) {
+        let (path, methods) = line.split_once('"').unwrap();
+        for method in ["get", "post", "delete", "put", "patch"] {
+            if methods.contains(&format!("{method}(")) {
+                served.insert((method.to_uppercase(), path.to_owned()));
+            }
+        }
+    }
+    let told: BTreeSet<_> = CALLS.iter().map(|call| (call.method.to_owned(), call.path.to_owned())).collect();
+    assert!(served.len() > 20, "{served:?}");
+    assert_eq!(served, told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_reads_the_description() {
+    let site = Site::start(|_| Reply::Counts(api::Counts { keys: 3, ..api::Counts::default() })).await;
+    let get = |path: &str| {
+        site.raw(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
+    };
+    let (status, head, body) = get("/openapi.json");
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: application/json"), "{head}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&body).unwrap(), api::openapi::document());
+    let (status, head, body) = get("/docs");
+    assert_eq!(status, 200);
+    assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
+    // It must work without the internet.
+    assert!(
+        body.contains("/openapi.json") && !body.contains("http://") && !body.contains("https://"),
+        "{body}"
+    );
+    assert!(site.asked().is_empty());
+    let (status, head, body) = get("/metrics");
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: application/openmetrics-text"), "{head}");
+    assert!(
+        body.contains("consign_keys 3") && body.contains(r#"consign_calls_total{status="200"} 2"#),
+        "{body}"
+    );
+    assert_eq!(site.asked(), [Request::Count]);
+}
