@@ -113,6 +113,14 @@ id!(
     ClusterId
 );
 id!(
+    /// A charter: the hash of it.
+    CharterId
+);
+id!(
+    /// A message of an application: the hash of what its sender signed.
+    MessageId
+);
+id!(
     /// A piece of evidence: the hash of what the accused signed.
     EvidenceId
 );

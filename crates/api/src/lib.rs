@@ -5,33 +5,39 @@
 //! parsed strictly: unknown fields, odd capitals, wrong lengths are refused, so that two nodes
 //! never read one body in two ways.
 //!
-//! Read next: [`request`], [`change`], [`import`] and [`presign`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
-//! wrong), [`signed`] (who asks), [`limits`], [`hash`] (digests), and [`openapi`] (the description of all of it). The feature
-//! `client` adds a small blocking client.
+//! Read next: [`request`], [`change`], [`import`], [`presign`], [`roster`], [`charter`] and [`message`] (what can be asked),
+//! [`view`] (what is shown), [`problem`] (what goes wrong), [`signed`] (who asks), [`limits`], [`hash`] (digests), and
+//! [`openapi`] (the description of all of it). The feature `client` adds a small blocking client.
 
 pub mod change;
+pub mod charter;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod hash;
 pub mod id;
 pub mod import;
 pub mod limits;
+pub mod message;
 pub mod openapi;
 pub mod presign;
 pub mod problem;
 pub mod request;
+pub mod roster;
 pub mod signed;
 pub mod terms;
 pub mod view;
 
 pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
-pub use id::{CeremonyId, ClusterId, EvidenceId, KeyId, NodeId, ParseIdError};
+pub use charter::{CharterText, CharterView, ProposeCharter, SignCharter, SignTerms};
+pub use id::{CeremonyId, CharterId, ClusterId, EvidenceId, KeyId, MessageId, NodeId, ParseIdError};
 pub use import::{ChainCode, Discard, DiscardQuery, ImportKey, ImportedKey, PrivateKey};
+pub use message::{MessageQuery, MessageText, MessageView, SendMessage};
 pub use presign::{Presign, PresignTerms};
 pub use problem::{Problem, ProblemKind};
 pub use request::{
     CreateKey, Invite, Label, PageQuery, PathText, Reply, Request, Sign, SignBody, SignTarget,
 };
+pub use roster::{Act, Decision, Nothing};
 pub use signed::{ClientKey, ClientSecret, SignedRequest};
 pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
 pub use view::{

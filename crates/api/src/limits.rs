@@ -4,6 +4,9 @@
 /// it must stay far below the peer message limit.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
+/// Longest text of a message of an application, in bytes: many are kept.
+pub const MAX_TEXT_BYTES: usize = 16 * 1024;
+
 /// Longest derivation path as text, in bytes: `m` and sixteen steps of up to ten digits.
 pub const MAX_PATH_BYTES: usize = 1 + 16 * 11;
 

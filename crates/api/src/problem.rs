@@ -65,6 +65,8 @@ kinds! {
     UnknownEvidence = "urn:consign:problem:unknown-evidence", 404, "No such evidence";
     /// There is no such ceremony.
     UnknownCeremony = "urn:consign:problem:unknown-ceremony", 404, "No such ceremony";
+    /// There is no such charter.
+    UnknownCharter = "urn:consign:problem:unknown-charter", 404, "No such charter";
     /// A named validator is not in the roster.
     UnknownValidator = "urn:consign:problem:unknown-validator", 404, "No such validator";
     /// The path knows other methods only.

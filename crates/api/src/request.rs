@@ -15,8 +15,9 @@ use crate::view::{
     CeremonyView, Counts, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
 use crate::{
-    CeremonyId, ClientKey, Curve, Discard, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId, Presign,
-    Problem, Refresh, Reshare, Scheme, SignedRequest,
+    CeremonyId, CharterId, CharterView, ClientKey, Curve, Decision, Discard, EvidenceId, HashName, ImportKey,
+    KeyId, Level, MessageQuery, MessageView, NodeId, Presign, Problem, ProposeCharter, Refresh, Reshare,
+    Scheme, SendMessage, SignCharter, SignedRequest,
 };
 
 #[cfg(test)]
@@ -57,6 +58,20 @@ pub enum Request {
     ShowNode,
     /// `POST /v1/invitations`: answered by [`Reply::Invitation`]. For founders only.
     Invite(Invite),
+    /// `POST /v1/validators/{id}/{act}`: answered by [`Reply::Validator`] once it is durable.
+    Decide(Decision),
+    /// `GET /v1/charter`: answered by [`Reply::Charter`].
+    ShowCharter,
+    /// `POST /v1/charter/proposals`: answered by [`Reply::Charter`] once it is durable. For founders only.
+    ProposeCharter(ProposeCharter),
+    /// `POST /v1/charter/{id}/sign`: answered by [`Reply::Charter`] once it is durable. For founders only.
+    SignCharter(SignCharter),
+    /// `POST /v1/charter/{id}/switch`: answered by [`Reply::Charter`] once it is durable.
+    SwitchCharter(CharterId),
+    /// `POST /v1/messages`: answered by [`Reply::Message`] once it is durable.
+    SendMessage(SendMessage),
+    /// `GET /v1/messages`, oldest first: answered by [`Reply::Messages`].
+    ListMessages(MessageQuery),
     /// `GET /healthz`: answered by [`Reply::Health`]; asks nothing but that the core answers.
     Health,
     /// A POST for a ceremony with its client's signature, which the node's core verifies: answered as the same call without
@@ -90,6 +105,14 @@ pub enum Reply {
     EvidenceFile(Vec<u8>),
     /// The roster with what this node sees of it; at most [`MAX_COMMITTEE`] and a few revoked.
     Validators(Page<ValidatorView>),
+    /// One validator, as it is now.
+    Validator(ValidatorView),
+    /// The charter in force, and what may follow it.
+    Charter(CharterView),
+    /// One message.
+    Message(MessageView),
+    /// A page of messages.
+    Messages(Page<MessageView>),
     /// The node that answers.
     Node(NodeView),
     /// An invitation.

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CeremonyId, CeremonyKind, CeremonyState, ClientKey, ClusterId, Curve, EvidenceId, HashName, KeyId,
-    KeyState, Label, Level, NodeId, PathText, Phase, Problem, Scheme,
+    CeremonyId, CeremonyKind, CeremonyState, CharterId, ClientKey, ClusterId, Curve, EvidenceId, HashName,
+    KeyId, KeyState, Label, Level, NodeId, PathText, Phase, Problem, Scheme,
 };
 
 /// One page of a list.
@@ -267,6 +267,12 @@ pub struct ValidatorView {
     pub founder: bool,
     /// Whether it may join new committees.
     pub member: bool,
+    /// How many founders vouch for it: a majority makes it a member. Founders need no vouch.
+    #[serde(default)]
+    pub vouches: u16,
+    /// Whether it is not in the roster, but asks to be let in. Name and addresses are its own choice.
+    #[serde(default)]
+    pub waiting: bool,
     /// Whether it is the node that answers.
     pub this_node: bool,
     /// Whether it is connected to the node that answers.
@@ -277,9 +283,18 @@ pub struct ValidatorView {
     /// Whether two processes were heard to speak for it: its data folder was copied, and one of them must stop.
     #[serde(default)]
     pub runs_twice: bool,
-    /// The evidence that convicts it, if any: then this node does nothing together with it.
+    /// The evidence there is against it, also what was forgiven.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<EvidenceId>,
+    /// Whether evidence convicts it: then the node that answers does nothing together with it.
+    #[serde(default)]
+    pub convicted: bool,
+    /// When the operator of the node that answers has forgiven it, if ever: Unix time in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgiven: Option<u64>,
+    /// Whether the operator of the node that answers has blocked it.
+    #[serde(default)]
+    pub blocked: bool,
 }
 
 /// The node that answers.
@@ -298,6 +313,9 @@ pub struct NodeView {
     pub addresses: Vec<String>,
     /// The version of the program.
     pub version: String,
+    /// Charters with signatures enough that this node does not follow, because it follows others. Any is an alarm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rival_charters: Vec<CharterId>,
 }
 
 /// An invitation to join the cluster. Whoever has it can join once: keep it secret.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CreateKey, Discard, EvidenceId, EvidenceView, ImportKey, InvitationView,
-    Invite, KeyId, KeyView, NodeView, PageQuery, Presign, Refresh, Reshare, Sign, ValidatorView,
+    CeremonyId, CeremonyView, CharterId, CharterView, CreateKey, Decision, Discard, EvidenceId, EvidenceView,
+    ImportKey, InvitationView, Invite, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery,
+    Presign, ProposeCharter, Refresh, Reshare, SendMessage, Sign, SignCharter, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -157,6 +158,41 @@ impl Connection {
     /// A new invitation.
     pub(crate) fn invite(&self, request: &Invite) -> Result<InvitationView, Failure> {
         Ok(self.client.invite(request)?)
+    }
+
+    /// Decides about a validator; it as it is then.
+    pub(crate) fn decide(&self, decision: Decision) -> Result<ValidatorView, Failure> {
+        Ok(self.client.decide(&decision)?)
+    }
+
+    /// The charter, and what may follow it.
+    pub(crate) fn charter(&self) -> Result<CharterView, Failure> {
+        Ok(self.client.charter()?)
+    }
+
+    /// Proposes the next charter.
+    pub(crate) fn propose_charter(&self, wanted: &ProposeCharter) -> Result<CharterView, Failure> {
+        Ok(self.client.propose_charter(wanted)?)
+    }
+
+    /// Signs a proposed charter.
+    pub(crate) fn sign_charter(&self, wanted: &SignCharter) -> Result<CharterView, Failure> {
+        Ok(self.client.sign_charter(wanted)?)
+    }
+
+    /// Follows a rival.
+    pub(crate) fn switch_charter(&self, charter: &CharterId) -> Result<CharterView, Failure> {
+        Ok(self.client.switch_charter(charter)?)
+    }
+
+    /// Sends a message.
+    pub(crate) fn send_message(&self, message: &SendMessage) -> Result<MessageView, Failure> {
+        Ok(self.client.send_message(message, &Start::default())?)
+    }
+
+    /// A page of messages, oldest first.
+    pub(crate) fn messages(&self, query: &MessageQuery) -> Result<Page<MessageView>, Failure> {
+        Ok(self.client.messages_page(query)?)
     }
 
     /// All evidence the node keeps, newest first.

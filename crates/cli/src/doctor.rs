@@ -135,6 +135,9 @@ fn of_cluster(node: &NodeView, validators: &[ValidatorView]) -> Vec<Finding> {
             "this node is no member of its cluster yet: is the founder that invited it reachable?",
         ));
     }
+    if !node.rival_charters.is_empty() {
+        found.push(bad("there is a rival of the charter: see `consign charter show`".to_owned()));
+    }
     for other in validators {
         let name = name(other);
         if other.runs_twice {
@@ -142,11 +145,16 @@ fn of_cluster(node: &NodeView, validators: &[ValidatorView]) -> Vec<Finding> {
                 "two processes speak for {name}: one runs on a copied folder and must stop"
             )));
         }
-        if !other.evidence.is_empty() {
+        if other.convicted {
             let ids: Vec<_> = other.evidence.iter().map(|id| id.short()).collect();
             let ids = ids.join(", ");
             found.push(bad(format!(
                 "{name} broke the protocol (evidence {ids}): reshare the keys it holds without it"
+            )));
+        }
+        if other.blocked {
+            found.push(look(format!(
+                "{name} is blocked by the operator of this node: nothing is done with it"
             )));
         }
         if other.this_node || !other.member {
@@ -170,8 +178,9 @@ fn of_cluster(node: &NodeView, validators: &[ValidatorView]) -> Vec<Finding> {
 /// What is to be said of one key.
 fn of_key(key: &KeyView, node: &NodeView, validators: &[ValidatorView], kept: u32) -> Vec<Finding> {
     let label = &key.label;
-    let is_up =
-        |id| id == node.id || validators.iter().any(|v| v.id == id && v.connected && v.evidence.is_empty());
+    let is_up = |id| {
+        id == node.id || validators.iter().any(|v| v.id == id && v.connected && !v.convicted && !v.blocked)
+    };
     let held = key.committee.iter().any(|member| member.validator == node.id);
     let missing: Vec<_> = key.committee.iter().filter(|member| !is_up(member.validator)).collect();
     let up = key.committee.len() - missing.len();
@@ -242,6 +251,7 @@ mod tests {
             member: true,
             addresses: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            rival_charters: Vec::new(),
         }
     }
 
@@ -253,11 +263,16 @@ mod tests {
             addresses: vec!["/ip4/192.0.2.1/tcp/1".to_owned()],
             founder: false,
             member: true,
+            vouches: 1,
+            waiting: false,
             this_node: id == 1,
             connected: id != 1,
             latency_ms: Some(3),
             runs_twice: false,
             evidence: Vec::new(),
+            convicted: false,
+            forgiven: None,
+            blocked: false,
         }
     }
 
@@ -317,9 +332,13 @@ mod tests {
         told(|v| v.connected = false, Weight::Look, "v2 is not connected");
         told(|v| v.latency_ms = Some(SLOW_MS + 1), Weight::Look, "501 ms");
         told(|v| v.runs_twice = true, Weight::Bad, "copied folder");
-        told(|v| v.evidence = vec![EvidenceId([7; 32])], Weight::Bad, "07070707");
+        let convict = |v: &mut ValidatorView| (v.convicted, v.evidence) = (true, vec![EvidenceId([7; 32])]);
+        told(convict, Weight::Bad, "07070707");
+        told(|v| v.blocked = true, Weight::Look, "blocked");
         let stranger = NodeView { member: false, ..node() };
         assert_eq!(worst(&of_cluster(&stranger, &all())), Weight::Bad);
+        let rivalled = NodeView { rival_charters: vec![consign_api::CharterId([7; 32])], ..node() };
+        assert_eq!(worst(&of_cluster(&rivalled, &all())), Weight::Bad);
         let other = NodeView { version: "0.0.0".to_owned(), ..node() };
         assert_eq!(of_version(&other).weight, Weight::Look);
     }
@@ -339,7 +358,7 @@ mod tests {
         told(
             |key, all| {
                 key.threshold = 3;
-                all[2].evidence = vec![EvidenceId([7; 32])];
+                all[2].convicted = true;
             },
             0,
             Weight::Bad,

@@ -6,6 +6,7 @@ mod backup;
 mod bench;
 mod ceremony;
 mod change_passphrase;
+mod charter;
 mod children;
 mod client;
 mod completions;
@@ -22,6 +23,7 @@ mod init;
 mod invite;
 mod join;
 mod key;
+mod message;
 mod naming;
 mod node;
 mod output;
@@ -69,6 +71,8 @@ enum Command {
     Invite(invite::Invite),
     Key(key::Key),
     Validator(validator::Validator),
+    Charter(charter::Charter),
+    Message(message::Message),
     Ceremony(ceremony::Ceremony),
     Client(client::Client),
     Evidence(evidence::Evidence),
@@ -92,6 +96,8 @@ impl Command {
             Self::Invite(invite) => invite.run(out),
             Self::Key(key) => key.run(out),
             Self::Validator(validator) => validator.run(out),
+            Self::Charter(charter) => charter.run(out),
+            Self::Message(message) => message.run(out),
             Self::Ceremony(ceremony) => ceremony.run(out),
             Self::Client(client) => client.run(out),
             Self::Evidence(evidence) => evidence.run(out),

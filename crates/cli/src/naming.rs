@@ -2,7 +2,13 @@
 
 use std::fmt::Display;
 
+use consign_api::{NodeId, ValidatorView};
+
 use crate::failure::Failure;
+
+/// Fewest digits by which somebody who is not in the roster is named: whoever chooses its own id can make the first few
+/// fit.
+const FULL_ID: usize = 64;
 
 /// The one id that begins with `text`. `one` and `many` are what the things are called, `list` is the command that lists
 /// them.
@@ -21,9 +27,49 @@ pub(crate) fn find<I: Display>(
     }
 }
 
+/// The one validator that `text` names. Strangers have chosen their names themselves, and could choose anybody's.
+pub(crate) fn validator(validators: &[ValidatorView], text: &str) -> Result<NodeId, Failure> {
+    if text.len() == FULL_ID {
+        return text.parse().map_err(|e| Failure::Usage(format!("{e}")));
+    }
+    let named = |v: &&ValidatorView| {
+        let name = v.name.as_ref().is_some_and(|name| name.as_str() == text);
+        !v.waiting && (name || !text.is_empty() && v.id.to_string().starts_with(text))
+    };
+    let mut fitting = validators.iter().filter(named);
+    match (fitting.next(), fitting.next()) {
+        (Some(one), None) => Ok(one.id),
+        (None, _) => Err(Failure::Usage(format!(
+            "no validator is called `{text}`: see `consign validator list`; who waits to be let in is named by its whole id"
+        ))),
+        (Some(_), Some(_)) => Err(Failure::Usage(format!(
+            "several validators are called `{text}`: give the beginning of an id"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn known(id: u8, name: &str, waiting: bool) -> ValidatorView {
+        serde_json::from_value(serde_json::json!({
+            "id": NodeId([id; 32]), "peer_id": "", "name": name, "addresses": [], "founder": false, "member": !waiting,
+            "waiting": waiting, "this_node": false, "connected": false,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_stranger_is_named_by_its_whole_id() {
+        let all = [known(1, "bob", false), known(0xab, "bob", true), known(0xac, "dave", true)];
+        assert_eq!(super::validator(&all, "bob").unwrap(), NodeId([1; 32]));
+        assert_eq!(super::validator(&all, "01").unwrap(), NodeId([1; 32]));
+        assert_eq!(super::validator(&all, &"ac".repeat(32)).unwrap(), NodeId([0xac; 32]));
+        for text in ["dave", "ac", "", "carol"] {
+            assert_eq!(super::validator(&all, text).unwrap_err().exit_code(), 2, "{text}");
+        }
+    }
 
     #[test]
     fn a_beginning_names_one() {

@@ -152,6 +152,11 @@ pub(crate) fn green(text: &str) -> String {
     Style::new().green().bold().apply_to(text).to_string()
 }
 
+/// Text of others, without what a terminal would take for an order.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
 /// Seconds for people.
 pub(crate) fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())

@@ -160,6 +160,14 @@ impl NodeId {
         NodeId::from_bytes(&key.to_bytes())
     }
 
+    /// The node with this libp2p name, as text.
+    ///
+    /// # Errors
+    /// If the text is no peer id, or its key is not Ed25519.
+    pub fn from_peer_text(text: &str) -> Result<NodeId, BadId> {
+        NodeId::from_peer_id(&text.parse().map_err(|_| BadId::NotEd25519)?)
+    }
+
     /// The libp2p name of this node.
     #[must_use]
     pub fn to_peer_id(&self) -> PeerId {

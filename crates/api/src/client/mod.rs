@@ -21,9 +21,10 @@ use signing::Signing;
 use crate::limits::{MAX_ANSWER_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
-    CeremonyId, CeremonyView, ClientSecret, ClusterId, CreateKey, Discard, EvidenceId, EvidenceView,
-    HealthView, ImportKey, InvitationView, Invite, KeyId, KeyView, NodeView, Page, PageQuery, PresignTerms,
-    Problem, RefreshTerms, ReshareTerms, Sign, SignedRequest, ValidatorView,
+    CeremonyId, CeremonyView, CharterId, CharterView, ClientSecret, ClusterId, CreateKey, Decision, Discard,
+    EvidenceId, EvidenceView, HealthView, ImportKey, InvitationView, Invite, KeyId, KeyView, MessageQuery,
+    MessageView, NodeView, Nothing, Page, PageQuery, PresignTerms, Problem, ProposeCharter, RefreshTerms,
+    ReshareTerms, SendMessage, Sign, SignCharter, SignTerms, SignedRequest, ValidatorView,
 };
 
 /// How long a connection may take to be made: the node is near.
@@ -166,6 +167,67 @@ impl Client {
     /// [`ClientError`].
     pub fn invite(&self, invite: &Invite) -> Result<InvitationView, ClientError> {
         self.post_as_operator("/v1/invitations", invite, &Start::default())
+    }
+
+    /// `POST /v1/validators/{id}/{act}`: the validator as it is then.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn decide(&self, decision: &Decision) -> Result<ValidatorView, ClientError> {
+        let path = format!("/v1/validators/{}/{}", decision.validator, decision.act);
+        self.post(&path, &Nothing {}, &Start::default())
+    }
+
+    /// `GET /v1/charter`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn charter(&self) -> Result<CharterView, ClientError> {
+        self.get("/v1/charter")
+    }
+
+    /// `POST /v1/charter/proposals`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn propose_charter(&self, wanted: &ProposeCharter) -> Result<CharterView, ClientError> {
+        self.post("/v1/charter/proposals", wanted, &Start::default())
+    }
+
+    /// `POST /v1/charter/{id}/sign`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn sign_charter(&self, wanted: &SignCharter) -> Result<CharterView, ClientError> {
+        let terms = SignTerms { force: wanted.force };
+        self.post(&format!("/v1/charter/{}/sign", wanted.charter), &terms, &Start::default())
+    }
+
+    /// `POST /v1/charter/{id}/switch`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn switch_charter(&self, charter: &CharterId) -> Result<CharterView, ClientError> {
+        self.post(&format!("/v1/charter/{charter}/switch"), &Nothing {}, &Start::default())
+    }
+
+    /// `POST /v1/messages`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn send_message(&self, message: &SendMessage, start: &Start) -> Result<MessageView, ClientError> {
+        self.post("/v1/messages", message, start)
+    }
+
+    /// One page of `GET /v1/messages`, oldest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn messages_page(&self, query: &MessageQuery) -> Result<Page<MessageView>, ClientError> {
+        let topic = query.topic.iter().map(|topic| format!("&topic={}", percent(topic.as_str())));
+        let after = query.after.iter().map(|after| format!("&after={after}"));
+        let more: String = topic.chain(after).collect();
+        self.get(&format!("/v1/messages?limit={}{more}", query.limit))
     }
 
     /// `POST /v1/keys`. The answer is over only if the ceremony ended within the wait; one that

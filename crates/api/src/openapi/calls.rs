@@ -3,8 +3,9 @@
 use super::{Call, Content, of};
 use crate::ProblemKind as Kind;
 use crate::{
-    CeremonyView, CreateKey, DiscardQuery, EvidenceView, HealthView, ImportKey, InvitationView, Invite,
-    KeyView, NodeView, Page, PageQuery, PresignTerms, RefreshTerms, ReshareTerms, SignBody, ValidatorView,
+    CeremonyView, CharterView, CreateKey, DiscardQuery, EvidenceView, HealthView, ImportKey, InvitationView,
+    Invite, KeyView, MessageQuery, MessageView, NodeView, Nothing, Page, PageQuery, PresignTerms,
+    ProposeCharter, RefreshTerms, ReshareTerms, SendMessage, SignBody, SignTerms, ValidatorView,
 };
 
 const DONE: (u16, &str, Content) =
@@ -168,6 +169,69 @@ pub const CALLS: &[Call] = &[
         summary: "The roster, with what this node sees of it",
         answers: &[(200, "All validators.", Content::Json(of::<Page<ValidatorView>>))],
         ..GET
+    },
+    Call {
+        path: "/v1/validators/{id}/{act}",
+        name: "decide",
+        summary: "Decide about a validator: vouch, revoke, block, unblock, forgive",
+        description: "`vouch` and `revoke` are votes of a founder, for the whole cluster; the rest is this node's own. The \
+            same again changes nothing.",
+        body: Some(of::<Nothing>),
+        answers: &[(200, "The validator as it is now.", Content::Json(of::<ValidatorView>))],
+        problems: &[Kind::Forbidden, Kind::UnknownValidator, Kind::UnknownEvidence, Kind::NotFound],
+        ..POST
+    },
+    Call {
+        path: "/v1/charter",
+        name: "showCharter",
+        summary: "The charter in force, those being signed, and rivals",
+        answers: &[(200, "The charter.", Content::Json(of::<CharterView>))],
+        problems: &[Kind::NotJoined],
+        ..GET
+    },
+    Call {
+        path: "/v1/charter/proposals",
+        name: "proposeCharter",
+        summary: "Propose the next charter, and sign it; founders only",
+        body: Some(of::<ProposeCharter>),
+        answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
+        problems: &[Kind::Forbidden, Kind::UnknownValidator],
+        ..POST
+    },
+    Call {
+        path: "/v1/charter/{id}/sign",
+        name: "signCharter",
+        summary: "Sign a proposed charter; founders only",
+        body: Some(of::<SignTerms>),
+        answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
+        problems: &[Kind::Forbidden, Kind::UnknownCharter],
+        ..POST
+    },
+    Call {
+        path: "/v1/charter/{id}/switch",
+        name: "switchCharter",
+        summary: "Follow a rival of the charter, at this node",
+        body: Some(of::<Nothing>),
+        answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
+        problems: &[Kind::UnknownCharter],
+        ..POST
+    },
+    Call {
+        path: "/v1/messages",
+        name: "listMessages",
+        summary: "Messages that came to this node or were sent by it, oldest first",
+        query: Some(of::<MessageQuery>),
+        answers: &[(200, "A page of messages.", Content::Json(of::<Page<MessageView>>))],
+        ..GET
+    },
+    Call {
+        path: "/v1/messages",
+        name: "sendMessage",
+        summary: "Send a message to one validator, or to all members",
+        body: Some(of::<SendMessage>),
+        answers: &[(201, "The message; it is on its way.", Content::Json(of::<MessageView>))],
+        problems: &[Kind::NotJoined, Kind::UnknownValidator, Kind::Forbidden],
+        ..POST
     },
     Call {
         path: "/v1/node",

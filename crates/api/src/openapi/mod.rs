@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 pub use calls::CALLS;
 
 use crate::problem::PROBLEM_MEDIA_TYPE;
-use crate::{Problem, ProblemKind};
+use crate::{Act, Problem, ProblemKind};
 
 /// Makes the schema of a type, as a reference where the type has a name.
 type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
@@ -25,7 +25,7 @@ type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
 pub struct Call {
     /// `GET`, `POST` or `DELETE`.
     pub method: &'static str,
-    /// The path; `{id}` stands for an identifier.
+    /// The path; `{id}` stands for an identifier, `{act}` for what is decided.
     pub path: &'static str,
     /// What programs call it.
     name: &'static str,
@@ -84,15 +84,12 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// Problems that every call with a token can meet.
-const COMMON: &[ProblemKind] = &[
-    ProblemKind::Malformed,
-    ProblemKind::Unauthorized,
-    ProblemKind::WrongHost,
-    ProblemKind::Internal,
-    ProblemKind::Busy,
-    ProblemKind::ShuttingDown,
-];
+/// Problems that every call can meet.
+const OF_ALL: &[ProblemKind] =
+    &[ProblemKind::WrongHost, ProblemKind::Internal, ProblemKind::Busy, ProblemKind::ShuttingDown];
+
+/// Problems of every call that not everybody may make.
+const OF_CLOSED: &[ProblemKind] = &[ProblemKind::Malformed, ProblemKind::Unauthorized];
 
 /// Problems of every call with a body.
 const OF_BODIES: &[ProblemKind] = &[
@@ -170,6 +167,10 @@ impl Call {
             let schema = json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" });
             parameters.push(json!({ "name": "id", "in": "path", "required": true, "schema": schema }));
         }
+        if self.path.contains("{act}") {
+            let schema = json!({ "type": "string", "enum": Act::ALL.map(Act::word) });
+            parameters.push(json!({ "name": "act", "in": "path", "required": true, "schema": schema }));
+        }
         if let Some(query) = self.query {
             // Each field of the type is a parameter of its own.
             let inline = settings().with(|settings| settings.inline_subschemas = true);
@@ -210,7 +211,8 @@ impl Call {
             responses.insert(status.to_string(), json!({ "description": meaning, "content": content }));
         }
         let mut problems: Vec<ProblemKind> = self.problems.to_vec();
-        problems.extend(if self.open { &COMMON[3..] } else { COMMON });
+        problems.extend(OF_ALL);
+        problems.extend(if self.open { &[] } else { OF_CLOSED });
         problems.extend(if self.body.is_some() { OF_BODIES } else { &[] });
         problems.sort_by_key(|kind| (kind.status(), kind.urn()));
         problems.dedup();

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::limits::{MAX_LABEL_BYTES, MAX_MESSAGE_BYTES, MAX_PATH_BYTES};
-use crate::{ChainCode, ClientKey, HashName, Label, PathText, PrivateKey, SignBody};
+use crate::limits::{MAX_LABEL_BYTES, MAX_MESSAGE_BYTES, MAX_PATH_BYTES, MAX_TEXT_BYTES};
+use crate::{ChainCode, ClientKey, HashName, Label, MessageText, PathText, PrivateKey, SignBody};
 
 macro_rules! text {
     ($type:ty, $name:literal, $schema:tt) => {
@@ -28,6 +28,11 @@ text!(Label, "Label", {
     "maxLength": MAX_LABEL_BYTES,
     "not": { "pattern": "^[0-9a-f]{64}$" },
     "description": "A name that people give; never looks like an identifier.",
+});
+text!(MessageText, "MessageText", {
+    "type": "string",
+    "maxLength": MAX_TEXT_BYTES,
+    "description": "Text of any kind; the limit is in bytes of UTF-8.",
 });
 text!(PathText, "PathText", {
     "type": "string",

@@ -26,3 +26,5 @@ mod kills_signing;
 mod redis_server;
 #[cfg(debug_assertions)]
 mod redis_store;
+#[cfg(debug_assertions)]
+mod roster;

@@ -200,6 +200,7 @@ const fn kind_of(table: Table) -> Option<Kind> {
         | Table::Aux
         | Table::Primes
         | Table::Requests
+        | Table::Messages
         | Table::Meta
         | Table::Audit => None,
     }

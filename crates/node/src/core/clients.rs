@@ -30,6 +30,7 @@ impl Node {
             | api::Request::ShowEvidence(_)
             | api::Request::ListValidators
             | api::Request::ShowNode
+            | api::Request::ShowCharter
             | api::Request::Count
             | api::Request::Health => self.asked(call, request),
             api::Request::Signed(_)
@@ -41,7 +42,13 @@ impl Node {
             | api::Request::Presign(_)
             | api::Request::Refresh(_)
             | api::Request::Reshare(_)
-            | api::Request::Invite(_) => {
+            | api::Request::Invite(_)
+            | api::Request::Decide(_)
+            | api::Request::ProposeCharter(_)
+            | api::Request::SignCharter(_)
+            | api::Request::SwitchCharter(_)
+            | api::Request::SendMessage(_)
+            | api::Request::ListMessages(_) => {
                 let text = "This is for the operator of the node, who has its token.";
                 self.refuse(call, api::ProblemKind::Forbidden, text);
             }

@@ -12,6 +12,7 @@ use super::checks::Check;
 use super::curves::Presigned;
 use super::hash::Hash;
 use super::node::{Node, Then};
+use super::operator::is_forgiven;
 use super::pages::page;
 use super::proposal::{Kind, Proposal};
 use super::records::encode;
@@ -96,21 +97,27 @@ impl Node {
         let view = self.evidence_view(id, &record);
         self.tell_evidence(request, view);
         self.keep_evidence(id, record, from);
+        self.end_all_with(accused, api::ProblemKind::PeerCheated, &text);
+    }
+
+    /// Ends everything under way that somebody takes part in.
+    pub(super) fn end_all_with(&mut self, peer: NodeId, kind: api::ProblemKind, text: &str) {
         let with = |(_, c): &(&Hash, &super::ceremony::Ceremony)| {
-            let concerned = c.proposal.proposer == accused || c.proposal.index_of(accused).is_some();
+            let concerned = c.proposal.proposer == peer || c.proposal.index_of(peer).is_some();
             concerned && !c.is_over()
         };
         let under_way: Vec<_> = self.ceremonies.iter().filter(with).map(|(hash, _)| *hash).collect();
         for hash in under_way {
-            let problem = api::Problem::new(api::ProblemKind::PeerCheated, text.clone());
-            let problem = problem.naming([api_id(accused)]);
-            self.end(hash, End::Failed { problem, demote: vec![accused] });
+            let problem = api::Problem::new(kind, text).naming([api_id(peer)]);
+            self.end(hash, End::Failed { problem, demote: vec![peer] });
         }
     }
 
     /// Stores evidence and passes it on, unless there is enough of it.
     fn keep_evidence(&mut self, id: Hash, record: EvidenceRecord, from: Option<NodeId>) {
-        let about = self.evidence.values().filter(|r| r.file.accused == record.file.accused).count();
+        // What is forgiven does not keep out what is not.
+        let about = self.evidence.values().filter(|r| r.file.accused == record.file.accused);
+        let about = about.filter(|r| self.still_counts(r)).count();
         if self.evidence.contains_key(&id) || self.evidence.len() >= MAX_EVIDENCE || about >= MAX_PER_ACCUSED
         {
             return;
@@ -165,7 +172,7 @@ impl Node {
             self.dropped(from, "evidence from a convicted node");
             return true;
         }
-        self.culprits.contains(&file.accused)
+        self.culprits.contains(&file.accused) || is_forgiven(&self.forgiven, file)
     }
 
     /// Sends a peer evidence against somebody, the shortest there is, once per connection. Whoever has missed it when it
@@ -206,7 +213,7 @@ impl Node {
         match verdict {
             Err(why) => self.dropped(from, &format!("evidence that proves nothing: {why}")),
             // Convicted by another piece meanwhile.
-            Ok(_) if self.culprits.contains(&file.accused) => {}
+            Ok(_) if self.culprits.contains(&file.accused) || is_forgiven(&self.forgiven, &file) => {}
             Ok(verdict) => {
                 let Verdict { charge, round, .. } = *verdict;
                 self.convict(EvidenceRecord { file, since: self.now.unix, charge, round }, Some(from));

@@ -1,16 +1,19 @@
 //! How a node comes into a cluster: it shows its invitation's token to the founder that made it, and gets the roster
 //! with the founder's vouch. A token serves once: it is struck out in the transaction that makes the vouch durable.
+//! Without an invitation it asks at one address, and waits until the founders vouch (`joiners.rs`).
 
 use std::collections::BTreeMap;
 
 use consign_api as api;
+use serde::{Deserialize, Serialize};
 
 use super::hash::{Hash, Items};
 use super::invitation::Invitation;
 use super::node::{Node, OpenError, Then};
 use super::proposal::MAX_REASON_BYTES;
-use super::records::{CHARTER, INVITATION, STATEMENTS, TOKEN, decode, encode};
-use super::roster::{Charter, Roster, Says, Signed, Statement};
+use super::records::{CHARTER, DOOR, INVITATION, STATEMENTS, SUCCESSORS, TOKEN, decode, encode};
+use super::roster::{Charter, Rejected, Roster, Says, Signed, SignedCharter, Statement};
+use super::votes::{Cause, MAX_VOTES};
 use super::wire::PeerMessage;
 use super::{CallId, Level, Output};
 use crate::identity::{ClusterId, NodeId};
@@ -24,25 +27,63 @@ pub const JOIN_AGAIN_MS: u64 = 5_000;
 /// Longest such pause, in milliseconds.
 pub const MAX_JOIN_PAUSE_MS: u64 = 10 * 60 * 1000;
 /// Why nobody can be let in any more.
-const ROSTER_FULL: &str = "The roster holds as many validators as it may, those that were revoked included.";
+pub(super) const ROSTER_FULL: &str =
+    "The roster holds as many validators as it may, those that were revoked included.";
 
 /// The cluster of a node.
 pub(super) enum Home {
-    /// It has an invitation and has not been let in yet.
+    /// It has not been let in yet.
     Asking(Box<Asking>),
     /// It knows the roster.
     Settled(Box<Roster>),
 }
 
+/// Where a node without an invitation asks to be let in, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Door {
+    /// The cluster id.
+    pub cluster: ClusterId,
+    /// A member of the cluster.
+    pub peer: NodeId,
+    /// Where it listens.
+    pub addresses: Vec<String>,
+}
+
 /// A joiner's state.
 pub(super) struct Asking {
-    pub(super) invitation: Invitation,
-    /// When to show the token again.
+    /// Whom it asks, and believes which cluster it is in as far as the charters prove it.
+    pub(super) door: Door,
+    /// What its invitation, if it has one, lets it show.
+    token: Option<[u8; 16]>,
+    /// The newest charter by its invitation.
+    newest: Option<Hash>,
+    /// The charters that the node asked has shown. Not verified.
+    pub(super) chain: Vec<SignedCharter>,
+    /// When to ask again.
     next: u64,
     /// How long to wait until then.
     pause: u64,
-    /// What the founder answered last.
+    /// What was answered last.
     pub(super) refused: Option<String>,
+}
+
+impl Asking {
+    /// The empty roster under a charter, if it is proven to be of the cluster, and no older than the invitation.
+    fn roster_under(&self, charter: Charter) -> Result<Roster, Rejected> {
+        let first = match charter.predecessor {
+            None => charter.clone(),
+            Some(_) => self.chain.first().ok_or(Rejected::WrongCharter)?.charter.clone(),
+        };
+        let mut roster = Roster::join(self.door.cluster, first)?;
+        if charter.predecessor.is_some() {
+            for next in self.chain.iter().skip(1) {
+                roster.succeed(next.clone())?;
+            }
+        }
+        let is_new = |newest: Hash| roster.chain().any(|known| known.charter.hash() == newest);
+        let fits = *roster.charter() == charter && self.newest.is_none_or(is_new);
+        if fits { Ok(roster) } else { Err(Rejected::WrongCharter) }
+    }
 }
 
 impl Home {
@@ -50,18 +91,29 @@ impl Home {
     pub(super) fn read(store: &dyn Store) -> Result<Self, OpenError> {
         let bad = |what| move |source| OpenError::Record { what, source };
         let Some(charter) = store.get(Table::Roster, CHARTER)? else {
-            let value = store.get(Table::Meta, INVITATION)?.ok_or(OpenError::NoCluster)?;
-            let invitation = decode(&value).map_err(bad("the invitation"))?;
-            return Ok(Self::Asking(Box::new(Asking {
-                invitation,
-                next: 0,
-                pause: JOIN_AGAIN_MS,
-                refused: None,
-            })));
+            let (door, token, newest) = match store.get(Table::Meta, INVITATION)? {
+                Some(value) => {
+                    let Invitation { cluster, founder, addresses, token, charter, .. } =
+                        decode(&value).map_err(bad("the invitation"))?;
+                    (Door { cluster, peer: founder, addresses }, Some(token), Some(charter))
+                }
+                None => {
+                    let value = store.get(Table::Meta, DOOR)?.ok_or(OpenError::NoCluster)?;
+                    (decode(&value).map_err(bad("the address to join at"))?, None, None)
+                }
+            };
+            let (chain, pause) = (Vec::new(), JOIN_AGAIN_MS);
+            let asking = Asking { door, token, newest, chain, next: 0, pause, refused: None };
+            return Ok(Self::Asking(Box::new(asking)));
         };
         let charter: Charter = decode(&charter).map_err(bad("the charter"))?;
         let damaged = |_| bad("the charter")(super::records::BadRecord);
         let mut roster = Roster::found(charter).map_err(damaged)?;
+        if let Some(value) = store.get(Table::Roster, SUCCESSORS)? {
+            for next in decode::<Vec<SignedCharter>>(&value).map_err(bad("the charters"))? {
+                roster.succeed(next).map_err(damaged)?;
+            }
+        }
         if let Some(value) = store.get(Table::Roster, STATEMENTS)? {
             roster.merge(decode::<Vec<Signed>>(&value).map_err(bad("the roster"))?);
         }
@@ -70,7 +122,7 @@ impl Home {
 
     pub(super) fn cluster(&self) -> ClusterId {
         match self {
-            Self::Asking(asking) => asking.invitation.cluster,
+            Self::Asking(asking) => asking.door.cluster,
             Self::Settled(roster) => roster.cluster(),
         }
     }
@@ -80,6 +132,28 @@ impl Home {
             Self::Asking(_) => None,
             Self::Settled(roster) => Some(roster),
         }
+    }
+
+    /// Adds a statement to the roster, if there is one.
+    pub(super) fn add(&mut self, signed: Signed) -> Result<bool, Rejected> {
+        match self {
+            Self::Asking(_) => Ok(false),
+            Self::Settled(roster) => roster.add(signed),
+        }
+    }
+
+    /// Adds many.
+    pub(super) fn merge(&mut self, statements: Vec<Signed>) -> (Vec<Signed>, usize) {
+        match self {
+            Self::Asking(_) => (Vec::new(), 0),
+            Self::Settled(roster) => roster.merge(statements),
+        }
+    }
+
+    /// Stores all statements that count.
+    pub(super) fn statements(&self) -> Write {
+        let all: Vec<_> = self.roster().into_iter().flat_map(Roster::statements).collect();
+        Write::put(Table::Roster, STATEMENTS, encode(&all))
     }
 }
 
@@ -99,7 +173,7 @@ fn token_hash(token: &[u8; 16]) -> Hash {
     Items::new("token").bytes("token", token).hash()
 }
 
-fn token_key(hash: &Hash) -> Vec<u8> {
+pub(super) fn token_key(hash: &Hash) -> Vec<u8> {
     [TOKEN, &hash.0].concat()
 }
 
@@ -137,27 +211,30 @@ impl Node {
         self.store(writes, Then::Reply(call, Box::new(api::Reply::Invitation(view))));
     }
 
-    /// Shows the token, when it is time.
+    /// Asks to be let in, with the token if there is one, when it is time.
     pub(super) fn ask_in(&mut self) {
         let now = self.now.monotonic;
         let announce = self.own_announcement();
         let Home::Asking(asking) = &mut self.home else { return };
-        let founder = asking.invitation.founder;
-        if now < asking.next || !self.peers.get(&founder).is_some_and(|p| p.up) {
+        let (cluster, peer, token) = (asking.door.cluster, asking.door.peer, asking.token);
+        if now < asking.next || !self.peers.get(&peer).is_some_and(|p| p.up) {
             return;
         }
         asking.next = now.saturating_add(asking.pause);
-        let Invitation { cluster, token, .. } = asking.invitation;
         let says = Statement { cluster, author: self.me, sequence: 1, says: announce };
         let announce = says.sign(&self.identity);
-        self.send(founder, &PeerMessage::Join { cluster, token, announce });
+        let message = match token {
+            Some(token) => PeerMessage::Join { cluster, token, announce },
+            None => PeerMessage::AskIn { cluster, announce },
+        };
+        self.send(peer, &message);
     }
 
     /// Somebody shows a token.
     pub(super) fn hear_join(&mut self, from: NodeId, cluster: ClusterId, token: &[u8; 16], announce: Signed) {
         let now = self.now.unix;
         let hash = token_hash(token);
-        let Home::Settled(roster) = &mut self.home else {
+        let Some(roster) = self.home.roster() else {
             return self.turn_away(from, "this node is not in a cluster yet");
         };
         if cluster != roster.cluster() {
@@ -167,28 +244,33 @@ impl Node {
             // It was let in before and may not have heard of it.
             return self.welcome(from);
         }
+        let vouched =
+            roster.vote(self.me, from).is_some_and(|vote| matches!(vote.statement.says, Says::Vouch(_)));
+        if vouched && roster.is_founder(self.me) {
+            // The token has served, and other founders are to vouch.
+            return self.hear_ask_in(from, cluster, announce);
+        }
         if !roster.is_founder(self.me) || self.tokens.get(&hash).is_none_or(|expires| *expires <= now) {
+            if self.votes.contains_key(&from) {
+                // Shown before, and being served.
+                return;
+            }
             let why = "the invitation was used, has expired, or is not from this node: ask for a new one";
             return self.turn_away(from, why);
         }
         if !roster.has_room() {
             return self.turn_away(from, ROSTER_FULL);
         }
-        self.tokens.remove(&hash);
-        let vouch = roster.next(self.me, Says::Vouch(from)).map(|s| s.sign(&self.identity));
-        let (news, refused) = roster.merge(vouch.into_iter().chain([announce]).collect());
-        if refused > 0 {
-            self.dropped(from, "an announcement that does not hold");
+        if announce.statement.author != from || !announce.is_record_in(&cluster) {
+            return self.turn_away(from, "what it says of itself does not hold");
         }
-        let statements: Vec<_> = self.home.roster().into_iter().flat_map(Roster::statements).collect();
-        let writes = vec![
-            Write::put(Table::Roster, STATEMENTS, encode(&statements)),
-            Write::delete(Table::Meta, token_key(&hash)),
-        ];
+        if self.votes.len() >= MAX_VOTES || self.votes.contains_key(&from) {
+            // It shows its token again.
+            return;
+        }
+        self.tokens.remove(&hash);
         self.log(Level::Info, &format!("{from} joins with an invitation"));
-        self.store(writes, Then::Welcome(from));
-        self.push_roster(news, Some(from));
-        self.name_peers();
+        self.vote(from, true, Cause::Invitation(hash, Box::new(announce)));
     }
 
     /// Sends the whole roster to somebody who has just become a member.
@@ -196,16 +278,16 @@ impl Node {
         self.send_whole_roster(joiner);
     }
 
-    fn turn_away(&mut self, from: NodeId, why: &str) {
+    pub(super) fn turn_away(&mut self, from: NodeId, why: &str) {
         self.log(Level::Info, &format!("{from} was not let in: {why}"));
         self.send(from, &PeerMessage::JoinRefused(why.to_owned()));
     }
 
-    /// The founder does not let this node in.
+    /// This node is not let in, or not yet.
     pub(super) fn hear_refused(&mut self, from: NodeId, mut why: String) {
         let now = self.now.monotonic;
         let Home::Asking(asking) = &mut self.home else { return };
-        if asking.invitation.founder != from {
+        if asking.door.peer != from {
             return;
         }
         let end = (0..=MAX_REASON_BYTES.min(why.len())).rev().find(|i| why.is_char_boundary(*i));
@@ -219,17 +301,20 @@ impl Node {
         }
         asking.pause = JOIN_AGAIN_MS;
         asking.refused = Some(why.clone());
-        self.log(Level::Warn, &format!("the founder does not let this node in: {why}"));
+        self.log(Level::Warn, &format!("the node asked does not let this node in: {why}"));
     }
 
-    /// The roster that the founder answers a token with.
+    /// The roster by which this node is let in.
     pub(super) fn settle(&mut self, from: NodeId, charter: Charter, statements: Vec<Signed>) {
         let Home::Asking(asking) = &self.home else { return };
-        if asking.invitation.founder != from {
-            return self.dropped(from, "a roster from somebody other than the founder asked");
+        if asking.door.peer != from {
+            return self.dropped(from, "a roster from somebody other than the node asked");
         }
-        let Ok(mut roster) = Roster::join(asking.invitation.cluster, charter) else {
-            return self.dropped(from, "the charter of another cluster");
+        let Ok(mut roster) = asking.roster_under(charter) else {
+            return self.dropped(
+                from,
+                "a charter that does not follow from that of the cluster, or is not the newest",
+            );
         };
         roster.merge(statements);
         if !roster.is_member(self.me) {
@@ -237,9 +322,11 @@ impl Node {
         }
         let kept: Vec<_> = roster.statements().cloned().collect();
         let writes = vec![
-            Write::put(Table::Roster, CHARTER, encode(roster.charter())),
+            Write::put(Table::Roster, CHARTER, encode(&roster.first())),
+            Write::put(Table::Roster, SUCCESSORS, encode(&roster.chain().skip(1).collect::<Vec<_>>())),
             Write::put(Table::Roster, STATEMENTS, encode(&kept)),
             Write::delete(Table::Meta, INVITATION),
+            Write::delete(Table::Meta, DOOR),
         ];
         self.log(Level::Info, &format!("joined the cluster {}", roster.cluster()));
         self.home = Home::Settled(Box::new(roster));

@@ -6,13 +6,11 @@ use std::collections::BTreeSet;
 use super::hash::Hash;
 use super::joining::Home;
 use super::node::{Node, Then};
-use super::records::{STATEMENTS, encode};
 use super::roster::{Charter, MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_NAME_BYTES, MAX_VERSION_BYTES};
 use super::roster::{Roster, Says, Signed};
 use super::wire::PeerMessage;
 use super::{Level, Output, Peer};
 use crate::identity::NodeId;
-use crate::store::{Table, Write};
 
 /// How often digests are compared with connected peers, in milliseconds.
 pub const REPAIR_MS: u64 = 30_000;
@@ -21,7 +19,7 @@ impl Node {
     /// Whether the peer may say more than "let me in".
     pub(super) fn admits(&self, peer: NodeId) -> bool {
         let known = match &self.home {
-            Home::Asking(asking) => asking.invitation.founder == peer,
+            Home::Asking(asking) => asking.door.peer == peer,
             Home::Settled(roster) => roster.knows(peer),
         };
         known || self.keys.values().any(|key| key.is_held_by(peer))
@@ -56,6 +54,20 @@ impl Node {
         self.push_roster(news, None);
     }
 
+    /// Statements have come that are news: they are stored, passed on, and acted upon.
+    pub(super) fn roster_changed(&mut self, news: Vec<Signed>, from: Option<NodeId>) {
+        self.keep_roster();
+        self.tell_roster(news, from);
+    }
+
+    /// The same for those that are stored already.
+    pub(super) fn tell_roster(&mut self, news: Vec<Signed>, from: Option<NodeId>) {
+        self.push_roster(news, from);
+        self.announce();
+        self.name_peers();
+        self.welcome_joiners();
+    }
+
     /// Names the peers to stay connected with: validators, holders of shared keys, the founder asked.
     pub(super) fn name_peers(&mut self) {
         let mut ids: BTreeSet<NodeId> =
@@ -63,23 +75,20 @@ impl Node {
         let mut peers = Vec::new();
         match &self.home {
             Home::Asking(asking) => {
-                peers.push(Peer {
-                    id: asking.invitation.founder,
-                    addresses: asking.invitation.addresses.clone(),
-                });
-                ids.remove(&asking.invitation.founder);
+                peers.push(Peer { id: asking.door.peer, addresses: asking.door.addresses.clone() });
+                ids.remove(&asking.door.peer);
             }
             Home::Settled(roster) => ids.extend(roster.validators()),
         }
         ids.remove(&self.me);
+        ids.retain(|id| !self.blocked.contains(id));
         let addresses = |id| self.home.roster().and_then(|r| r.record(id)).map(|r| r.addresses);
         peers.extend(ids.into_iter().map(|id| Peer { id, addresses: addresses(id).unwrap_or_default() }));
         self.out.push(Output::Peers(peers));
     }
 
     fn keep_roster(&mut self) {
-        let statements: Vec<_> = self.home.roster().into_iter().flat_map(Roster::statements).collect();
-        let writes = vec![Write::put(Table::Roster, STATEMENTS, encode(&statements))];
+        let writes = vec![self.home.statements()];
         self.store(writes, Then::Rest);
     }
 
@@ -103,8 +112,12 @@ impl Node {
 
     pub(super) fn send_whole_roster(&mut self, to: NodeId) {
         let Some(roster) = self.home.roster() else { return };
+        let chain: Vec<_> = roster.chain().collect();
         let statements = roster.statements().cloned().collect();
         let message = PeerMessage::Roster { charter: roster.charter().clone(), statements, complete: true };
+        if chain.len() > 1 {
+            self.send(to, &PeerMessage::Charters(chain));
+        }
         self.send(to, &message);
     }
 
@@ -125,8 +138,12 @@ impl Node {
             return self.settle(from, charter, statements);
         };
         if charter != *roster.charter() {
-            let line = format!("{from} names another charter; only an operator may follow it");
-            return self.log(Level::Warn, &line);
+            // It is behind, and is shown the charters since; or ahead, and shows them; or follows a rival.
+            let is_behind = roster.chain().any(|known| known.charter == charter);
+            if is_behind {
+                self.send_whole_roster(from);
+            }
+            return self.log(Level::Debug, &format!("{from} follows another charter"));
         }
         let theirs: BTreeSet<Vec<u8>> = statements.iter().map(|s| s.signature.as_bytes().to_vec()).collect();
         let (news, refused) = roster.merge(statements);
@@ -139,10 +156,7 @@ impl Node {
             self.send(from, &PeerMessage::Roster { charter, statements: lacking, complete: false });
         }
         if !news.is_empty() {
-            self.keep_roster();
-            self.push_roster(news, Some(from));
-            self.announce();
-            self.name_peers();
+            self.roster_changed(news, Some(from));
         }
     }
 
@@ -157,6 +171,9 @@ impl Node {
         self.remind(peer);
         self.compare(peer);
         self.offer_all_evidence(peer);
+        self.tell_joiners(peer);
+        self.tell_drafts(peer);
+        self.letters_to(peer);
         self.returned(peer);
     }
 

@@ -10,15 +10,19 @@ use rand_core::{Rng, SeedableRng};
 
 use super::audit::Log;
 use super::ceremony::{Ceremony, Turn};
+use super::charter::SignedCharter;
 use super::checks::{Checks, Shown};
 use super::evidence::EvidenceRecord;
 use super::exports::Export;
 use super::hash::Hash;
 use super::jobs::{Job, Result as Computed, Work};
+use super::joiners::Joiners;
 use super::joining::Home;
 use super::keys::Key;
+use super::letters::Letters;
 use super::lookups::{Lookups, Parked};
 use super::moduli::AuxRecord;
+use super::operator::{Blocked, Forgiven};
 use super::pool::Pool;
 use super::records::{BadRecord, decode};
 use super::refill::Refill;
@@ -26,7 +30,9 @@ use super::remembered::Remembered;
 use super::requests::Wanted;
 use super::spending::Early;
 use super::stories::Story;
+use super::succession::Drafts;
 use super::tasks::Task;
+use super::votes::{Cast, Votes};
 use super::wire::PeerMessage;
 use super::{CallId, Input, JobId, Level, Now, Output, WriteId};
 use crate::identity::{ClusterId, Identity, NodeId};
@@ -99,8 +105,16 @@ pub(super) enum Then {
     ShareOut(CallId, Box<Wanted>),
     /// A client waits for this.
     Reply(CallId, Box<api::Reply>),
-    /// A joiner waits for the roster.
-    Welcome(NodeId),
+    /// A founder's vote may be told.
+    Cast(Box<Cast>),
+    /// A new charter may be told, but not to whom it came from.
+    Charter(Option<NodeId>),
+    /// A founder's signature under a charter may be told.
+    Signed(CallId, Hash),
+    /// An own letter may leave.
+    Sent(CallId, u64),
+    /// The sender of a letter may hear that it is here.
+    Received(NodeId, Hash),
     /// Primes are on their way out of the pool.
     Primes(Hash, u16),
     /// The ceremony is over as soon as this is durable.
@@ -148,6 +162,17 @@ pub struct Node {
     pub(super) stories: BTreeMap<Hash, Story>,
     /// Stories that changed since the last event.
     pub(super) changed: BTreeSet<Hash>,
+    /// Who waits to be let in.
+    pub(super) joiners: Joiners,
+    /// Votes that wait for what peers know.
+    pub(super) votes: Votes,
+    /// Charters that founders are signing.
+    pub(super) drafts: Drafts,
+    /// Charters that this node does not follow, with signatures enough.
+    pub(super) rivals: Vec<SignedCharter>,
+    pub(super) letters: Letters,
+    pub(super) blocked: Blocked,
+    pub(super) forgiven: Forgiven,
     pub(super) culprits: BTreeSet<NodeId>,
     pub(super) evidence: BTreeMap<Hash, EvidenceRecord>,
     /// Shares that were exported, by key.
@@ -184,6 +209,8 @@ impl Node {
         entropy: [u8; 32],
         now: Now,
     ) -> Result<(Self, Vec<Output>), OpenError> {
+        let (blocked, forgiven) = super::operator::read(store)?;
+        let (drafts, rivals) = super::succession::read(store)?;
         let mut node = Self {
             me: identity.node_id(),
             identity,
@@ -207,6 +234,13 @@ impl Node {
             tasks: BTreeMap::new(),
             stories: BTreeMap::new(),
             changed: BTreeSet::new(),
+            joiners: Joiners::new(),
+            votes: Votes::new(),
+            drafts,
+            rivals,
+            letters: Letters::read(store)?,
+            blocked,
+            forgiven,
             culprits: BTreeSet::new(),
             evidence: BTreeMap::new(),
             exports: super::exports::read(store)?,
@@ -277,7 +311,9 @@ impl Node {
         for (key, value) in store.list(Table::Evidence)? {
             let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad("evidence")(BadRecord))?;
             let record: EvidenceRecord = decode(&value).map_err(bad("evidence"))?;
-            self.culprits.insert(record.file.accused);
+            if self.still_counts(&record) {
+                self.culprits.insert(record.file.accused);
+            }
             self.evidence.insert(Hash(id), record);
         }
         Ok(())
@@ -316,13 +352,16 @@ impl Node {
     }
 
     fn heard(&mut self, from: NodeId, bytes: &[u8]) {
+        if self.blocked.contains(&from) {
+            return self.dropped(from, "the operator has blocked it");
+        }
         // Known or not is decided by what this node knows now: the transport's list may be a moment older.
         let stranger = !self.admits(from);
         let message = match PeerMessage::decode(bytes, stranger) {
             Ok(message) => message,
             Err(why) => return self.dropped(from, &why.to_string()),
         };
-        if stranger && !matches!(message, PeerMessage::Join { .. }) {
+        if stranger && !matches!(message, PeerMessage::Join { .. } | PeerMessage::AskIn { .. }) {
             return self.dropped(from, "a stranger may only join");
         }
         match message {
@@ -354,6 +393,14 @@ impl Node {
             PeerMessage::Pass { presignature, request } => self.hear_pass(from, presignature, request),
             PeerMessage::Log(head) => self.hear_log(from, head),
             PeerMessage::LogSeen(head) => self.hear_log_seen(from, head),
+            PeerMessage::AskIn { cluster, announce } => self.hear_ask_in(from, cluster, announce),
+            PeerMessage::Joiner(announce) => self.hear_joiner(from, announce),
+            PeerMessage::AskVote(subject) => self.hear_ask_vote(from, subject),
+            PeerMessage::Vote { subject, statement } => self.hear_vote(from, subject, statement),
+            PeerMessage::Charters(chain) => self.hear_charters(from, chain),
+            PeerMessage::Draft(draft) => self.hear_draft(from, *draft),
+            PeerMessage::Letter(signed) => self.hear_letter(from, *signed),
+            PeerMessage::Received(ids) => self.hear_received(from, &ids),
         }
     }
 
@@ -365,7 +412,11 @@ impl Node {
             Some(Then::Resume(ceremony)) => self.resume(ceremony),
             Some(Then::ShareOut(call, wanted)) => self.share_out(call, *wanted),
             Some(Then::Reply(call, reply)) => self.out.push(Output::Reply(call, *reply)),
-            Some(Then::Welcome(joiner)) => self.welcome(joiner),
+            Some(Then::Cast(cast)) => self.cast(*cast),
+            Some(Then::Charter(from)) => self.tell_charter(from),
+            Some(Then::Signed(call, charter)) => self.charter_signed(call, charter),
+            Some(Then::Sent(call, number)) => self.letter_stored(call, number),
+            Some(Then::Received(from, letter)) => self.send(from, &PeerMessage::Received(vec![letter])),
             Some(Then::End(ceremony, end)) => self.end(ceremony, *end),
         }
     }
@@ -403,6 +454,9 @@ impl Node {
             self.save_seen();
         }
         self.tick_membership();
+        self.tick_joiners();
+        self.tick_votes();
+        self.tick_letters();
         self.tick_ceremonies();
         self.tick_pool();
         self.tick_tasks();
@@ -414,6 +468,9 @@ impl Node {
     /// Sends a message to a peer. One that the peer would refuse for its length is not sent: it would only hold up
     /// those behind it.
     pub(super) fn send(&mut self, to: NodeId, message: &PeerMessage) {
+        if self.blocked.contains(&to) {
+            return;
+        }
         let bytes = message.encode();
         if PeerMessage::is_deliverable(&bytes) {
             self.out.push(Output::Send { to, bytes });

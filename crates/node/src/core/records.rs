@@ -18,6 +18,18 @@ pub(super) const SEED: &[u8] = b"seed";
 pub(super) const CHARTER: &[u8] = b"charter";
 /// Key of all winning statements in the roster table.
 pub(super) const STATEMENTS: &[u8] = b"statements";
+/// Key of the charters after the first one, in the roster table.
+pub(super) const SUCCESSORS: &[u8] = b"successors";
+/// Key of the charters that are being signed, in the roster table.
+pub(super) const DRAFTS: &[u8] = b"drafts";
+/// Key of the charters beside those that this node follows, in the roster table.
+pub(super) const RIVALS: &[u8] = b"rivals";
+/// Key of the validators that the operator has blocked, in the roster table.
+pub(super) const BLOCKED: &[u8] = b"blocked";
+/// Key of the validators that the operator has forgiven, and when, in the roster table.
+pub(super) const FORGIVEN: &[u8] = b"forgiven";
+/// Key of where the node asks to be let in without an invitation, in the meta table, until it is.
+pub(super) const DOOR: &[u8] = b"door";
 /// Key of the invitation in the meta table, until it has served.
 pub(super) const INVITATION: &[u8] = b"invitation";
 /// Key of the time up to which requests were forgotten, in the meta table.

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use super::charter::{Charter, SignedCharter};
 use super::hash::{Hash, Items};
-use super::proposal::MAX_PARTIES;
-use super::wire::ROSTER;
+use super::wire::{CHARTERS, ROSTER};
 use crate::identity::{ClusterId, Identity, NodeId, Purpose, Signature};
 
 /// Most addresses in one announcement.
@@ -25,59 +25,12 @@ pub const MAX_VERSION_BYTES: usize = 32;
 pub const MAX_SUBJECTS: usize = 1000;
 /// Most bytes of all statements: with the charter they make up one message.
 pub const MAX_STATEMENTS_BYTES: usize = ROSTER - (16 << 10);
+/// Most bytes of all charters of a cluster: they make up one message.
+pub const MAX_CHARTERS_BYTES: usize = CHARTERS - 1024;
 /// Part of it that only revocations may use: there must always be room for them.
 const FOR_REVOCATIONS: usize = 256 << 10;
 /// More than a vouch and the longest announcement need, in bytes.
 const NEWCOMER_BYTES: usize = 4 << 10;
-
-/// Names founders and first members. The hash of a cluster's first charter is the cluster's id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Charter {
-    /// Who may vouch and revoke; a majority of them decides. Ascending, no doubles.
-    pub founders: Vec<NodeId>,
-    /// The first members. Ascending, no doubles.
-    pub members: Vec<NodeId>,
-    /// Unix time of the founding, in seconds; for people.
-    pub created: u64,
-    /// Makes two clusters of the same founders differ.
-    pub salt: [u8; 16],
-    /// The charter this one follows; none for the first.
-    pub predecessor: Option<Hash>,
-}
-
-impl Charter {
-    /// The hash of all of it.
-    #[must_use]
-    pub fn hash(&self) -> Hash {
-        let mut items = Items::new("charter").count("founders", self.founders.len());
-        for f in &self.founders {
-            items = items.bytes("founder", f.as_bytes());
-        }
-        items = items.count("members", self.members.len());
-        for m in &self.members {
-            items = items.bytes("member", m.as_bytes());
-        }
-        items
-            .number("created", self.created)
-            .bytes("salt", &self.salt)
-            .maybe("predecessor", self.predecessor.as_ref().map(|p| &p.0[..]))
-            .hash()
-    }
-
-    /// The id of the cluster whose first charter this is.
-    #[must_use]
-    pub fn cluster(&self) -> ClusterId {
-        ClusterId::from_bytes(self.hash().0)
-    }
-
-    fn is_well_formed(&self) -> bool {
-        let ascending = |ids: &[NodeId]| ids.windows(2).all(|w| matches!(w, [a, b] if a < b));
-        (1..=MAX_PARTIES).contains(&self.founders.len())
-            && self.members.len() <= MAX_PARTIES
-            && ascending(&self.founders)
-            && ascending(&self.members)
-    }
-}
 
 /// What a statement says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +73,19 @@ pub struct Signed {
 }
 
 impl Signed {
+    /// Whether it is what its author says of itself in this cluster, within the limits, truly signed.
+    #[must_use]
+    pub fn is_record_in(&self, cluster: &ClusterId) -> bool {
+        let s = &self.statement;
+        let fits = s.cluster == *cluster && s.is_within_limits() && matches!(s.says, Says::Announce { .. });
+        fits && self.is_authentic()
+    }
+
+    fn is_authentic(&self) -> bool {
+        let s = &self.statement;
+        s.author.verify(s.purpose(), &s.cluster, &s.items().hash().0, &self.signature).is_ok()
+    }
+
     fn length(&self) -> usize {
         postcard::experimental::serialized_size(self).expect("invariant: statements are plain data")
     }
@@ -169,6 +135,12 @@ impl Statement {
             }
             Says::Vouch(_) | Says::Revoke(_) => true,
         }
+    }
+
+    /// Whether it vouches for this peer, or revokes it.
+    #[must_use]
+    pub fn is_vote_on(&self, peer: NodeId) -> bool {
+        matches!(self.says, Says::Vouch(id) | Says::Revoke(id) if id == peer)
     }
 
     fn subject(&self) -> (NodeId, Topic, NodeId) {
@@ -228,7 +200,9 @@ pub enum Rejected {
 /// The set of winning statements of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roster {
-    charter: Charter,
+    first: Charter,
+    /// Charters that followed, the newest last.
+    successors: Vec<SignedCharter>,
     cluster: ClusterId,
     winners: BTreeMap<(NodeId, Topic, NodeId), Signed>,
     /// Length of all winners, encoded.
@@ -244,7 +218,8 @@ impl Roster {
         if !charter.is_well_formed() || charter.predecessor.is_some() {
             return Err(Rejected::WrongCharter);
         }
-        Ok(Self { cluster: charter.cluster(), charter, winners: BTreeMap::new(), bytes: 0 })
+        let cluster = charter.cluster();
+        Ok(Self { first: charter, successors: Vec::new(), cluster, winners: BTreeMap::new(), bytes: 0 })
     }
 
     /// A roster from a charter that somebody sent, which must be the one of this cluster.
@@ -262,10 +237,72 @@ impl Roster {
         self.cluster
     }
 
-    /// The charter.
+    /// The charter in force: the newest one.
     #[must_use]
     pub fn charter(&self) -> &Charter {
-        &self.charter
+        self.successors.last().map_or(&self.first, |newest| &newest.charter)
+    }
+
+    /// The first charter, whose hash is the cluster's id.
+    #[must_use]
+    pub fn first(&self) -> &Charter {
+        &self.first
+    }
+
+    /// All charters, the first one first.
+    pub fn chain(&self) -> impl Iterator<Item = SignedCharter> {
+        let first = SignedCharter { charter: self.first.clone(), signatures: Vec::new() };
+        std::iter::once(first).chain(self.successors.iter().cloned())
+    }
+
+    /// Puts the next charter in force. What founders said counts on as far as they still are founders, and what others
+    /// said as far as they are still known: who is a member depends on charter and statements only, as ever.
+    ///
+    /// # Errors
+    /// [`Rejected::WrongCharter`], if it does not follow the present one by the will of more than half of its founders;
+    /// [`Rejected::Full`].
+    pub fn succeed(&mut self, next: SignedCharter) -> Result<(), Rejected> {
+        if !next.follows(self.charter(), &self.cluster) {
+            return Err(Rejected::WrongCharter);
+        }
+        self.successors.push(next);
+        let length = postcard::experimental::serialized_size(&self.successors);
+        if length.expect("invariant: charters are plain data") > MAX_CHARTERS_BYTES {
+            self.successors.pop();
+            return Err(Rejected::Full);
+        }
+        self.forget_unentitled();
+        Ok(())
+    }
+
+    /// Follows another successor of an earlier charter, instead of the one that did. Returns that one.
+    ///
+    /// # Errors
+    /// The rival, if it follows none of the charters.
+    pub fn switch(&mut self, rival: SignedCharter) -> Result<SignedCharter, Box<SignedCharter>> {
+        let at = self.chain().position(|known| rival.follows(&known.charter, &self.cluster));
+        let Some((at, given_up)) = at.and_then(|at| Some((at, self.successors.get(at)?.clone()))) else {
+            return Err(Box::new(rival));
+        };
+        self.successors.truncate(at);
+        self.successors.push(rival);
+        self.forget_unentitled();
+        Ok(given_up)
+    }
+
+    /// After another charter: votes of who founds no more, then records of who is not known any more.
+    fn forget_unentitled(&mut self) {
+        let founders = self.charter().founders.clone();
+        let votes = |(author, topic, _): &(NodeId, Topic, NodeId)| {
+            *topic == Topic::Record || founders.binary_search(author).is_ok()
+        };
+        self.winners.retain(|key, _| votes(key));
+        let unknown =
+            |(author, topic, _): &&(NodeId, Topic, NodeId)| *topic == Topic::Record && !self.knows(*author);
+        for key in self.winners.keys().filter(unknown).copied().collect::<Vec<_>>() {
+            self.winners.remove(&key);
+        }
+        self.bytes = self.winners.values().map(Signed::length).sum();
     }
 
     /// Adds a statement. True: it was news. An announcement of somebody who is not (yet) a member is kept out, and so
@@ -308,8 +345,9 @@ impl Roster {
         if after > limit && after > self.bytes {
             return Err(Rejected::Full);
         }
-        let authentic = s.author.verify(s.purpose(), &s.cluster, &s.items().hash().0, &signed.signature);
-        authentic.map_err(|_| Rejected::BadSignature)?;
+        if !signed.is_authentic() {
+            return Err(Rejected::BadSignature);
+        }
         self.winners.insert(subject, signed);
         self.bytes = after;
         Ok(true)
@@ -346,7 +384,7 @@ impl Roster {
     /// Hash of charter and winners: equal digests, equal rosters.
     #[must_use]
     pub fn digest(&self) -> Hash {
-        let mut items = Items::new("roster").bytes("charter", &self.charter.hash().0);
+        let mut items = Items::new("roster").bytes("charter", &self.charter().hash().0);
         items = items.count("statements", self.winners.len());
         for signed in self.winners.values() {
             items = items.bytes("statement", &signed.statement.items().hash().0);
@@ -357,29 +395,41 @@ impl Roster {
     /// Whether the charter names it a founder.
     #[must_use]
     pub fn is_founder(&self, id: NodeId) -> bool {
-        self.charter.founders.binary_search(&id).is_ok()
+        self.charter().founders.binary_search(&id).is_ok()
     }
 
     /// Whether it may join new committees: a founder, or vouched for by a majority of the founders.
     #[must_use]
     pub fn is_member(&self, id: NodeId) -> bool {
-        self.is_founder(id) || 2 * self.votes_for(id) > self.charter.founders.len()
+        self.is_founder(id) || 2 * self.votes_for(id) > self.charter().founders.len()
     }
 
-    fn votes_for(&self, id: NodeId) -> usize {
+    /// A founder's last vote about somebody.
+    #[must_use]
+    pub fn vote(&self, founder: NodeId, peer: NodeId) -> Option<&Signed> {
+        self.winners.get(&(founder, Topic::Membership, peer))
+    }
+
+    /// How many founders vouch for it.
+    #[must_use]
+    pub fn votes_for(&self, id: NodeId) -> usize {
         let votes = |founder: &&NodeId| match self.winners.get(&(**founder, Topic::Membership, id)) {
             Some(signed) => matches!(signed.statement.says, Says::Vouch(_)),
             // The charter is every founder's vouch number 0 for the members it names.
-            None => self.charter.members.binary_search(&id).is_ok(),
+            None => self.charter().members.binary_search(&id).is_ok(),
         };
-        self.charter.founders.iter().filter(votes).count()
+        self.charter().founders.iter().filter(votes).count()
     }
 
-    /// Whether it is or ever was voted on: revoked validators stay reachable for the committees they sit in.
+    /// All charters, the first one first, without their signatures.
+    fn charters(&self) -> impl Iterator<Item = &Charter> {
+        std::iter::once(&self.first).chain(self.successors.iter().map(|next| &next.charter))
+    }
+
+    /// Whether it is or ever was voted on, or named by a charter: revoked validators stay reachable for the committees they sit in.
     #[must_use]
     pub fn knows(&self, id: NodeId) -> bool {
-        self.is_founder(id)
-            || self.charter.members.binary_search(&id).is_ok()
+        self.charters().any(|c| c.founders.binary_search(&id).is_ok() || c.members.binary_search(&id).is_ok())
             || self.winners.keys().any(|(_, topic, peer)| *topic == Topic::Membership && *peer == id)
     }
 
@@ -388,7 +438,8 @@ impl Roster {
     pub fn validators(&self) -> BTreeSet<NodeId> {
         let voted =
             self.winners.keys().filter(|(_, topic, _)| *topic == Topic::Membership).map(|(_, _, peer)| *peer);
-        self.charter.founders.iter().chain(&self.charter.members).copied().chain(voted).collect()
+        let named = self.charters().flat_map(|c| c.founders.iter().chain(&c.members)).copied();
+        named.chain(voted).collect()
     }
 
     /// All members, ascending.

@@ -130,6 +130,94 @@ proptest! {
     }
 }
 
+/// The next charter, signed by these founders of the one before.
+fn successor(before: &Roster, founders: &[u8], members: &[u8], signers: &[u8]) -> SignedCharter {
+    let charter = Charter { predecessor: Some(before.charter().hash()), ..charter(founders, members) };
+    let signatures = signers.iter().map(|i| charter.sign(&key(*i), &before.cluster())).collect();
+    SignedCharter { charter, signatures }
+}
+
+#[test]
+fn a_majority_of_the_founders_names_the_next() {
+    let mut r = roster(&[1, 2, 3]);
+    let cluster = r.cluster();
+    r.merge(vec![
+        say(&r, 3, 1, Says::Vouch(id(7))),
+        say(&r, 2, 1, Says::Vouch(id(7))),
+        say(&r, 2, 1, Says::Vouch(id(9))),
+        say(&r, 7, 1, announce("seven")),
+    ]);
+    assert!(r.is_member(id(7)) && r.record(id(7)).is_some());
+    let before = r.clone();
+    let good = successor(&r, &[1, 2, 4], &[8], &[1, 3]);
+    let twice = SignedCharter { signatures: vec![good.signatures[0].clone(); 2], ..good.clone() };
+    let mut unsigned = good.clone();
+    unsigned.charter.created += 1;
+    let mut beside = successor(&r, &[1, 2], &[], &[1, 2]);
+    beside.charter.predecessor = None;
+    for bad in [
+        successor(&r, &[4], &[], &[1]),
+        successor(&r, &[4], &[], &[1, 4]),
+        successor(&r, &[4], &[], &[1, 2, 4]),
+        successor(&r, &[], &[], &[1, 2]),
+        successor(&roster(&[1, 2]), &[1, 2], &[], &[1, 2]),
+        twice,
+        unsigned,
+        beside,
+    ] {
+        assert_eq!(r.succeed(bad), Err(Rejected::WrongCharter));
+        assert_eq!(r, before);
+    }
+    r.succeed(good.clone()).unwrap();
+    assert_eq!((r.cluster(), r.chain().count()), (cluster, 2));
+    assert!(r.is_founder(id(4)) && !r.is_founder(id(3)));
+    // One vouch of three is left; the charter itself vouches for 8.
+    assert!(!r.is_member(id(7)) && r.knows(id(7)) && r.record(id(7)).is_some());
+    assert!(r.is_member(id(8)) && r.knows(id(3)) && !r.is_member(id(3)));
+    assert_eq!(r.add(say(&r, 3, 9, Says::Vouch(id(7)))), Err(Rejected::NotEntitled));
+    assert_eq!(r.add(say(&r, 4, 1, Says::Vouch(id(7)))), Ok(true));
+    assert!(r.is_member(id(7)));
+    assert_eq!(r.succeed(good), Err(Rejected::WrongCharter), "once");
+    // A rival of it is followed only on purpose.
+    let rival = successor(&before, &[2], &[9], &[2, 3]);
+    assert_eq!(r.succeed(rival.clone()), Err(Rejected::WrongCharter));
+    assert_eq!(r.switch(rival).unwrap().charter, successor(&before, &[1, 2, 4], &[8], &[]).charter);
+    assert!(r.is_founder(id(2)) && !r.is_founder(id(1)) && r.is_member(id(9)) && r.chain().count() == 2);
+    let sum: usize = r.statements().map(Signed::length).sum();
+    assert_eq!(sum, r.bytes);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    /// Also across charters: whoever has all charters and all statements knows the same members.
+    #[test]
+    fn membership_depends_on_charters_and_statements_alone(votes in votes(), cut in 0_usize..24, shuffle in any::<u64>()) {
+        let empty = roster(&[1, 2, 3]);
+        let next = successor(&empty, &[1, 3, 4], &[7, 8], &[2, 3]);
+        let signed: Vec<_> = votes
+            .iter()
+            .map(|(author, sequence, vouch, peer)| {
+                let says = if *vouch { Says::Vouch(id(*peer)) } else { Says::Revoke(id(*peer)) };
+                say(&empty, *author + 1, *sequence, says)
+            })
+            .chain([say(&empty, 7, 1, announce("seven")), say(&empty, 9, 1, announce("nine"))])
+            .collect();
+        let mut shuffled = signed.clone();
+        shuffled.sort_by_key(|s| Items::new("shuffle").number("seed", shuffle).bytes("s", s.signature.as_bytes()).hash());
+        let mut early = empty.clone();
+        early.succeed(next.clone()).unwrap();
+        early.merge(signed.clone());
+        let mut late = empty;
+        let cut = cut.min(shuffled.len());
+        late.merge(shuffled[..cut].to_vec());
+        late.succeed(next).unwrap();
+        // What was refused before comes again, as rosters are compared.
+        late.merge(shuffled);
+        prop_assert_eq!(early.members(), late.members());
+        prop_assert_eq!(early.digest(), late.digest());
+    }
+}
+
 /// The `i`-th of many validators.
 fn many(i: u16) -> Identity {
     let mut seed = [200; 32];

@@ -1,12 +1,12 @@
-//! The records a new store starts with: an identity, and either a cluster of its own or an invitation to one.
+//! The records a new store starts with: an identity, and a cluster of its own, an invitation to one, or where to ask.
 
 use consign_api as api;
 use consign_cggmp24::aux_info::Primes;
 
 use super::invitation::Invitation;
-use super::joining::Home;
+use super::joining::{Door, Home};
 use super::node::OpenError;
-use super::records::{BadRecord, CHARTER, INVITATION, SEED, encode};
+use super::records::{BadRecord, CHARTER, DOOR, INVITATION, SEED, encode};
 use super::requests::level_number;
 use super::roster::Charter;
 use crate::identity::{ClusterId, Identity};
@@ -32,13 +32,25 @@ pub fn founder(identity: &Identity, now_unix: u64, salt: [u8; 16]) -> Vec<Write>
     let me = identity.node_id();
     let charter =
         Charter { founders: vec![me], members: vec![me], created: now_unix, salt, predecessor: None };
-    vec![seed(identity), Write::put(Table::Roster, CHARTER, encode(&charter))]
+    cofounder(identity, &charter)
+}
+
+/// A cluster whose first charter is given: all founders must have the same.
+#[must_use]
+pub fn cofounder(identity: &Identity, charter: &Charter) -> Vec<Write> {
+    vec![seed(identity), Write::put(Table::Roster, CHARTER, encode(charter))]
 }
 
 /// A node that uses the invitation when it starts.
 #[must_use]
 pub fn joiner(identity: &Identity, invitation: &Invitation) -> Vec<Write> {
     vec![seed(identity), Write::put(Table::Meta, INVITATION, encode(invitation))]
+}
+
+/// A node that asks to be let in when it starts, and waits for a vouch.
+#[must_use]
+pub fn asker(identity: &Identity, door: &Door) -> Vec<Write> {
+    vec![seed(identity), Write::put(Table::Meta, DOOR, encode(door))]
 }
 
 /// Reads the identity back.

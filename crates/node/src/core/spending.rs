@@ -72,13 +72,20 @@ impl Node {
         if !may_be_presigned(wanted) || key.share().is_none() {
             return None;
         }
-        let willing = |id: NodeId| self.is_up(id) && !self.culprits.contains(&id) && !demoted.contains(&id);
+        let willing = |id: NodeId| self.is_up(id) && !self.shuns(id) && !demoted.contains(&id);
         let usable = self.presignatures.of_key(key.id()).filter(|(_, slot)| {
             let holders = key.holders().iter().filter(|h| slot.is_signed_by(h.id));
             slot.epoch() == key.info().epoch() && holders.map(|h| h.id).all(willing)
         });
-        let (presignature, slot) = usable.min_by_key(|(id, slot)| (slot.owner != self.me, slot.made, *id))?;
+        let (presignature, slot) = usable.min_by_key(|(id, slot)| {
+            (self.is_last_choice(key, slot), slot.owner != self.me, slot.made, *id)
+        })?;
         Some(Chosen { presignature, signers: slot.signers(), owner: slot.owner })
+    }
+
+    /// Whether somebody signs who is a member no more.
+    fn is_last_choice(&self, key: &Key, slot: &super::pool::Slot) -> bool {
+        key.holders().iter().any(|h| slot.is_signed_by(h.id) && !self.is_member(h.id))
     }
 
     /// A participant's own look at a signature from a presignature: it is here, unused, the proposer's, and about the
@@ -129,6 +136,9 @@ impl Node {
         let Some(slot) = slot.filter(|slot| slot.owner == self.me && slot.is_signed_by(from)) else {
             return self.dropped(from, "a request for a presignature that this node does not own");
         };
+        if !self.is_member(from) {
+            return self.dropped(from, "a request that was passed on by no member");
+        }
         let signers = slot.signers();
         let key = self.keys.get(&slot.key()).filter(|key| key.is_active());
         let wanted = if request.len() > MAX_REQUEST_BYTES { None } else { Asked::parse(&request) };

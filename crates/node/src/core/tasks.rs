@@ -249,7 +249,14 @@ impl Node {
     }
 
     fn all_are_up(&self, ids: impl Iterator<Item = NodeId>) -> Result<(), api::Problem> {
-        let away: Vec<_> = ids.filter(|id| !self.is_up(*id)).collect();
+        let (blocked, ids): (Vec<_>, Vec<_>) = ids.partition(|id| self.blocked.contains(id));
+        if !blocked.is_empty() {
+            let text = "The operator of this node has blocked some of them; unblock them, or leave them out.";
+            return Err(
+                api::Problem::new(api::ProblemKind::Forbidden, text).naming(blocked.into_iter().map(api_id))
+            );
+        }
+        let away: Vec<_> = ids.into_iter().filter(|id| !self.is_up(*id)).collect();
         if away.is_empty() {
             return Ok(());
         }
@@ -337,12 +344,15 @@ impl Node {
         }
     }
 
-    /// `t` reachable holders: this node first, then who did not fail a try, then the nearest.
+    /// `t` reachable holders: members before those that were revoked, then who did not fail a try, this node, the
+    /// nearest.
     fn choose_signers(&self, key: &Key, demoted: &[NodeId]) -> Result<Vec<u16>, api::Problem> {
         let threshold = usize::from(key.info().threshold());
         type Holders = Vec<super::proposal::Participant>;
         let (culprits, honest): (Holders, Holders) =
             key.holders().iter().partition(|h| self.culprits.contains(&h.id));
+        let (blocked, honest): (Holders, Holders) =
+            honest.into_iter().partition(|h| self.blocked.contains(&h.id));
         let (mut up, away): (Holders, Holders) = honest.into_iter().partition(|h| self.is_up(h.id));
         if up.len() < threshold {
             let names = |list: &[super::proposal::Participant]| {
@@ -354,6 +364,12 @@ impl Node {
                 key.holders().len(),
                 names(&away)
             );
+            if !blocked.is_empty() {
+                text.push_str(&format!(
+                    " Left out, because this node's operator has blocked them: {}.",
+                    names(&blocked)
+                ));
+            }
             let proof: Vec<_> = culprits.iter().flat_map(|h| self.evidence_against(h.id)).collect();
             let kind = if culprits.is_empty() {
                 api::ProblemKind::TooFewSigners
@@ -366,12 +382,12 @@ impl Node {
                 api::ProblemKind::PeerCheated
             };
             let problem = api::Problem::new(kind, text).retry_after(2);
-            return Err(problem.naming(away.iter().chain(&culprits).map(|h| api_id(h.id))));
+            return Err(problem.naming(away.iter().chain(&blocked).chain(&culprits).map(|h| api_id(h.id))));
         }
         up.sort_by_key(|h| {
             let failed = demoted.iter().filter(|id| **id == h.id).count();
             let latency = self.peers.get(&h.id).and_then(|p| p.latency).unwrap_or(u64::MAX);
-            (failed, h.id != self.me, latency / SAME_MS, h.index)
+            (!self.is_member(h.id), failed, h.id != self.me, latency / SAME_MS, h.index)
         });
         let mut signers: Vec<_> = up.iter().take(threshold).map(|h| h.index).collect();
         signers.sort_unstable();

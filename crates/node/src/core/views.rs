@@ -12,6 +12,7 @@ use super::node::Node;
 use super::pages::page;
 use super::proposal::{Kind, Proposal};
 use super::requests::Wanted;
+use super::roster::Roster;
 use super::{CallId, Level, Output};
 use crate::identity::NodeId;
 
@@ -93,6 +94,13 @@ impl Node {
             | api::Request::ListValidators
             | api::Request::ShowNode
             | api::Request::Invite(_)
+            | api::Request::Decide(_)
+            | api::Request::ShowCharter
+            | api::Request::ProposeCharter(_)
+            | api::Request::SignCharter(_)
+            | api::Request::SwitchCharter(_)
+            | api::Request::SendMessage(_)
+            | api::Request::ListMessages(_)
             | api::Request::ImportKey(_)
             | api::Request::DiscardKey(_)
             | api::Request::Health
@@ -112,6 +120,15 @@ impl Node {
             api::Request::ImportKey(import) => return self.import(call, &import),
             api::Request::DiscardKey(discard) => return self.discard(call, &discard),
             api::Request::Invite(invite) => return self.invite(call, invite.valid_for),
+            api::Request::Decide(decision) => return self.decide(call, decision),
+            api::Request::ProposeCharter(wanted) => return self.propose_charter(call, &wanted),
+            api::Request::SignCharter(wanted) => return self.sign_charter(call, &wanted),
+            api::Request::SwitchCharter(charter) => return self.switch_charter(call, charter),
+            api::Request::SendMessage(wanted) => return self.send_letter(call, wanted),
+            api::Request::ListMessages(query) => Ok(self.list_letters(&query)),
+            api::Request::ShowCharter => {
+                self.charter_view().map(api::Reply::Charter).ok_or_else(|| self.not_joined())
+            }
             api::Request::ListKeys(query) => self.list_keys(&query),
             api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
                 let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
@@ -219,30 +236,39 @@ impl Node {
     }
 
     fn validators(&self) -> api::Page<api::ValidatorView> {
-        let items = match &self.home {
-            Home::Asking(_) => Vec::new(),
-            Home::Settled(roster) => roster
-                .validators()
-                .into_iter()
-                .map(|id| {
-                    let record = roster.record(id);
-                    api::ValidatorView {
-                        id: api_id(id),
-                        peer_id: id.to_peer_id().to_string(),
-                        name: record.as_ref().and_then(|r| api::Label::try_from(r.name.clone()).ok()),
-                        addresses: record.map(|r| r.addresses).unwrap_or_default(),
-                        founder: roster.is_founder(id),
-                        member: roster.is_member(id),
-                        this_node: id == self.me,
-                        connected: self.is_up(id),
-                        latency_ms: self.peers.get(&id).and_then(|p| p.latency),
-                        runs_twice: self.peers.get(&id).is_some_and(|p| p.twice),
-                        evidence: self.evidence_against(id),
-                    }
-                })
-                .collect(),
-        };
+        let known = self.home.roster().map(Roster::validators).unwrap_or_default();
+        let mut items: Vec<_> = known.into_iter().filter_map(|id| self.roster_view(id)).collect();
+        items.extend(self.waiting());
         api::Page { items, next: None }
+    }
+
+    /// One validator, if it is in the roster or waits to be let in.
+    pub(super) fn validator(&self, id: NodeId) -> Option<api::ValidatorView> {
+        let waits = || self.waiting().into_iter().find(|view| view.id == api_id(id));
+        self.roster_view(id).or_else(waits)
+    }
+
+    fn roster_view(&self, id: NodeId) -> Option<api::ValidatorView> {
+        let roster = self.home.roster().filter(|roster| roster.knows(id))?;
+        let record = roster.record(id);
+        Some(api::ValidatorView {
+            id: api_id(id),
+            peer_id: id.to_peer_id().to_string(),
+            name: record.as_ref().and_then(|r| api::Label::try_from(r.name.clone()).ok()),
+            addresses: record.map(|r| r.addresses).unwrap_or_default(),
+            founder: roster.is_founder(id),
+            member: roster.is_member(id),
+            vouches: u16::try_from(roster.votes_for(id)).unwrap_or(u16::MAX),
+            waiting: false,
+            this_node: id == self.me,
+            connected: self.is_up(id),
+            latency_ms: self.peers.get(&id).and_then(|p| p.latency),
+            runs_twice: self.peers.get(&id).is_some_and(|p| p.twice),
+            evidence: self.evidence_against(id),
+            blocked: self.blocked.contains(&id),
+            convicted: self.culprits.contains(&id),
+            forgiven: self.forgiven.get(&id).map(|pardon| pardon.unix),
+        })
     }
 
     fn counts(&self) -> api::Counts {
@@ -273,6 +299,7 @@ impl Node {
             member: self.is_member(self.me),
             addresses: self.settings.addresses.clone(),
             version: self.settings.version.clone(),
+            rival_charters: self.rival_charters(),
         }))
     }
 
@@ -280,9 +307,9 @@ impl Node {
     pub(super) fn not_joined(&self) -> api::Problem {
         let text = match &self.home {
             Home::Asking(asking) => match &asking.refused {
-                Some(why) => format!("The founder does not let this node in: {why}."),
+                Some(why) => format!("The node asked does not let this node in: {why}."),
                 None => {
-                    "This node waits for its founder to let it in; see that both are connected.".to_owned()
+                    "This node waits to be let in; see that it is connected with the node it asks.".to_owned()
                 }
             },
             Home::Settled(_) => "This node is not a member of its cluster any more.".to_owned(),

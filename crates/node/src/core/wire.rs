@@ -9,8 +9,9 @@ use super::audit::SignedHead;
 use super::chain::AnyStep;
 use super::curves::{Info, curve_of};
 use super::hash::Hash;
+use super::letter::SignedLetter;
 use super::proposal::{Accept, MAX_PARTIES, Proposal, Refusal};
-use super::roster::{Charter, Signed};
+use super::roster::{Charter, Signed, SignedCharter};
 use crate::identity::{ClusterId, NodeId};
 
 /// Largest message of any kind, in bytes; what the transport must let through.
@@ -21,6 +22,12 @@ pub const MAX_STRANGER_BYTES: usize = 16 << 10;
 const SMALL: usize = 4 << 10;
 /// Largest roster, charter and statements, in bytes.
 pub const ROSTER: usize = 1 << 20;
+/// Largest chain of charters, in bytes.
+pub const CHARTERS: usize = 256 << 10;
+/// Largest charter that is being signed, in bytes: as many founders and members as may be, and all signatures.
+const DRAFT: usize = 32 << 10;
+/// Largest letter, in bytes: its text dominates.
+const LETTER: usize = 24 << 10;
 /// Largest proposal, in bytes: the client's request dominates.
 const PROPOSAL: usize = 1 << 20;
 /// Largest set of accepts, in bytes.
@@ -139,6 +146,32 @@ pub enum PeerMessage {
     Log(SignedHead),
     /// The highest end of the receiver's own log that the sender has seen.
     LogSeen(SignedHead),
+    /// Somebody without an invitation asks to be let in.
+    AskIn {
+        /// Which cluster it means.
+        cluster: ClusterId,
+        /// The joiner's own announcement.
+        announce: Signed,
+    },
+    /// Somebody has asked the sender to be let in: its announcement, for founders.
+    Joiner(Signed),
+    /// A founder asks for its own last vote about somebody: its store may be an old copy.
+    AskVote(NodeId),
+    /// The answer.
+    Vote {
+        /// About whom.
+        subject: NodeId,
+        /// The receiver's last vote, as far as the sender knows.
+        statement: Option<Signed>,
+    },
+    /// All charters of the cluster, the first one first.
+    Charters(Vec<SignedCharter>),
+    /// A charter that founders are signing, for founders.
+    Draft(Box<SignedCharter>),
+    /// A message of an application.
+    Letter(Box<SignedLetter>),
+    /// The sender has these letters of the receiver on its disk.
+    Received(Vec<Hash>),
 }
 
 /// A key and an epoch of it.
@@ -279,13 +312,16 @@ impl PeerMessage {
 /// Largest length by the first byte, which is the number of the variant; 0 for an unknown one.
 fn limit_of(kind: u8) -> usize {
     match kind {
-        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 | 22..=23 => SMALL,
+        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 | 22..=27 | 31 => SMALL,
         1 => ROSTER,
         4 | 21 => PROPOSAL,
         8 => ACCEPTS,
         9 | 11 | 14 | 16 => LONG,
         10 | 17 => ACCEPTS,
         12 => EVIDENCE,
+        28 => CHARTERS,
+        29 => DRAFT,
+        30 => LETTER,
         _ => 0,
     }
 }
@@ -300,6 +336,7 @@ mod tests {
         let me = crate::identity::Identity::from_seed(&[1; 32]);
         let head = super::super::audit::Head { length: u64::MAX, hash };
         let head = SignedHead::sign(&me, ClusterId::from_bytes([2; 32]), head);
+        let node = me.node_id();
         let cases = [
             (PeerMessage::RosterDigest(hash), SMALL),
             (PeerMessage::JoinRefused("no".to_owned()), SMALL),
@@ -317,6 +354,10 @@ mod tests {
             (PeerMessage::Process([1; 16]), SMALL),
             (PeerMessage::Log(head.clone()), SMALL),
             (PeerMessage::LogSeen(head), SMALL),
+            (PeerMessage::AskVote(node), SMALL),
+            (PeerMessage::Charters(Vec::new()), CHARTERS),
+            (PeerMessage::Received(vec![hash]), SMALL),
+            (PeerMessage::Vote { subject: node, statement: None }, SMALL),
             (PeerMessage::Pass { presignature: hash, request: Vec::new() }, PROPOSAL),
         ];
         for (message, limit) in cases {
@@ -330,7 +371,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bytes in [&[][..], &[0], &[24; 40], &[0xff; 40], &[4; 40]] {
+        for bytes in [&[][..], &[0], &[32; 40], &[0xff; 40], &[4; 40]] {
             assert_eq!(PeerMessage::decode(bytes, false), Err(NotAMessage::Malformed));
         }
         let mut trailing = PeerMessage::RosterDigest(Hash([1; 32])).encode();

@@ -66,13 +66,15 @@ pub enum Table {
     Exports,
     /// The audit log.
     Audit,
+    /// Messages of applications.
+    Messages,
     /// Everything a node remembers about itself: cluster id, counters, marks.
     Meta,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 12] = [
+    pub const ALL: [Table; 13] = [
         Table::Header,
         Table::Identity,
         Table::Roster,
@@ -84,6 +86,7 @@ impl Table {
         Table::Evidence,
         Table::Exports,
         Table::Audit,
+        Table::Messages,
         Table::Meta,
     ];
 
@@ -102,6 +105,7 @@ impl Table {
             Table::Evidence => "evidence",
             Table::Exports => "exports",
             Table::Audit => "audit",
+            Table::Messages => "messages",
             Table::Meta => "meta",
         }
     }

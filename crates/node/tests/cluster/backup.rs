@@ -278,7 +278,7 @@ fn a_backup_of_the_epoch_before_catches_up() {
 /// A pending share is in the backup: its epoch was completed meanwhile, and the restored node has its share of it.
 #[test]
 fn a_pending_share_comes_back() {
-    let (mut sim, key) = with_key(304, 3);
+    let (mut sim, key) = with_key(314, 3);
     let request = sim.refresh(&key, KEEP);
     // Its fourth transaction would have put the new share in the place of the old one.
     sim.machines[1].crash_in = Some((3, false));

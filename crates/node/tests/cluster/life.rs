@@ -139,6 +139,7 @@ fn a_node_takes_only_so_much_work() {
 fn a_raw_digest_is_signed_and_zero_is_not() {
     let mut sim = Sim::cluster(14, 2, Weather::default());
     let key = sim.new_key(0, 2, &[0, 1]);
+    sim.until("both have it", |sim| sim.keys(1).iter().any(|k| k.state == api::KeyState::Active));
     let digest = |bytes| {
         let (path, target) = (api::PathText::root(), api::SignTarget::Digest(bytes));
         api::Request::Sign(api::Sign { key: key.id, path, target })

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use consign_api as api;
 use consign_cggmp24::aux_info::Primes;
 use consign_node::core::invitation::Invitation;
+use consign_node::core::joining::Door;
+use consign_node::core::roster::Charter;
 use consign_node::core::wire::PeerMessage;
 use consign_node::core::{
     CallId, Input, Job, JobId, Level, Node, Now, Output, Settings, TICK_MS, WriteId, setup,
@@ -172,6 +174,33 @@ impl Sim {
     pub(crate) fn add_joiner(&mut self, invitation: &Invitation) -> usize {
         let identity = self.identity();
         let first = setup::joiner(&identity, invitation);
+        self.add(identity, first)
+    }
+
+    /// A cluster of founders that have met.
+    pub(crate) fn founders(seed: u64, count: usize) -> Self {
+        let mut sim = Self::new(seed);
+        let identities: Vec<_> = (0..count).map(|_| sim.identity()).collect();
+        let mut ids: Vec<_> = identities.iter().map(Identity::node_id).collect();
+        ids.sort_unstable();
+        let charter =
+            Charter { founders: ids.clone(), members: ids, created: EPOCH, salt: [7; 16], predecessor: None };
+        for identity in identities {
+            let first = setup::cofounder(&identity, &charter);
+            sim.add(identity, first);
+        }
+        sim.until("all know all", |sim| {
+            (0..count).all(|i| (0..count).all(|j| sim.is_member(i, j) && sim.sees(i, j)))
+        });
+        sim
+    }
+
+    /// A node that asks `member` to be let in.
+    pub(crate) fn add_asker(&mut self, member: usize) -> usize {
+        let identity = self.identity();
+        let cluster = self.machines[member].node.as_ref().unwrap().cluster();
+        let door = Door { cluster, peer: self.id(member), addresses: Vec::new() };
+        let first = setup::asker(&identity, &door);
         self.add(identity, first)
     }
 

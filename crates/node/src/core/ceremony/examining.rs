@@ -125,12 +125,17 @@ impl Node {
                 "protocol version {theirs} is proposed, this node speaks {PROTOCOL_VERSION}"
             ));
         }
-        if !self.is_member(proposal.proposer) || !self.is_member(self.me) {
-            return Err("the proposer or this node is not a member of the cluster".to_owned());
+        // This node itself may be revoked: the committees that it sits in still reach it.
+        if !self.is_member(proposal.proposer) {
+            return Err("the proposer is not a member of the cluster".to_owned());
         }
         let mut concerned = proposal.participants.iter().map(|p| p.id).chain([proposal.proposer]);
-        if let Some(culprit) = concerned.find(|id| self.culprits.contains(id)) {
-            return Err(format!("{culprit} broke the protocol before, and this node has proof of it"));
+        if let Some(shunned) = concerned.find(|id| self.shuns(*id)) {
+            return Err(if self.culprits.contains(&shunned) {
+                format!("{shunned} broke the protocol before, and this node has proof of it")
+            } else {
+                format!("the operator of this node has blocked {shunned}")
+            });
         }
         let makes_moduli = proposal.aux.is_none();
         let slots = proposal.batch.clamp(1, MAX_BATCH) as usize;

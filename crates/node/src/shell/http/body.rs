@@ -7,7 +7,7 @@ use axum::extract::{Query, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, Uri};
 use consign_api::limits::{MAX_BODY_BYTES, MAX_WAIT_S};
-use consign_api::{DiscardQuery, PageQuery, Problem, ProblemKind};
+use consign_api::{DiscardQuery, MessageQuery, PageQuery, Problem, ProblemKind};
 use libp2p::futures::StreamExt;
 use serde::de::DeserializeOwned;
 
@@ -72,6 +72,11 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 /// Reads the query of a list.
 pub(super) fn page(uri: &Uri) -> Result<PageQuery, Problem> {
     query(uri, "`after` and `limit`")
+}
+
+/// Reads the query of the list of messages.
+pub(super) fn messages(uri: &Uri) -> Result<MessageQuery, Problem> {
+    query(uri, "`topic`, `after` and `limit`")
 }
 
 /// Reads the query with which a key is given up.

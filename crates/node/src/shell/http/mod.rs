@@ -15,7 +15,9 @@ mod calls;
 mod described;
 mod guard;
 mod listener;
+mod messages;
 mod once;
+mod roster;
 mod serve;
 mod start;
 mod watch;
@@ -173,6 +175,12 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/evidence", get(calls::evidence))
         .route("/v1/evidence/{id}", get(calls::evidence_file))
         .route("/v1/validators", get(calls::validators))
+        .route("/v1/validators/{id}/{act}", post(roster::decide))
+        .route("/v1/charter", get(roster::charter))
+        .route("/v1/charter/proposals", post(roster::propose_charter))
+        .route("/v1/charter/{id}/sign", post(roster::sign_charter))
+        .route("/v1/charter/{id}/switch", post(roster::switch_charter))
+        .route("/v1/messages", get(messages::list).post(messages::send))
         .route("/v1/node", get(calls::node))
         .route("/v1/invitations", post(start::invite))
         .fallback(calls::no_such_path)

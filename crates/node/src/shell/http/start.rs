@@ -69,7 +69,7 @@ pub(super) async fn invite(shared: Asker, request: HttpRequest) -> Answered {
     });
     match kept.await? {
         Kept::Invitation(view) => Ok(json(StatusCode::CREATED, view)),
-        Kept::Ceremony(_) => Err(unexpected()),
+        Kept::Ceremony(_) | Kept::Message(_) => Err(unexpected()),
     }
 }
 
@@ -113,7 +113,7 @@ async fn begin(shared: &Asker, place: &Place, wanted: Request) -> Result<(Ceremo
     });
     let id = match kept.await? {
         Kept::Ceremony(id) => *id,
-        Kept::Invitation(_) => return Err(unexpected()),
+        Kept::Invitation(_) | Kept::Message(_) => return Err(unexpected()),
     };
     match fresh {
         Some(fresh) => Ok(fresh),

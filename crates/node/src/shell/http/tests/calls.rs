@@ -24,6 +24,13 @@ fn answers(request: &Request) -> Reply {
         Request::ListEvidence(_) => Reply::Evidence(Page { items: Vec::new(), next: None }),
         Request::ShowEvidence(_) => Reply::EvidenceFile(Vec::new()),
         Request::ListValidators => Reply::Validators(Page { items: Vec::new(), next: None }),
+        Request::SendMessage(wanted) => Reply::Message(message_view(wanted)),
+        Request::ListMessages(_) => Reply::Messages(Page { items: Vec::new(), next: None }),
+        Request::ShowCharter
+        | Request::ProposeCharter(_)
+        | Request::SignCharter(_)
+        | Request::SwitchCharter(_) => Reply::Charter(charter_view()),
+        Request::Decide(decision) => Reply::Validator(validator_view(decision.validator)),
         Request::ShowNode => Reply::Node(NodeView {
             id: NodeId([1; 32]),
             name: "a".parse().unwrap(),
@@ -31,6 +38,7 @@ fn answers(request: &Request) -> Reply {
             member: true,
             addresses: Vec::new(),
             version: "1".to_owned(),
+            rival_charters: Vec::new(),
         }),
         Request::Invite(_) => {
             Reply::Invitation(api::InvitationView { invitation: "consign1".to_owned(), valid_for: 60 })
@@ -40,6 +48,124 @@ fn answers(request: &Request) -> Reply {
         Request::Health => Reply::Health(HealthView::ok()),
         Request::Count => Reply::Counts(api::Counts { keys: 3, ..api::Counts::default() }),
     }
+}
+
+fn validator_view(id: NodeId) -> api::ValidatorView {
+    api::ValidatorView {
+        id,
+        peer_id: String::new(),
+        name: None,
+        addresses: Vec::new(),
+        founder: false,
+        member: true,
+        vouches: 1,
+        waiting: false,
+        this_node: false,
+        connected: false,
+        latency_ms: None,
+        runs_twice: false,
+        evidence: Vec::new(),
+        convicted: false,
+        forgiven: None,
+        blocked: false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_decision_reaches_the_core() {
+    let site = Site::start(answers).await;
+    let validator = NodeId([9; 32]);
+    let decisions = api::Act::ALL.map(|act| api::Decision { validator, act });
+    for decision in &decisions {
+        assert_eq!(site.client().decide(decision).unwrap(), validator_view(validator));
+    }
+    assert_eq!(site.asked(), decisions.map(Request::Decide));
+    let json = "content-type: application/json\r\n";
+    for (line, body, status) in [
+        (format!("POST /v1/validators/{validator}/praise"), "{}", 404),
+        (format!("POST /v1/validators/{validator}/vouch"), "", 400),
+        (format!("POST /v1/validators/{validator}/vouch"), "{\"all\":true}", 400),
+        ("POST /v1/validators/bob/vouch".to_owned(), "{}", 400),
+        (format!("GET /v1/validators/{validator}/vouch"), "", 405),
+    ] {
+        assert_eq!(site.call(&line, json, body).0, status, "{line} {body}");
+    }
+    assert_eq!(site.asked().len(), decisions.len());
+}
+
+fn message_view(wanted: &api::SendMessage) -> api::MessageView {
+    api::MessageView {
+        number: 7,
+        id: api::MessageId([7; 32]),
+        from: NodeId([1; 32]),
+        to: wanted.to,
+        topic: wanted.topic.clone(),
+        text: wanted.text.clone(),
+        created: 5,
+        received: 6,
+        undelivered: Vec::new(),
+    }
+}
+
+fn charter_view() -> api::CharterView {
+    let text = api::CharterText {
+        id: api::CharterId([2; 32]),
+        predecessor: None,
+        created: 5,
+        founders: vec![NodeId([1; 32])],
+        members: Vec::new(),
+        signed_by: Vec::new(),
+    };
+    api::CharterView {
+        cluster: api::ClusterId([2; 32]),
+        number: 1,
+        charter: text,
+        proposed: Vec::new(),
+        rivals: Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_sent_once_and_listed() {
+    let site = Site::start(answers).await;
+    let client = site.client();
+    let send = api::SendMessage {
+        to: Some(NodeId([3; 32])),
+        topic: "ops".parse().unwrap(),
+        text: "hello".parse().unwrap(),
+    };
+    let start = Start { idempotency_key: Some("once".to_owned()), ..Start::default() };
+    for _ in 0..2 {
+        assert_eq!(client.send_message(&send, &start).unwrap(), message_view(&send));
+    }
+    let query = api::MessageQuery { topic: Some("ops".parse().unwrap()), after: Some(6), limit: 3 };
+    assert!(client.messages_page(&query).unwrap().items.is_empty());
+    let (status, ..) = site.call("GET /v1/messages?topic=a%20b", "", "");
+    assert_eq!(status, 400);
+    assert_eq!(site.call("GET /v1/messages", "", "").0, 200);
+    let all = Request::ListMessages(api::MessageQuery::default());
+    assert_eq!(site.asked(), [Request::SendMessage(send), Request::ListMessages(query), all]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charters_are_shown_proposed_signed_and_followed() {
+    let site = Site::start(answers).await;
+    let client = site.client();
+    let charter = api::CharterId([2; 32]);
+    let propose =
+        api::ProposeCharter { founders: vec![NodeId([1; 32])], members: vec![NodeId([2; 32])], force: true };
+    let sign = api::SignCharter { charter, force: false };
+    assert_eq!(client.charter().unwrap(), charter_view());
+    assert_eq!(client.propose_charter(&propose).unwrap(), charter_view());
+    assert_eq!(client.sign_charter(&sign).unwrap(), charter_view());
+    assert_eq!(client.switch_charter(&charter).unwrap(), charter_view());
+    let expected = [
+        Request::ShowCharter,
+        Request::ProposeCharter(propose),
+        Request::SignCharter(sign),
+        Request::SwitchCharter(charter),
+    ];
+    assert_eq!(site.asked(), expected);
 }
 
 fn import_key() -> api::ImportKey {
