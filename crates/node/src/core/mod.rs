@@ -25,6 +25,7 @@ pub mod misbehave;
 pub mod moduli;
 pub mod node;
 mod pages;
+pub mod policy;
 pub mod pool;
 pub mod presigning;
 pub mod proposal;
