@@ -21,6 +21,7 @@ mod naming;
 mod node;
 mod output;
 mod passphrase;
+mod policy;
 mod restore;
 mod sealing;
 mod signals;
@@ -65,6 +66,7 @@ enum Command {
     Key(key::Key),
     Validator(validator::Validator),
     Ceremony(ceremony::Ceremony),
+    Policy(policy::Policy),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
     Backup(backup::Backup),
@@ -83,6 +85,7 @@ impl Command {
             Self::Key(key) => key.run(out),
             Self::Validator(validator) => validator.run(out),
             Self::Ceremony(ceremony) => ceremony.run(out),
+            Self::Policy(policy) => policy.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),
             Self::Backup(backup) => backup.run(out),

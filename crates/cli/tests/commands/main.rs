@@ -8,6 +8,7 @@
 mod arguments;
 mod common;
 mod folders;
+mod policies;
 
 // These need the insecure level of tests, which no release build has.
 #[cfg(debug_assertions)]
