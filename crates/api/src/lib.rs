@@ -6,8 +6,9 @@
 //! never read one body in two ways.
 //!
 //! Read next: [`request`], [`change`], [`import`] and [`presign`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
-//! wrong), [`limits`], and [`hash`] (digests). The feature `client` adds a small blocking client.
+//! wrong), [`approval`] (what waits for an operator), [`limits`], and [`hash`] (digests). The feature `client` adds a small blocking client.
 
+pub mod approval;
 pub mod change;
 #[cfg(feature = "client")]
 pub mod client;
@@ -21,15 +22,18 @@ pub mod request;
 pub mod terms;
 pub mod view;
 
+pub use approval::{ApprovalView, Decide, DecideBody, PolicyView};
 pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
-pub use id::{CeremonyId, ClusterId, EvidenceId, KeyId, NodeId, ParseIdError};
+pub use id::{CeremonyId, ClusterId, ContentHash, EvidenceId, KeyId, NodeId, ParseIdError};
 pub use import::{ChainCode, Discard, DiscardQuery, ImportKey, ImportedKey, PrivateKey};
 pub use presign::{Presign, PresignTerms};
 pub use problem::{Problem, ProblemKind};
 pub use request::{
     CreateKey, Invite, Label, PageQuery, PathText, Reply, Request, Sign, SignBody, SignTarget,
 };
-pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
+pub use terms::{
+    ApprovalState, CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme,
+};
 pub use view::{
     CeremonyView, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member, NodeView,
     Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,

@@ -14,8 +14,8 @@ use crate::view::{
     CeremonyView, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
 use crate::{
-    CeremonyId, Curve, Discard, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId, Presign, Problem,
-    Refresh, Reshare, Scheme,
+    ApprovalView, CeremonyId, Curve, Decide, Discard, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId,
+    Presign, Problem, Refresh, Reshare, Scheme,
 };
 
 #[cfg(test)]
@@ -56,6 +56,10 @@ pub enum Request {
     ShowNode,
     /// `POST /v1/invitations`: answered by [`Reply::Invitation`]. For founders only.
     Invite(Invite),
+    /// `GET /v1/approvals` on the operator's socket: answered by [`Reply::Approvals`].
+    ListApprovals,
+    /// `POST /v1/approvals/{id}` on the operator's socket: answered by [`Reply::Approval`] once it is durable.
+    Decide(Decide),
     /// `GET /healthz`: answered by [`Reply::Health`]; asks nothing but that the core answers.
     Health,
 }
@@ -85,6 +89,10 @@ pub enum Reply {
     Node(NodeView),
     /// An invitation.
     Invitation(InvitationView),
+    /// What waits for an operator, and what was decided lately.
+    Approvals(Page<ApprovalView>),
+    /// One of them.
+    Approval(ApprovalView),
     /// The core answers.
     Health(HealthView),
     /// It did not work.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CeremonyId, CeremonyKind, CeremonyState, ClusterId, Curve, EvidenceId, HashName, KeyId, KeyState, Label,
-    Level, NodeId, PathText, Phase, Problem, Scheme,
+    Level, NodeId, PathText, Phase, PolicyView, Problem, Scheme,
 };
 
 /// One page of a list.
@@ -293,6 +293,9 @@ pub struct NodeView {
     pub addresses: Vec<String>,
     /// The version of the program.
     pub version: String,
+    /// Its policy; absent if its operator has written none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyView>,
 }
 
 /// An invitation to join the cluster. Whoever has it can join once: keep it secret.

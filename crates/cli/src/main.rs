@@ -1,6 +1,7 @@
 //! The `consign` command: one file per command. Read next: `demo/story.rs` for what it is all about, `failure.rs` for
 //! exit codes, `connection.rs` for how commands talk to a running node.
 
+mod approve;
 mod backup;
 mod bench;
 mod ceremony;
@@ -19,6 +20,7 @@ mod join;
 mod key;
 mod naming;
 mod node;
+mod operator;
 mod output;
 mod passphrase;
 mod policy;
@@ -67,6 +69,7 @@ enum Command {
     Validator(validator::Validator),
     Ceremony(ceremony::Ceremony),
     Policy(policy::Policy),
+    Approve(approve::Approve),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
     Backup(backup::Backup),
@@ -86,6 +89,7 @@ impl Command {
             Self::Validator(validator) => validator.run(out),
             Self::Ceremony(ceremony) => ceremony.run(out),
             Self::Policy(policy) => policy.run(out),
+            Self::Approve(approve) => approve.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),
             Self::Backup(backup) => backup.run(out),

@@ -4,6 +4,7 @@
 //! Read next: `proposal.rs` (round 0), `roster.rs` (who may be asked), `ceremony.rs` (one running session),
 //! `wire.rs` (what nodes say to each other).
 
+mod approvals;
 pub mod backup;
 pub mod ceremony;
 mod chain;
@@ -13,6 +14,7 @@ mod curves;
 mod epochs;
 pub mod evidence;
 pub mod exports;
+mod governing;
 pub mod hash;
 mod imports;
 pub mod invitation;
@@ -104,6 +106,8 @@ pub enum Input {
     Computed(JobId, Box<Done>),
     /// Work goes on: steps done and steps in all, an estimate.
     Progress(JobId, api::Progress),
+    /// The operator has written a policy, or broken the file, and how.
+    Policy(std::result::Result<policy::Policy, String>),
     /// Some time went by. Must come at least every [`TICK_MS`].
     Tick,
 }

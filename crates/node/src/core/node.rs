@@ -12,6 +12,7 @@ use super::ceremony::{Ceremony, Turn};
 use super::checks::{Checks, Shown};
 use super::evidence::EvidenceRecord;
 use super::exports::Export;
+use super::governing::Governing;
 use super::hash::Hash;
 use super::jobs::{Job, Result as Computed, Work};
 use super::joining::Home;
@@ -121,6 +122,8 @@ pub struct Node {
     pub(super) home: Home,
     /// Issued invitation tokens (hashed) with their expiry.
     pub(super) tokens: BTreeMap<Hash, u64>,
+    /// What its operator agrees to.
+    pub(super) governing: Governing,
     pub(super) peers: BTreeMap<NodeId, Presence>,
     pub(super) keys: BTreeMap<Hash, Key>,
     pub(super) aux: BTreeMap<Hash, AuxRecord>,
@@ -184,6 +187,7 @@ impl Node {
             now,
             home: Home::read(store)?,
             tokens: super::joining::read_tokens(store)?,
+            governing: Governing::read(store)?,
             peers: BTreeMap::new(),
             keys: BTreeMap::new(),
             aux: BTreeMap::new(),
@@ -287,6 +291,7 @@ impl Node {
             Input::Taken(write, value) => self.taken(write, value),
             Input::Computed(job, done) => self.computed(job, *done),
             Input::Progress(job, progress) => self.progressed(job, progress),
+            Input::Policy(policy) => self.govern(policy),
             Input::Tick => self.tick(),
         }
         self.tell_changes();
@@ -387,6 +392,7 @@ impl Node {
             if !writes.is_empty() {
                 self.store(writes, Then::Rest);
             }
+            self.tick_governing();
         }
         self.tick_membership();
         self.tick_ceremonies();

@@ -90,6 +90,8 @@ impl Node {
             | api::Request::ListValidators
             | api::Request::ShowNode
             | api::Request::Invite(_)
+            | api::Request::ListApprovals
+            | api::Request::Decide(_)
             | api::Request::ImportKey(_)
             | api::Request::DiscardKey(_)
             | api::Request::Health => None,
@@ -106,6 +108,8 @@ impl Node {
             api::Request::ImportKey(import) => return self.import(call, &import),
             api::Request::DiscardKey(discard) => return self.discard(call, &discard),
             api::Request::Invite(invite) => return self.invite(call, invite.valid_for),
+            api::Request::Decide(decide) => return self.decide(call, &decide),
+            api::Request::ListApprovals => Ok(self.list_approvals()),
             api::Request::ListKeys(query) => self.list_keys(&query),
             api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
                 let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
@@ -249,6 +253,7 @@ impl Node {
             member: self.is_member(self.me),
             addresses: self.settings.addresses.clone(),
             version: self.settings.version.clone(),
+            policy: self.policy_view(),
         }))
     }
 

@@ -15,6 +15,7 @@ mod http;
 mod inbox;
 pub mod lock;
 pub mod p2p;
+mod policy;
 mod storage;
 pub mod token;
 
@@ -23,6 +24,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 
+use tokio::task::JoinHandle as JoinTask;
 use tracing::{info, warn};
 
 use self::clock::Clock;
@@ -36,7 +38,7 @@ use self::lock::{FolderLock, LockError};
 use self::p2p::P2p;
 use self::storage::Storage;
 use self::token::Token;
-use crate::config::{Config, DataFolder, FolderError};
+use crate::config::{Config, DataFolder, FolderError, PolicyFileError};
 use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
@@ -61,6 +63,9 @@ pub enum RunError {
     /// The folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The policy cannot be read.
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
     /// There is no usable API token.
     #[error(transparent)]
     Token(#[from] token::TokenError),
@@ -99,6 +104,7 @@ struct Running {
     storage: Storage,
     p2p: P2p,
     http: Http,
+    policy: JoinTask<()>,
     _lock: FolderLock,
 }
 
@@ -161,6 +167,8 @@ async fn start(
     fatal: Fatal,
 ) -> Result<Running, RunError> {
     let lock = FolderLock::acquire(&folder)?;
+    // Before anybody waits for a passphrase.
+    let policy = policy::read(&folder)?;
     // A file of an earlier process that was killed names an address nobody listens on.
     let _ = std::fs::remove_file(folder.api_address_file());
     let (store, identity) = open(&folder, unlock).await?;
@@ -183,15 +191,26 @@ async fn start(
     if let Some(how) = misbehaviour {
         node.misbehave(how);
     }
+    let (policy, text) = policy.unzip();
+    match policy {
+        Some(policy) => node.begin_governed(policy),
+        None => info!("no policy.toml: whatever a member of the cluster proposes is taken part in"),
+    }
 
     let events = Arc::new(Events::new(entropy::fresh()?));
-    let http = Http::start(config.api, token, Limits::default(), inbox.clone(), events.clone())
+    let mut http = Http::start(config.api, token, Limits::default(), inbox.clone(), events.clone())
         .await
         .map_err(|e| RunError::Api { address: config.api, reason: cannot_listen(&e, "--api") })?;
     info!(address = %http.address, "listening for clients");
     if !http.address.ip().is_loopback() {
         warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");
     }
+    #[cfg(unix)]
+    if let Err(e) = http.serve_operator(&folder.operator_socket()) {
+        let socket = folder.operator_socket();
+        warn!(socket = %socket.display(), "no socket for the operator, nothing can be approved: {e}; a shorter path may help");
+    }
+    let policy = policy::watch(folder.clone(), text, inbox.clone());
     let storage = Storage::start(store, inbox.clone(), fatal.clone())?;
     let engine = Engine {
         node,
@@ -211,7 +230,7 @@ async fn start(
             fatal.guard(|| engine.run(&happened, first));
         })
         .map_err(RunError::Thread)?;
-    Ok(Running { folder, inbox, core, storage, p2p, http, _lock: lock })
+    Ok(Running { folder, inbox, core, storage, p2p, http, policy, _lock: lock })
 }
 
 /// Opens the store, on a thread that may take its time: deriving a key from a passphrase does.
@@ -227,9 +246,11 @@ async fn open(folder: &DataFolder, unlock: Unlock) -> Result<(NodeStore, Identit
 
 /// Takes no more calls, stops the core, lets the store finish what was ordered.
 async fn stop(running: Running) {
-    let Running { folder, inbox, core, storage, p2p, http, _lock } = running;
+    let Running { folder, inbox, core, storage, p2p, http, policy, _lock } = running;
     info!("stopping");
+    policy.abort();
     let _ = std::fs::remove_file(folder.api_address_file());
+    let _ = std::fs::remove_file(folder.operator_socket());
     http.finish().await;
     let _ = inbox.send(Inbox::Stop);
     let finished = tokio::task::spawn_blocking(move || {

@@ -67,7 +67,10 @@ impl Node {
         let wanted = match self.examine(&proposal) {
             Ok(wanted) if !self.busy() && !self.asks_too_much(from, &proposal) => wanted,
             Ok(_) => return self.answer_no(from, &proposal, "this node has all the work it may take"),
-            Err(reason) => return self.answer_no(from, &proposal, &reason),
+            Err(reason) => {
+                self.remember_waiting(&proposal);
+                return self.answer_no(from, &proposal, &reason);
+            }
         };
         let sizes = match self.sizes_of(&proposal) {
             Ok(sizes) => sizes,
@@ -139,7 +142,9 @@ impl Node {
     pub(super) fn record(&mut self, hash: Hash) {
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         ceremony.part = Part::Recording;
-        let request = ceremony.request;
+        let (request, proposal) = (ceremony.request, Arc::clone(&ceremony.proposal));
+        self.count_use(&proposal);
+        let Some(ceremony) = self.ceremonies.get(&hash) else { return };
         let created = RawRequest::parse(&ceremony.proposal.request).map_or(0, |(raw, _)| raw.created);
         let proposer = ceremony.passed_by.unwrap_or(ceremony.proposal.proposer);
         let record = self.requests.count_try(request, created, proposer, self.now.monotonic);

@@ -49,6 +49,7 @@ impl Node {
         if let Some(key) = key.filter(|key| key.is_whole()) {
             self.examine_sharing_out(proposal, &wanted, key)?;
         }
+        self.policy_lets(&self.asking(proposal, &wanted))?;
         let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
             .map_err(|e| e.to_string())?;
         if expected != *proposal {

@@ -109,6 +109,8 @@ pub(super) fn view_of(reply: Reply) -> Result<api::CeremonyView, Failed> {
         | Reply::Validators(_)
         | Reply::Node(_)
         | Reply::Invitation(_)
+        | Reply::Approvals(_)
+        | Reply::Approval(_)
         | Reply::Health(_) => Err(unexpected()),
     }
 }

@@ -1,0 +1,365 @@
+//! The policy in force at this node: where a request meets it. Read `policy/mod.rs` first.
+//!
+//! Without a policy this node does what its token and any member of the cluster ask, as long as no operator has written
+//! one. With one, nobody but the clients in it gets anything done.
+
+use std::collections::BTreeMap;
+
+use consign_api as api;
+
+use super::approvals::{Answer, Approvals, Ask};
+use super::hash::Hash;
+use super::keys::Key;
+use super::node::{Node, OpenError, Then};
+use super::policy::{Act, Change, ClientKey, Counts, Decision, Deed, KeyFacts, Policy, Rule};
+use super::proposal::Proposal;
+use super::requests::{REQUEST_LIFETIME_S, RawRequest, Wanted, request_id};
+use super::views::{api_id, short};
+use super::{CallId, Level, Output};
+use crate::identity::NodeId;
+use crate::store::Store;
+
+/// Most of a message that an operator is shown, in bytes.
+const MAX_SHOWN_BYTES: usize = 1_024;
+
+/// The policy and what belongs to it.
+#[derive(Default)]
+pub(super) struct Governing {
+    policy: Option<Policy>,
+    /// What is wrong with the file as it is now.
+    error: Option<String>,
+    counts: Counts,
+    approvals: Approvals,
+}
+
+impl Governing {
+    /// No policy yet; what operators have approved.
+    pub(super) fn read(store: &dyn Store) -> Result<Self, OpenError> {
+        Ok(Self { approvals: Approvals::read(store)?, ..Self::default() })
+    }
+}
+
+/// A request as it came to this node, with what this node knows of it.
+pub(super) struct Asking<'a> {
+    /// Its name.
+    pub(super) id: Hash,
+    /// Hash of what it says.
+    pub(super) content: Hash,
+    /// Who has signed it; that was verified.
+    pub(super) client: Option<ClientKey>,
+    /// When it counts no more: Unix time in seconds.
+    pub(super) expires: u64,
+    /// Who brings it.
+    pub(super) proposer: NodeId,
+    /// What it asks for.
+    pub(super) wanted: &'a Wanted,
+    /// This node's own record of the key, if it exists, with the client that asked for it.
+    pub(super) key: Option<(&'a Key, Option<ClientKey>)>,
+}
+
+/// What a policy says here and now.
+enum Stand<'a> {
+    /// There is none.
+    Free,
+    /// Yes, by this rule.
+    Agrees(&'a Rule, ClientKey),
+    /// An operator is to be asked.
+    Asks(&'a Rule, ClientKey, String),
+    /// No, and why.
+    Refuses(String),
+}
+
+impl Node {
+    /// The policy that is in force from the start. Must be said before anything happens.
+    pub fn begin_governed(&mut self, policy: Policy) {
+        self.govern(Ok(policy));
+    }
+
+    /// From now on this policy is in force. What is in force stays so if the file is bad or gone: nobody gets more by
+    /// breaking it.
+    pub(super) fn govern(&mut self, policy: Result<Policy, String>) {
+        match policy {
+            Ok(policy) => {
+                let (clients, rules) = (policy.clients().count(), policy.rules().len());
+                let line = format!("the policy in force has {clients} clients and {rules} rules");
+                self.log(Level::Info, &line);
+                self.governing.policy = Some(policy);
+                self.governing.error = None;
+                self.governing.counts = Counts::default();
+            }
+            Err(why) => {
+                self.log(Level::Warn, &format!("the policy of before stays in force: {why}"));
+                self.governing.error = Some(why);
+            }
+        }
+    }
+
+    /// What the request of a proposal is to a policy.
+    pub(super) fn asking<'a>(&'a self, proposal: &'a Proposal, wanted: &'a Wanted) -> Asking<'a> {
+        let id = request_id(&proposal.cluster, &proposal.request);
+        let created = RawRequest::parse(&proposal.request).map_or(0, |(raw, _)| raw.created);
+        let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0))).filter(|key| key.is_active());
+        Asking {
+            id,
+            content: id,
+            // Clients do not sign requests yet.
+            client: None,
+            expires: created.saturating_add(REQUEST_LIFETIME_S),
+            proposer: proposal.proposer,
+            wanted,
+            key: key.map(|key| (key, None)),
+        }
+    }
+
+    /// Whether this node's policy lets it take part; if not, a sentence that says why. A later try of what it takes part in
+    /// already counts no more.
+    pub(super) fn policy_lets(&self, asking: &Asking<'_>) -> Result<(), String> {
+        match self.stand(asking) {
+            Stand::Free => Ok(()),
+            Stand::Agrees(rule, client) => self.has_room(asking.id, client, rule),
+            Stand::Refuses(why) => Err(why),
+            Stand::Asks(rule, client, why) => {
+                let approvals = &self.governing.approvals;
+                match approvals.answer(&asking.id, &asking.content, self.now.unix) {
+                    Answer::Approved => self.has_room(asking.id, client, rule),
+                    Answer::Denied => {
+                        Err(format!("policy: the operator of {} has denied it", self.settings.name))
+                    }
+                    Answer::None => {
+                        approvals.room(&asking.id, &client).map_err(|full| format!("policy: {full}"))?;
+                        let (name, id) = (&self.settings.name, api::CeremonyId(asking.id.0).short());
+                        Err(format!(
+                            "policy: waits for approval at {name}: `consign approve {id}` there; {why}"
+                        ))
+                    }
+                }
+            }
+        }
+    }
+
+    /// A proposal was refused. If its request waits for the operator of this node, it is shown there.
+    pub(super) fn remember_waiting(&mut self, proposal: &Proposal) {
+        let Some((_, wanted)) = RawRequest::parse(&proposal.request) else { return };
+        let asking = self.asking(proposal, &wanted);
+        let Some((id, ask)) = self.ask_of(&asking).map(|ask| (asking.id, ask)) else { return };
+        let line = format!(
+            "a request of the client {} to {} with the key {} waits for `consign approve {}`",
+            ask.client_name,
+            ask.ceremony,
+            ask.label,
+            api::CeremonyId(id.0).short()
+        );
+        if self.governing.approvals.wait(id, ask) {
+            self.log(Level::Info, &line);
+        }
+    }
+
+    /// What an operator is asked, if the request needs that and can wait.
+    fn ask_of(&self, asking: &Asking<'_>) -> Option<Ask> {
+        let Stand::Asks(rule, client, why) = self.stand(asking) else { return None };
+        self.governing.approvals.room(&asking.id, &client).ok()?;
+        let act = self.act_of(asking, client)?;
+        let name = self.governing.policy.as_ref().and_then(|policy| policy.client(&client));
+        Some(Ask {
+            content: asking.content.0,
+            client: *client.as_bytes(),
+            client_name: name.unwrap_or_default().to_owned(),
+            ceremony: act.ceremony.to_owned(),
+            key: act.id.map(|id| id.0),
+            label: act.label,
+            proposer: asking.proposer,
+            rule: rule.to_string(),
+            why,
+            since: self.now.unix,
+            expires: asking.expires,
+            facts: facts_of(asking),
+            answer: None,
+        })
+    }
+
+    /// This node takes part in what was proposed. If it is the first time for the request, that counts.
+    pub(super) fn count_use(&mut self, proposal: &Proposal) {
+        let Some((_, wanted)) = RawRequest::parse(&proposal.request) else { return };
+        let asking = self.asking(proposal, &wanted);
+        if self.goes_on(&asking.id) {
+            return;
+        }
+        let (Stand::Agrees(rule, client) | Stand::Asks(rule, client, _)) = self.stand(&asking) else {
+            return;
+        };
+        let (rule, now) = (rule.clone(), self.now.monotonic);
+        self.governing.counts.count(client, &rule, now);
+    }
+
+    /// Whether this node has taken part in the request before.
+    fn goes_on(&self, request: &Hash) -> bool {
+        self.requests.get(request).is_some_and(|record| !record.tries.is_empty())
+    }
+
+    fn has_room(&self, request: Hash, client: ClientKey, rule: &Rule) -> Result<(), String> {
+        match &self.governing.policy {
+            Some(policy) if !self.goes_on(&request) => {
+                let counts = &self.governing.counts;
+                counts.room(policy, client, rule, self.now.monotonic).map_err(|full| full.to_string())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn stand(&self, asking: &Asking<'_>) -> Stand<'_> {
+        let Some(policy) = &self.governing.policy else { return Stand::Free };
+        let Some(client) = asking.client else {
+            let name = &self.settings.name;
+            return Stand::Refuses(format!("policy: {name} takes only requests that a client has signed"));
+        };
+        let decide = |act: &Act<'_>| match policy.decide(act) {
+            Decision::Allowed { rule } => Stand::Agrees(rule, client),
+            Decision::Waits { rule, why } => Stand::Asks(rule, client, why),
+            Decision::Refused(refused) => Stand::Refuses(refused.to_string()),
+        };
+        self.with_act(asking, client, decide)
+            .unwrap_or_else(|| Stand::Refuses("this node does not know the key".to_owned()))
+    }
+
+    /// Makes an act of a request. Nothing: it is about a key that is not known here.
+    fn with_act<T>(
+        &self,
+        asking: &Asking<'_>,
+        client: ClientKey,
+        see: impl FnOnce(&Act<'_>) -> T,
+    ) -> Option<T> {
+        if let (Wanted::Key(create), _) = (asking.wanted, asking.key) {
+            let key = KeyFacts { id: None, label: &create.label, owner: Some(client), level: create.level };
+            return Some(see(&Act { client, deed: Deed::Keygen, key }));
+        }
+        let (key, owner) = asking.key?;
+        let id = Some(api::KeyId(key.id().0));
+        let facts = KeyFacts { id, label: key.label(), owner, level: key.level() };
+        let holders: Vec<_> = key.holders().iter().map(|holder| api_id(holder.id)).collect();
+        let deed = match asking.wanted {
+            Wanted::Key(_) => Deed::Keygen,
+            Wanted::Signature(sign) => Deed::Sign(sign.target.hash()),
+            Wanted::Presign(_) => Deed::Presign,
+            Wanted::Refresh(_) => Deed::Refresh,
+            Wanted::Reshare(reshare) => Deed::Reshare(Change {
+                holders: &holders,
+                threshold: key.info().threshold(),
+                new_holders: &reshare.terms.committee,
+                new_threshold: reshare.terms.threshold,
+                gives: key.is_held_by(self.me),
+            }),
+        };
+        Some(see(&Act { client, deed, key: facts }))
+    }
+
+    fn act_of(&self, asking: &Asking<'_>, client: ClientKey) -> Option<Shown> {
+        self.with_act(asking, client, |act| Shown {
+            ceremony: act.deed.ceremony().word(),
+            id: act.key.id,
+            label: act.key.label.to_string(),
+        })
+    }
+
+    /// What waits for the operator.
+    pub(super) fn list_approvals(&self) -> api::Reply {
+        api::Reply::Approvals(api::Page { items: self.governing.approvals.views(), next: None })
+    }
+
+    /// The operator decides; it is answered once that is durable.
+    pub(super) fn decide(&mut self, call: CallId, decide: &api::Decide) {
+        let Some((write, view)) = self.governing.approvals.decide(decide) else {
+            let text = "No such request waits here with this content; list them with `consign approve`.";
+            let problem = api::Problem::new(api::ProblemKind::UnknownCeremony, text);
+            return self.out.push(Output::Reply(call, api::Reply::Problem(problem)));
+        };
+        let said = view.state;
+        let line = format!(
+            "the operator has {said} the request {} of the client {} to {} with the key {}",
+            view.id, view.client, view.ceremony, view.label
+        );
+        self.log(Level::Info, &line);
+        self.store(vec![write], Then::Reply(call, Box::new(api::Reply::Approval(view))));
+    }
+
+    /// Old things go.
+    pub(super) fn tick_governing(&mut self) {
+        let now = self.now;
+        self.governing.counts.forget(now.monotonic);
+        let writes = self.governing.approvals.forget(now.unix);
+        if !writes.is_empty() {
+            self.store(writes, Then::Rest);
+        }
+    }
+
+    /// The policy as the API shows it.
+    pub(super) fn policy_view(&self) -> Option<api::PolicyView> {
+        let governing = &self.governing;
+        let policy = governing.policy.as_ref()?;
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Some(api::PolicyView {
+            clients: count(policy.clients().count()),
+            rules: count(policy.rules().len()),
+            waiting: count(governing.approvals.waiting()),
+            error: governing.error.clone(),
+        })
+    }
+}
+
+/// What is shown of an act.
+struct Shown {
+    ceremony: &'static str,
+    id: Option<api::KeyId>,
+    label: String,
+}
+
+/// What this node has read in a request: all that matters to whoever approves it.
+fn facts_of(asking: &Asking<'_>) -> BTreeMap<String, String> {
+    let mut facts = Vec::new();
+    let names = |ids: &[api::NodeId]| ids.iter().map(api::NodeId::to_string).collect::<Vec<_>>().join(" ");
+    match asking.wanted {
+        Wanted::Key(create) => {
+            facts.push(("curve", create.curve.to_string()));
+            facts.push(("level", create.level.to_string()));
+            facts.push(("holders", names(&create.committee)));
+            facts.push(("threshold", create.threshold.to_string()));
+        }
+        Wanted::Signature(sign) => {
+            facts.push(("path", sign.path.to_string()));
+            facts.push(("digest", hex::encode(sign.target.digest())));
+            if let api::SignTarget::Message { bytes, hash } = &sign.target {
+                facts.push(("hash", hash.to_string()));
+                facts.push(("message_bytes", bytes.len().to_string()));
+                let (name, text) = shown(bytes);
+                facts.push((name, text));
+            }
+        }
+        Wanted::Presign(presign) => facts.push(("count", presign.terms.count.to_string())),
+        Wanted::Refresh(refresh) => facts.push(("moduli", refresh.terms.moduli.to_string())),
+        Wanted::Reshare(reshare) => {
+            if let Some((key, _)) = asking.key {
+                let holders: Vec<_> = key.holders().iter().map(|holder| api_id(holder.id)).collect();
+                let new = reshare.terms.committee.iter().filter(|id| !holders.contains(id));
+                facts.push(("new_members", names(&new.copied().collect::<Vec<_>>())));
+                facts.push(("holders_now", names(&holders)));
+                facts.push(("threshold_now", key.info().threshold().to_string()));
+            }
+            facts.push(("holders_then", names(&reshare.terms.committee)));
+            facts.push(("threshold_then", reshare.terms.threshold.to_string()));
+        }
+    }
+    facts.push(("proposer", short(asking.proposer)));
+    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// A message as a person can look at it: as text if it is harmless on a terminal, else in hexadecimal; only the beginning
+/// of a long one, and then it is called so.
+fn shown(message: &[u8]) -> (&'static str, String) {
+    let harmless = |text: &&str| text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
+    match message.get(..MAX_SHOWN_BYTES) {
+        Some(begin) if begin.len() < message.len() => ("message_begins_hex", hex::encode(begin)),
+        Some(_) | None => match std::str::from_utf8(message).ok().filter(harmless) {
+            Some(text) => ("message", text.to_owned()),
+            None => ("message_hex", hex::encode(message)),
+        },
+    }
+}
