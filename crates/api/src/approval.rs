@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApprovalState, CeremonyId, ContentHash, KeyId, Label, NodeId};
+use crate::{ApprovalState, CeremonyId, ClientKey, ContentHash, KeyId, Label, NodeId};
 
 /// A request that waits, or waited: what this node itself has read in its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct ApprovalView {
     pub state: ApprovalState,
     /// What the policy calls the client.
     pub client: String,
-    /// The client's public key in hexadecimal.
-    pub client_key: String,
+    /// The client itself.
+    pub client_key: ClientKey,
     /// What it asks for: a word of the policy.
     pub ceremony: String,
     /// With which key; none if it is to be made.

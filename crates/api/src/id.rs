@@ -10,6 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 #[error("`{0}` is not an identifier: give 64 lower-case hexadecimal digits")]
 pub struct ParseIdError(String);
 
+impl ParseIdError {
+    /// About this text, of which no more is repeated than fits a line.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.chars().take(80).collect())
+    }
+}
+
 /// Decodes 32 bytes of lower-case hexadecimal; capitals are refused, so that an identifier has
 /// one spelling.
 pub(crate) fn decode_32(text: &str) -> Option<[u8; 32]> {
@@ -57,8 +64,7 @@ macro_rules! id {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                let cut = || text.chars().take(80).collect::<String>();
-                decode_32(text).map(Self).ok_or_else(|| ParseIdError(cut()))
+                decode_32(text).map(Self).ok_or_else(|| ParseIdError::of(text))
             }
         }
 

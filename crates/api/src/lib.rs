@@ -6,7 +6,8 @@
 //! never read one body in two ways.
 //!
 //! Read next: [`request`], [`change`], [`import`] and [`presign`] (what can be asked), [`view`] (what is shown), [`problem`] (what goes
-//! wrong), [`approval`] (what waits for an operator), [`limits`], and [`hash`] (digests). The feature `client` adds a small blocking client.
+//! wrong), [`signed`] (who asks), [`approval`] (what waits for an operator), [`limits`], and [`hash`] (digests).
+//! The feature `client` adds a small blocking client.
 
 pub mod approval;
 pub mod change;
@@ -19,6 +20,7 @@ pub mod limits;
 pub mod presign;
 pub mod problem;
 pub mod request;
+pub mod signed;
 pub mod terms;
 pub mod view;
 
@@ -31,6 +33,7 @@ pub use problem::{Problem, ProblemKind};
 pub use request::{
     CreateKey, Invite, Label, PageQuery, PathText, Reply, Request, Sign, SignBody, SignTarget,
 };
+pub use signed::{ClientKey, ClientSecret, SignedRequest};
 pub use terms::{
     ApprovalState, CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme,
 };

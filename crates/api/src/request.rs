@@ -14,8 +14,8 @@ use crate::view::{
     CeremonyView, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
 use crate::{
-    ApprovalView, CeremonyId, Curve, Decide, Discard, EvidenceId, HashName, ImportKey, KeyId, Level, NodeId,
-    Presign, Problem, Refresh, Reshare, Scheme,
+    ApprovalView, CeremonyId, ClientKey, Curve, Decide, Discard, EvidenceId, HashName, ImportKey, KeyId,
+    Level, NodeId, Presign, Problem, Refresh, Reshare, Scheme, SignedRequest,
 };
 
 #[cfg(test)]
@@ -62,6 +62,12 @@ pub enum Request {
     Decide(Decide),
     /// `GET /healthz`: answered by [`Reply::Health`]; asks nothing but that the core answers.
     Health,
+    /// A POST for a ceremony with its client's signature, which the node's core verifies: answered as the same call without
+    /// one.
+    Signed(Box<SignedRequest>),
+    /// A call that came without a token, and counts as this client's: a GET whose signature holds, or a
+    /// [`Signed`](Self::Signed) one. Answered as the call in it.
+    By(ClientKey, Box<Request>),
 }
 
 /// The answer to one call. A call that starts a ceremony is answered when the ceremony is

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CeremonyId, CeremonyKind, CeremonyState, ClusterId, Curve, EvidenceId, HashName, KeyId, KeyState, Label,
-    Level, NodeId, PathText, Phase, PolicyView, Problem, Scheme,
+    CeremonyId, CeremonyKind, CeremonyState, ClientKey, ClusterId, Curve, EvidenceId, HashName, KeyId,
+    KeyState, Label, Level, NodeId, PathText, Phase, PolicyView, Problem, Scheme,
 };
 
 /// One page of a list.
@@ -55,6 +55,9 @@ pub struct KeyView {
     pub share: bool,
     /// Whether it can be used.
     pub state: KeyState,
+    /// The client that asked for it with its signature; absent for a key that was asked for with a node's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<ClientKey>,
     /// Who has imported it, and so knew the whole private key once; absent for a key that was never in one place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Member>,

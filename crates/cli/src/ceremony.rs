@@ -8,7 +8,7 @@ use consign_api::{CeremonyId, CeremonyView};
 
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::flags::Data;
+use crate::flags::Call;
 use crate::follow::{self, PhaseBars};
 use crate::naming;
 use crate::output::{Output, facts, green, seconds, table};
@@ -32,7 +32,7 @@ Example:
   consign ceremony list --data ./a --limit 10")]
     List {
         #[command(flatten)]
-        data: Data,
+        call: Call,
 
         /// How many at most
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_PAGE)))]
@@ -48,7 +48,7 @@ Example:
         id: Option<String>,
 
         #[command(flatten)]
-        data: Data,
+        call: Call,
     },
 }
 
@@ -56,14 +56,14 @@ impl Ceremony {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         match &self.command {
-            Command::List { data, limit } => {
-                let ceremonies = Connection::open(&data.data)?.ceremonies(*limit)?;
+            Command::List { call, limit } => {
+                let ceremonies = Connection::of(call)?.ceremonies(*limit)?;
                 out.show(&ceremonies, || {
                     let rows: Vec<_> = ceremonies.iter().map(row).collect();
                     table(["ID", "KIND", "KEY", "STATE", "PHASE", "TIME"], &rows)
                 })
             }
-            Command::Watch { id, data } => watch(&Connection::open(&data.data)?, id.as_deref(), out),
+            Command::Watch { id, call } => watch(&Connection::of(call)?, id.as_deref(), out),
         }
     }
 }

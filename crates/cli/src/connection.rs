@@ -10,7 +10,9 @@ use consign_api::{
 };
 use consign_node::config::DataFolder;
 
+use crate::client;
 use crate::failure::Failure;
+use crate::flags::Call;
 
 /// Longest address or token that is read from a file, in bytes.
 const MAX_FILE_BYTES: u64 = 1024;
@@ -28,6 +30,7 @@ impl From<ClientError> for Failure {
             ClientError::Transport { .. } | ClientError::BadAnswer { .. } => {
                 Self::NotRunning(error.to_string())
             }
+            ClientError::Unsigned(_) => Self::Failed(error.to_string()),
         }
     }
 }
@@ -47,6 +50,18 @@ impl Connection {
             Failure::Failed(format!("the API token is missing: restore {} from a backup", file.display()))
         })?;
         Ok(Self { client: Client::new(&address, &token), address })
+    }
+
+    /// The node of a call, which is made in a client's name if that is told.
+    pub(crate) fn of(call: &Call) -> Result<Self, Failure> {
+        let node = Self::open(&call.data.data)?;
+        let Some(file) = &call.client else { return Ok(node) };
+        let secret = client::read(file)?;
+        let cluster = match call.cluster {
+            Some(cluster) => cluster,
+            None => node.node()?.cluster,
+        };
+        Ok(Self { client: node.client.signed_by(secret, cluster), ..node })
     }
 
     /// The same for a secret, which leaves this machine in no case: the API must listen on loopback.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{ArgAction, Args};
+use consign_api::ClusterId;
 use consign_node::config::Flags;
 
 /// Where the node keeps its things.
@@ -12,6 +13,21 @@ pub(crate) struct Data {
     /// Data folder of the node
     #[arg(long, value_name = "DIR", env = "CONSIGN_DATA", default_value = "./consign-data")]
     pub(crate) data: PathBuf,
+}
+
+/// Which node is asked, and in whose name.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Call {
+    #[command(flatten)]
+    pub(crate) data: Data,
+
+    /// Key file of the client that signs what is asked; made by `consign client new`
+    #[arg(long, value_name = "FILE", env = "CONSIGN_CLIENT")]
+    pub(crate) client: Option<PathBuf>,
+
+    /// The cluster that the client signs for; if left out, the node is believed what it says
+    #[arg(long, value_name = "ID", env = "CONSIGN_CLUSTER")]
+    pub(crate) cluster: Option<ClusterId>,
 }
 
 /// Switches the lanes without an argument. Empty is as good as unset.

@@ -6,6 +6,7 @@ mod backup;
 mod bench;
 mod ceremony;
 mod children;
+mod client;
 mod connection;
 mod demo;
 mod evidence;
@@ -70,6 +71,7 @@ enum Command {
     Ceremony(ceremony::Ceremony),
     Policy(policy::Policy),
     Approve(approve::Approve),
+    Client(client::Client),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
     Backup(backup::Backup),
@@ -90,6 +92,7 @@ impl Command {
             Self::Ceremony(ceremony) => ceremony.run(out),
             Self::Policy(policy) => policy.run(out),
             Self::Approve(approve) => approve.run(out),
+            Self::Client(client) => client.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),
             Self::Backup(backup) => backup.run(out),

@@ -25,6 +25,7 @@ fn sample(digest: [u8; 32]) -> (KeyView, SignatureView) {
         epoch: 0,
         share: true,
         state: KeyState::Active,
+        owner: None,
         imported: None,
         exports: Vec::new(),
         presignatures: 0,

@@ -35,12 +35,8 @@ impl Events {
     /// Opens the stream, after the last event seen; nothing if there will be no more.
     fn connect(&self) -> Result<Option<Parser<Box<dyn Read + Send>>>, ClientError> {
         let path = format!("/v1/ceremonies/{}/events", self.ceremony);
-        let mut request = self
-            .client
-            .agent
-            .get(self.client.url(&path))
-            .header("authorization", &self.client.bearer)
-            .header("accept", "text/event-stream");
+        let request = self.client.agent.get(self.client.url(&path)).header("accept", "text/event-stream");
+        let mut request = super::with(request, self.client.entry(&path)?);
         if let Some(id) = &self.last_id {
             request = request.header("last-event-id", id);
         }

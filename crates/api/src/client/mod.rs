@@ -1,9 +1,12 @@
 //! A small blocking client of the API, for the command line and for tests: one call, one function.
 //!
-//! It talks to one node, over plain HTTP on loopback as a rule, and trusts it. Read next: [`events`].
+//! It talks to one node, over plain HTTP on loopback as a rule, and trusts what it shows. What it asks can be signed by a
+//! client's key: then no node can make it ask for anything else. Read next: [`signing`], [`events`].
 
 pub mod events;
+pub mod signing;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,13 +16,14 @@ use ureq::http::Response;
 use zeroize::Zeroizing;
 
 pub use events::Events;
+use signing::Signing;
 
 use crate::limits::{MAX_ANSWER_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
-    CeremonyId, CeremonyView, CreateKey, Discard, EvidenceId, EvidenceView, HealthView, ImportKey,
-    InvitationView, Invite, KeyId, KeyView, NodeView, Page, PageQuery, PresignTerms, Problem, RefreshTerms,
-    ReshareTerms, Sign, ValidatorView,
+    CeremonyId, CeremonyView, ClientSecret, ClusterId, CreateKey, Discard, EvidenceId, EvidenceView,
+    HealthView, ImportKey, InvitationView, Invite, KeyId, KeyView, NodeView, Page, PageQuery, PresignTerms,
+    Problem, RefreshTerms, ReshareTerms, Sign, ValidatorView,
 };
 
 /// How long a connection may take to be made: the node is near.
@@ -58,6 +62,9 @@ pub enum ClientError {
         /// What is odd about it.
         reason: String,
     },
+    /// The call cannot be signed.
+    #[error("cannot sign the call: {0}")]
+    Unsigned(String),
 }
 
 impl ClientError {
@@ -66,7 +73,7 @@ impl ClientError {
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Problem(problem) => Some(problem),
-            Self::Transport { .. } | Self::BadAnswer { .. } => None,
+            Self::Transport { .. } | Self::BadAnswer { .. } | Self::Unsigned(_) => None,
         }
     }
 }
@@ -76,7 +83,8 @@ impl ClientError {
 pub struct Start {
     /// For how many seconds the node shall wait for the end of the ceremony; cut to [`MAX_WAIT_S`].
     pub wait_s: u32,
-    /// The `Idempotency-Key`: the same key with the same body is answered with the same ceremony.
+    /// The `Idempotency-Key`: the same key with the same body is answered with the same ceremony. A signed call has one in
+    /// any case, random if none is given here.
     pub idempotency_key: Option<String>,
 }
 
@@ -88,12 +96,13 @@ impl Start {
     }
 }
 
-/// A node's API. No `Debug`: it holds the token.
+/// A node's API. No `Debug`: it holds the token, and a secret key.
 #[derive(Clone)]
 pub struct Client {
     agent: Agent,
     address: String,
-    bearer: String,
+    bearer: Option<String>,
+    signing: Option<Arc<Signing>>,
 }
 
 impl Client {
@@ -109,8 +118,22 @@ impl Client {
         Self {
             agent: config.into(),
             address: address.trim().to_owned(),
-            bearer: format!("Bearer {}", token.trim()),
+            bearer: Some(format!("Bearer {}", token.trim())),
+            signing: None,
         }
+    }
+
+    /// The same, but what it asks from now on carries a client's signature, for one cluster only. What is for the operator
+    /// of the node (to import and discard keys, to invite) is asked with the token as before.
+    #[must_use]
+    pub fn signed_by(self, secret: ClientSecret, cluster: ClusterId) -> Self {
+        Self { signing: Some(Arc::new(Signing::new(secret, cluster))), ..self }
+    }
+
+    /// The same without the token: its signature alone must open the node.
+    #[must_use]
+    pub fn without_token(self) -> Self {
+        Self { bearer: None, ..self }
     }
 
     /// `GET /healthz`; needs no token.
@@ -142,7 +165,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn invite(&self, invite: &Invite) -> Result<InvitationView, ClientError> {
-        self.post("/v1/invitations", invite, &Start::default())
+        self.post_as_operator("/v1/invitations", invite, &Start::default())
     }
 
     /// `POST /v1/keys`. The answer is over only if the ceremony ended within the wait; one that
@@ -160,7 +183,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn import_key(&self, body: &ImportKey, start: &Start) -> Result<CeremonyView, ClientError> {
-        self.post("/v1/keys/import", body, start)
+        self.post_as_operator("/v1/keys/import", body, start)
     }
 
     /// `DELETE /v1/keys/{id}`, with `?force=true` if that is meant: the key as it was.
@@ -170,7 +193,7 @@ impl Client {
     pub fn discard_key(&self, discard: &Discard) -> Result<KeyView, ClientError> {
         let query = if discard.force { "?force=true" } else { "" };
         let request = self.agent.delete(self.url(&format!("/v1/keys/{}{query}", discard.key)));
-        let request = request.header("authorization", &self.bearer);
+        let request = with(request, self.token());
         self.answer(request.config().timeout_global(Some(ANSWER_TIMEOUT)).build().call())
     }
 
@@ -283,7 +306,7 @@ impl Client {
     /// [`ClientError`].
     pub fn evidence_file(&self, id: &EvidenceId) -> Result<Vec<u8>, ClientError> {
         let limit = u64::try_from(MAX_EVIDENCE_BYTES).unwrap_or(u64::MAX);
-        self.bytes(self.ask(&format!("/v1/evidence/{id}")), limit)
+        self.bytes(self.ask(&format!("/v1/evidence/{id}"))?, limit)
     }
 
     /// `GET /v1/ceremonies/{id}/events`: the ceremony as it is, then each change, until it is over.
@@ -309,18 +332,22 @@ impl Client {
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.answer(self.ask(path))
+        self.answer(self.ask(path)?)
     }
 
-    fn ask(&self, path: &str) -> Result<Response<ureq::Body>, ureq::Error> {
-        let request = self
-            .agent
-            .get(self.url(path))
-            .header("authorization", &self.bearer)
-            .config()
-            .timeout_global(Some(ANSWER_TIMEOUT))
-            .build();
-        request.call()
+    fn ask(&self, path: &str) -> Result<Result<Response<ureq::Body>, ureq::Error>, ClientError> {
+        let request = with(self.agent.get(self.url(path)), self.entry(path)?);
+        Ok(request.config().timeout_global(Some(ANSWER_TIMEOUT)).build().call())
+    }
+
+    /// What opens the node for a GET.
+    fn entry(&self, path: &str) -> Result<Headers, ClientError> {
+        let signature = self.signing.as_ref().map(|signing| signing.read(path)).transpose()?;
+        Ok(self.token().into_iter().chain(signature.into_iter().flatten()).collect())
+    }
+
+    fn token(&self) -> Headers {
+        self.bearer.iter().map(|bearer| ("authorization", bearer.clone())).collect()
     }
 
     fn post<T: DeserializeOwned>(
@@ -329,23 +356,42 @@ impl Client {
         body: &impl Serialize,
         start: &Start,
     ) -> Result<T, ClientError> {
+        let Some(signing) = &self.signing else { return self.post_as_operator(path, body, start) };
+        let bytes = serde_json::to_vec(body).expect("invariant: plain data always encodes");
+        let signed = signing.request(path, start.idempotency_key.as_deref(), bytes)?;
+        self.send(path, signed.headers(), signed.body(), start)
+    }
+
+    /// As [`post`](Self::post), without a signature.
+    fn post_as_operator<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        start: &Start,
+    ) -> Result<T, ClientError> {
         // It may hold a private key: room for such a body at once, so that no copy is left behind by growing.
         let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BODY_BYTES));
         serde_json::to_writer(&mut *bytes, body).expect("invariant: plain data always encodes");
+        let key = start.idempotency_key.iter().map(|key| ("idempotency-key", key.clone()));
+        self.send(path, key, &bytes, start)
+    }
+
+    /// A POST of this very body.
+    fn send<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        headers: impl IntoIterator<Item = (&'static str, String)>,
+        body: &[u8],
+        start: &Start,
+    ) -> Result<T, ClientError> {
         let wait_s = start.wait_s.min(MAX_WAIT_S);
-        let mut request = self
-            .agent
-            .post(self.url(path))
-            .header("authorization", &self.bearer)
-            .header("content-type", "application/json");
+        let request = self.agent.post(self.url(path)).header("content-type", "application/json");
+        let mut request = with(request, self.token().into_iter().chain(headers));
         if wait_s > 0 {
             request = request.header("prefer", format!("wait={wait_s}"));
         }
-        if let Some(key) = &start.idempotency_key {
-            request = request.header("idempotency-key", key);
-        }
         let timeout = ANSWER_TIMEOUT + Duration::from_secs(u64::from(wait_s));
-        self.answer(request.config().timeout_global(Some(timeout)).build().send(&bytes[..]))
+        self.answer(request.config().timeout_global(Some(timeout)).build().send(body))
     }
 
     fn url(&self, path: &str) -> String {
@@ -396,6 +442,17 @@ impl Client {
     fn bad_answer(&self, reason: impl std::fmt::Display) -> ClientError {
         ClientError::BadAnswer { address: self.address.clone(), reason: reason.to_string() }
     }
+}
+
+/// Header fields of a call.
+type Headers = Vec<(&'static str, String)>;
+
+/// A call with these header fields besides.
+fn with<B>(
+    request: ureq::RequestBuilder<B>,
+    headers: impl IntoIterator<Item = (&'static str, String)>,
+) -> ureq::RequestBuilder<B> {
+    headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
 /// Path and query of a page.

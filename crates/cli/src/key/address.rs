@@ -9,7 +9,7 @@ use super::show::given;
 use crate::children;
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::flags::Data;
+use crate::flags::Call;
 use crate::output::{Output, facts};
 
 /// Show the public key of a key or one of its children, and the addresses it has on secp256k1
@@ -30,7 +30,7 @@ pub(super) struct Address {
     path: Path,
 
     #[command(flatten)]
-    data: Data,
+    call: Call,
 }
 
 /// A child as this command prints it.
@@ -45,7 +45,7 @@ struct Child {
 impl Address {
     /// Runs the command.
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let key = find::at(&Connection::open(&self.data.data)?, &self.key)?;
+        let key = find::at(&Connection::of(&self.call)?, &self.key)?;
         let wrong = |bad| Failure::Failed(format!("there is no address: {bad}"));
         let child = children::child(&key, &self.path).map_err(wrong)?;
         let child = Child {

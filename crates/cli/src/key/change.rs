@@ -12,7 +12,7 @@ use super::find;
 use super::show::describe;
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::flags::Data;
+use crate::flags::Call;
 use crate::follow;
 use crate::output::Output;
 
@@ -42,13 +42,13 @@ pub(super) struct Refresh {
     keep_aux: bool,
 
     #[command(flatten)]
-    data: Data,
+    call: Call,
 }
 
 impl Refresh {
     /// Runs the command.
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let node = Connection::open(&self.data.data)?;
+        let node = Connection::of(&self.call)?;
         let key = find::at(&node, &self.key)?;
         let moduli = if self.keep_aux { Moduli::Keep } else { Moduli::Renew };
         let request = RefreshRequest { key: key.id, terms: RefreshTerms { epoch: key.epoch, moduli } };
@@ -86,13 +86,13 @@ pub(super) struct Reshare {
     threshold: Option<u16>,
 
     #[command(flatten)]
-    data: Data,
+    call: Call,
 }
 
 impl Reshare {
     /// Runs the command.
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let node = Connection::open(&self.data.data)?;
+        let node = Connection::of(&self.call)?;
         let key = find::at(&node, &self.key)?;
         let committee = committee(&node.validators()?, &self.members)?;
         let threshold = self.threshold.unwrap_or_else(|| majority(committee.len()));
@@ -158,6 +158,7 @@ mod tests {
             epoch,
             share: true,
             state: KeyState::Active,
+            owner: None,
             imported: None,
             exports: Vec::new(),
             presignatures: 0,

@@ -7,7 +7,7 @@ use consign_api::{CreateKey, Curve, Label, Level, NodeId, Outcome, Scheme, Valid
 use super::show::describe;
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::flags::Data;
+use crate::flags::Call;
 use crate::follow;
 use crate::output::Output;
 
@@ -43,13 +43,13 @@ pub(super) struct Create {
     level: Level,
 
     #[command(flatten)]
-    data: Data,
+    call: Call,
 }
 
 impl Create {
     /// Runs the command.
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let node = Connection::open(&self.data.data)?;
+        let node = Connection::of(&self.call)?;
         let committee = committee(&node.validators()?, &self.members)?;
         let request = CreateKey {
             label: self.name.clone(),

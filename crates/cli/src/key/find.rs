@@ -50,6 +50,7 @@ mod tests {
             epoch: 0,
             share: true,
             state: KeyState::Active,
+            owner: None,
             imported: None,
             exports: Vec::new(),
             presignatures: 0,

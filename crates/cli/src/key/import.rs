@@ -227,6 +227,7 @@ mod tests {
             epoch: 1,
             share: true,
             state: KeyState::Active,
+            owner: None,
             imported: Some(member(1)),
             exports: Vec::new(),
             presignatures: 0,

@@ -17,7 +17,7 @@ use clap::{Args, Subcommand};
 
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::flags::Data;
+use crate::flags::Call;
 use crate::output::Output;
 
 pub(crate) use change::changed;
@@ -47,7 +47,7 @@ Example:
   consign key list --data ./a")]
     List {
         #[command(flatten)]
-        data: Data,
+        call: Call,
     },
     /// Show one key: public key, addresses, committee
     #[command(after_help = "\
@@ -59,7 +59,7 @@ Example:
         key: String,
 
         #[command(flatten)]
-        data: Data,
+        call: Call,
     },
     Import(import::Import),
     Discard(import::Discard),
@@ -77,8 +77,8 @@ impl Key {
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         match &self.command {
             Command::Create(create) => create.run(out),
-            Command::List { data } => show::list(&Connection::open(&data.data)?, out),
-            Command::Show { key, data } => show::one(&Connection::open(&data.data)?, key, out),
+            Command::List { call } => show::list(&Connection::of(call)?, out),
+            Command::Show { key, call } => show::one(&Connection::of(call)?, key, out),
             Command::Import(import) => import.run(out),
             Command::Discard(discard) => discard.run(out),
             Command::Sign(sign) => sign.run(out),

@@ -9,7 +9,7 @@ use super::find;
 use super::show::describe;
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::flags::Data;
+use crate::flags::Call;
 use crate::follow;
 use crate::output::Output;
 
@@ -39,13 +39,13 @@ pub(super) struct Presign {
     signers: Vec<String>,
 
     #[command(flatten)]
-    data: Data,
+    call: Call,
 }
 
 impl Presign {
     /// Runs the command.
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let node = Connection::open(&self.data.data)?;
+        let node = Connection::of(&self.call)?;
         let key = find::at(&node, &self.key)?;
         let signers =
             if self.signers.is_empty() { Vec::new() } else { committee(&node.validators()?, &self.signers)? };

@@ -12,7 +12,7 @@ use super::{find, show};
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::files;
-use crate::flags::Data;
+use crate::flags::Call;
 use crate::follow;
 use crate::output::{Output, facts, green};
 use crate::verify;
@@ -44,7 +44,7 @@ pub(super) struct Sign {
     path: ChildPath,
 
     #[command(flatten)]
-    data: Data,
+    call: Call,
 }
 
 /// What to sign, in exactly one form.
@@ -80,7 +80,7 @@ impl Sign {
     /// Runs the command.
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
         let target = self.what.target(self.hash)?;
-        let node = Connection::open(&self.data.data)?;
+        let node = Connection::of(&self.call)?;
         let key = find::at(&node, &self.key)?;
         let path = self.path.to_string().try_into().map_err(Failure::Usage)?;
         let request = Request { key: key.id, path, target };

@@ -45,7 +45,7 @@ pub(super) struct Allow {
     #[arg(long = "key", value_name = "LABEL|ID", conflicts_with = "own")]
     keys: Vec<KeyPattern>,
 
-    /// What it may ask for: keygen, import, sign, presign, refresh, reshare; may be repeated. If left out: sign and
+    /// What it may ask for: keygen, sign, presign, refresh, reshare; may be repeated. If left out: sign and
     /// presign, and with its own keys keygen and refresh too
     #[arg(long = "ceremony", value_name = "CEREMONY")]
     ceremonies: Vec<Ceremony>,

@@ -28,7 +28,7 @@ pub(super) struct Check {
     #[arg(long, requires = "ceremony")]
     client: Option<String>,
 
-    /// For what: keygen, import, sign, presign, refresh, reshare
+    /// For what: keygen, sign, presign, refresh, reshare
     #[arg(long, requires = "client")]
     ceremony: Option<Ceremony>,
 
@@ -109,7 +109,6 @@ impl Check {
         };
         let deed = match ceremony {
             Ceremony::Keygen => Deed::Keygen,
-            Ceremony::Import => Deed::Import,
             Ceremony::Sign => Deed::Sign((!self.raw_digest).then_some(self.hash)),
             Ceremony::Presign => Deed::Presign,
             Ceremony::Refresh => Deed::Refresh,

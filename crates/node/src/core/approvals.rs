@@ -31,7 +31,7 @@ pub(super) struct Ask {
     /// Hash of what it says.
     pub(super) content: [u8; 32],
     /// Who asks.
-    pub(super) client: [u8; 32],
+    pub(super) client: ClientKey,
     /// What the policy calls that one.
     pub(super) client_name: String,
     /// For what.
@@ -71,7 +71,7 @@ impl Ask {
             content: api::ContentHash(self.content),
             state: self.state(),
             client: self.client_name.clone(),
-            client_key: hex::encode(self.client),
+            client_key: self.client,
             ceremony: self.ceremony.clone(),
             key: self.key.map(api::KeyId),
             label: self.label.parse().ok()?,
@@ -145,7 +145,7 @@ impl Approvals {
         if self.asks.contains_key(id) {
             return Ok(());
         }
-        let theirs = self.asks.values().filter(|ask| ask.client == *client.as_bytes()).count();
+        let theirs = self.asks.values().filter(|ask| ask.client == *client).count();
         match () {
             () if self.asks.len() >= MAX_APPROVALS => Err(CannotWait::Full),
             () if theirs >= MAX_OF_ONE => Err(CannotWait::Share),
@@ -223,7 +223,7 @@ mod tests {
     fn ask(who: u8, content: u8, expires: u64) -> Ask {
         Ask {
             content: [content; 32],
-            client: *client(who).as_bytes(),
+            client: client(who),
             client_name: "shop".to_owned(),
             ceremony: "sign".to_owned(),
             key: Some([7; 32]),

@@ -284,6 +284,7 @@ impl Backup {
             return Err(damaged("its identity is another one than it says"));
         }
         let settings = Settings {
+            require_clients: false,
             name: "restore".to_owned(),
             addresses: Vec::new(),
             version: String::new(),

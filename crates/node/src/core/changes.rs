@@ -7,11 +7,12 @@ use consign_cggmp24::key::KeyInfo;
 use consign_cggmp24::parties::Parties;
 use consign_cggmp24::{refresh, reshare};
 
+use super::asked::Asked;
 use super::curves::NodeCurve;
 use super::hash::Hash;
 use super::keys::Key;
 use super::proposal::{Kind, MAX_PARTIES, Participant, Proposal};
-use super::requests::{Free, RawRequest, Unfit, Wanted, committee, level_number, quorum};
+use super::requests::{Free, Unfit, Wanted, committee, level_number, quorum};
 use super::sessions::Roll;
 use crate::identity::NodeId;
 
@@ -91,7 +92,7 @@ fn parties_of(dealers: &[Participant], receivers: &[Participant]) -> Result<Vec<
 
 /// The new committee of a resharing.
 pub(super) fn receivers(proposal: &Proposal) -> Option<Vec<Participant>> {
-    let (_, wanted) = RawRequest::parse(&proposal.request)?;
+    let (_, wanted) = Asked::parse(&proposal.request)?;
     let Wanted::Reshare(wanted) = wanted else { return None };
     committee(&wanted.terms.committee).ok()
 }

@@ -6,6 +6,7 @@ use consign_rounds::SessionId;
 use serde::{Deserialize, Serialize};
 
 use super::Level;
+use super::asked::request_id;
 use super::ceremony::End;
 use super::checks::Check;
 use super::curves::Presigned;
@@ -14,7 +15,6 @@ use super::node::{Node, Then};
 use super::pages::page;
 use super::proposal::{Kind, Proposal};
 use super::records::encode;
-use super::requests::request_id;
 use super::stories::phase_of;
 use super::verdict::{MAGIC, MAX_FILE_BYTES, NotProven, Verdict};
 use super::views::{api_id, api_key};
@@ -270,7 +270,8 @@ mod tests {
         let mut store = Memory::new();
         store.apply(&setup::founder(&identity, 5, [1; 16])).unwrap();
         let (name, version) = ("a".to_owned(), "1".to_owned());
-        let settings = Settings { name, addresses: Vec::new(), version, keep_presignatures: 0 };
+        let (keep_presignatures, require_clients) = (0, false);
+        let settings = Settings { name, addresses: Vec::new(), version, keep_presignatures, require_clients };
         let now = Now { monotonic: 0, unix: 5 };
         Node::open(identity, settings, &store, [7; 32], now).unwrap().0
     }

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use consign_api as api;
 
 use super::approvals::{Answer, Approvals, Ask};
+use super::asked::{Asked, request_id};
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::{Node, OpenError, Then};
 use super::policy::{Act, Change, ClientKey, Counts, Decision, Deed, KeyFacts, Policy, Rule};
 use super::proposal::Proposal;
-use super::requests::{REQUEST_LIFETIME_S, RawRequest, Wanted, request_id};
+use super::requests::Wanted;
 use super::views::{api_id, short};
 use super::{CallId, Level, Output};
 use crate::identity::NodeId;
@@ -53,14 +54,16 @@ pub(super) struct Asking<'a> {
     pub(super) proposer: NodeId,
     /// What it asks for.
     pub(super) wanted: &'a Wanted,
-    /// This node's own record of the key, if it exists, with the client that asked for it.
-    pub(super) key: Option<(&'a Key, Option<ClientKey>)>,
+    /// This node's own record of the key, if it knows it.
+    pub(super) key: Option<&'a Key>,
 }
 
 /// What a policy says here and now.
 enum Stand<'a> {
     /// There is none.
     Free,
+    /// The key is not known here, so there is nothing to decide about.
+    UnknownKey,
     /// Yes, by this rule.
     Agrees(&'a Rule, ClientKey),
     /// An operator is to be asked.
@@ -97,26 +100,56 @@ impl Node {
     /// What the request of a proposal is to a policy.
     pub(super) fn asking<'a>(&'a self, proposal: &'a Proposal, wanted: &'a Wanted) -> Asking<'a> {
         let id = request_id(&proposal.cluster, &proposal.request);
-        let created = RawRequest::parse(&proposal.request).map_or(0, |(raw, _)| raw.created);
+        let asked = Asked::parse(&proposal.request).map(|(asked, _)| asked);
+        let content = asked.as_ref().and_then(Asked::remembered).map(|signed| signed.content);
         let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0))).filter(|key| key.is_active());
         Asking {
             id,
-            content: id,
-            // Clients do not sign requests yet.
-            client: None,
-            expires: created.saturating_add(REQUEST_LIFETIME_S),
+            content: content.unwrap_or(id),
+            client: asked.as_ref().and_then(Asked::client),
+            expires: asked.as_ref().map_or(0, Asked::expires),
             proposer: proposal.proposer,
             wanted,
-            key: key.map(|key| (key, None)),
+            key,
+        }
+    }
+
+    /// Whether there is a policy.
+    pub(super) fn is_governed(&self) -> bool {
+        self.governing.policy.is_some()
+    }
+
+    /// Whether the policy names the client. Without a policy nobody is named.
+    pub(super) fn names(&self, client: ClientKey) -> bool {
+        self.governing.policy.as_ref().is_some_and(|policy| policy.client(&client).is_some())
+    }
+
+    /// Whether the client may know of a key: it is to others as if it were not there.
+    pub(super) fn may_see(&self, client: ClientKey, key: &Key) -> bool {
+        let policy = self.governing.policy.as_ref();
+        policy.is_none_or(|policy| policy.concerns(&client, &facts_about(key)))
+    }
+
+    /// What the policy has against it, whoever approves and however often it was done; nothing if there is no policy.
+    pub(super) fn policy_refuses(
+        &self,
+        client: ClientKey,
+        wanted: &Wanted,
+        key: Option<&Key>,
+    ) -> Result<(), String> {
+        match self.stand(Some(client), wanted, key) {
+            Stand::Refuses(why) => Err(why),
+            Stand::Free | Stand::UnknownKey | Stand::Agrees(..) | Stand::Asks(..) => Ok(()),
         }
     }
 
     /// Whether this node's policy lets it take part; if not, a sentence that says why. A later try of what it takes part in
     /// already counts no more.
     pub(super) fn policy_lets(&self, asking: &Asking<'_>) -> Result<(), String> {
-        match self.stand(asking) {
+        match self.stand(asking.client, asking.wanted, asking.key) {
             Stand::Free => Ok(()),
             Stand::Agrees(rule, client) => self.has_room(asking.id, client, rule),
+            Stand::UnknownKey => Err("this node does not know the key".to_owned()),
             Stand::Refuses(why) => Err(why),
             Stand::Asks(rule, client, why) => {
                 let approvals = &self.governing.approvals;
@@ -139,7 +172,7 @@ impl Node {
 
     /// A proposal was refused. If its request waits for the operator of this node, it is shown there.
     pub(super) fn remember_waiting(&mut self, proposal: &Proposal) {
-        let Some((_, wanted)) = RawRequest::parse(&proposal.request) else { return };
+        let Some((_, wanted)) = Asked::parse(&proposal.request) else { return };
         let asking = self.asking(proposal, &wanted);
         let Some((id, ask)) = self.ask_of(&asking).map(|ask| (asking.id, ask)) else { return };
         let line = format!(
@@ -156,17 +189,22 @@ impl Node {
 
     /// What an operator is asked, if the request needs that and can wait.
     fn ask_of(&self, asking: &Asking<'_>) -> Option<Ask> {
-        let Stand::Asks(rule, client, why) = self.stand(asking) else { return None };
+        let Stand::Asks(rule, client, why) = self.stand(asking.client, asking.wanted, asking.key) else {
+            return None;
+        };
         self.governing.approvals.room(&asking.id, &client).ok()?;
-        let act = self.act_of(asking, client)?;
+        let act = self.with_act(client, asking.wanted, asking.key, |act| {
+            (act.deed.ceremony().word(), act.key.id, act.key.label.to_string())
+        });
+        let (ceremony, key, label) = act?;
         let name = self.governing.policy.as_ref().and_then(|policy| policy.client(&client));
         Some(Ask {
             content: asking.content.0,
-            client: *client.as_bytes(),
+            client,
             client_name: name.unwrap_or_default().to_owned(),
-            ceremony: act.ceremony.to_owned(),
-            key: act.id.map(|id| id.0),
-            label: act.label,
+            ceremony: ceremony.to_owned(),
+            key: key.map(|id| id.0),
+            label,
             proposer: asking.proposer,
             rule: rule.to_string(),
             why,
@@ -179,14 +217,13 @@ impl Node {
 
     /// This node takes part in what was proposed. If it is the first time for the request, that counts.
     pub(super) fn count_use(&mut self, proposal: &Proposal) {
-        let Some((_, wanted)) = RawRequest::parse(&proposal.request) else { return };
+        let Some((_, wanted)) = Asked::parse(&proposal.request) else { return };
         let asking = self.asking(proposal, &wanted);
         if self.goes_on(&asking.id) {
             return;
         }
-        let (Stand::Agrees(rule, client) | Stand::Asks(rule, client, _)) = self.stand(&asking) else {
-            return;
-        };
+        let stand = self.stand(asking.client, asking.wanted, asking.key);
+        let (Stand::Agrees(rule, client) | Stand::Asks(rule, client, _)) = stand else { return };
         let (rule, now) = (rule.clone(), self.now.monotonic);
         self.governing.counts.count(client, &rule, now);
     }
@@ -206,9 +243,9 @@ impl Node {
         }
     }
 
-    fn stand(&self, asking: &Asking<'_>) -> Stand<'_> {
+    fn stand(&self, client: Option<ClientKey>, wanted: &Wanted, key: Option<&Key>) -> Stand<'_> {
         let Some(policy) = &self.governing.policy else { return Stand::Free };
-        let Some(client) = asking.client else {
+        let Some(client) = client else {
             let name = &self.settings.name;
             return Stand::Refuses(format!("policy: {name} takes only requests that a client has signed"));
         };
@@ -217,26 +254,24 @@ impl Node {
             Decision::Waits { rule, why } => Stand::Asks(rule, client, why),
             Decision::Refused(refused) => Stand::Refuses(refused.to_string()),
         };
-        self.with_act(asking, client, decide)
-            .unwrap_or_else(|| Stand::Refuses("this node does not know the key".to_owned()))
+        self.with_act(client, wanted, key, decide).unwrap_or(Stand::UnknownKey)
     }
 
     /// Makes an act of a request. Nothing: it is about a key that is not known here.
     fn with_act<T>(
         &self,
-        asking: &Asking<'_>,
         client: ClientKey,
+        wanted: &Wanted,
+        key: Option<&Key>,
         see: impl FnOnce(&Act<'_>) -> T,
     ) -> Option<T> {
-        if let (Wanted::Key(create), _) = (asking.wanted, asking.key) {
+        if let Wanted::Key(create) = wanted {
             let key = KeyFacts { id: None, label: &create.label, owner: Some(client), level: create.level };
             return Some(see(&Act { client, deed: Deed::Keygen, key }));
         }
-        let (key, owner) = asking.key?;
-        let id = Some(api::KeyId(key.id().0));
-        let facts = KeyFacts { id, label: key.label(), owner, level: key.level() };
+        let key = key?;
         let holders: Vec<_> = key.holders().iter().map(|holder| api_id(holder.id)).collect();
-        let deed = match asking.wanted {
+        let deed = match wanted {
             Wanted::Key(_) => Deed::Keygen,
             Wanted::Signature(sign) => Deed::Sign(sign.target.hash()),
             Wanted::Presign(_) => Deed::Presign,
@@ -249,15 +284,7 @@ impl Node {
                 gives: key.is_held_by(self.me),
             }),
         };
-        Some(see(&Act { client, deed, key: facts }))
-    }
-
-    fn act_of(&self, asking: &Asking<'_>, client: ClientKey) -> Option<Shown> {
-        self.with_act(asking, client, |act| Shown {
-            ceremony: act.deed.ceremony().word(),
-            id: act.key.id,
-            label: act.key.label.to_string(),
-        })
+        Some(see(&Act { client, deed, key: facts_about(key) }))
     }
 
     /// What waits for the operator.
@@ -305,11 +332,10 @@ impl Node {
     }
 }
 
-/// What is shown of an act.
-struct Shown {
-    ceremony: &'static str,
-    id: Option<api::KeyId>,
-    label: String,
+/// What this node's record of a key says.
+fn facts_about(key: &Key) -> KeyFacts<'_> {
+    let id = Some(api::KeyId(key.id().0));
+    KeyFacts { id, label: key.label(), owner: key.owner(), level: key.level() }
 }
 
 /// What this node has read in a request: all that matters to whoever approves it.
@@ -336,7 +362,7 @@ fn facts_of(asking: &Asking<'_>) -> BTreeMap<String, String> {
         Wanted::Presign(presign) => facts.push(("count", presign.terms.count.to_string())),
         Wanted::Refresh(refresh) => facts.push(("moduli", refresh.terms.moduli.to_string())),
         Wanted::Reshare(reshare) => {
-            if let Some((key, _)) = asking.key {
+            if let Some(key) = asking.key {
                 let holders: Vec<_> = key.holders().iter().map(|holder| api_id(holder.id)).collect();
                 let new = reshare.terms.committee.iter().filter(|id| !holders.contains(id));
                 facts.push(("new_members", names(&new.copied().collect::<Vec<_>>())));

@@ -17,12 +17,13 @@ use consign_cggmp24::keygen::confirmation::is_complete;
 use consign_rounds::{PerParty, PublicPart, SessionId, decode as decode_parts, encode as encode_parts};
 
 pub(super) use self::shown::Prefix;
+use super::asked::{Asked, request_id};
 use super::chain::{AnyStep, record_key};
 use super::curves::{Info, InfoRef, PendingShare, Share, on_curve};
 use super::hash::Hash;
 use super::proposal::{Accept, Kind, Participant, Proposal};
 use super::records::encode;
-use super::requests::{RawRequest, Wanted, request_id};
+use super::requests::{RawRequest, Wanted};
 use super::sessions::Roll;
 use super::wire::MAX_MESSAGE_BYTES;
 use crate::identity::NodeId;
@@ -55,6 +56,8 @@ struct Origin {
     /// The proposal's hash, and the request's: asked for often.
     ceremony: Hash,
     request: Hash,
+    /// The client that asked for the key, if one has signed that.
+    owner: Option<api::ClientKey>,
     label: api::Label,
     level: api::Level,
     scheme: api::Scheme,
@@ -186,6 +189,11 @@ impl Key {
     /// The ceremony that made it.
     pub(super) fn ceremony(&self) -> Hash {
         self.origin.ceremony
+    }
+
+    /// The client to whom the key belongs: whoever signed the request that asked for it.
+    pub(super) fn owner(&self) -> Option<api::ClientKey> {
+        self.origin.owner
     }
 
     /// The request that asked for the key.
@@ -392,17 +400,19 @@ impl Key {
 
 impl Origin {
     fn new(info: Info, proposal: Arc<Proposal>, accepts: Vec<Accept>) -> Option<Self> {
+        let mut owner = None;
         let (label, level, scheme, set) = if proposal.kind == Kind::Import {
             let (_, imported) = RawRequest::parse_import(&proposal.request)?;
             (imported.label, imported.level, imported.scheme, Some(Vec::new()))
         } else {
-            let (_, wanted) = RawRequest::parse(&proposal.request)?;
+            let (asked, wanted) = Asked::parse(&proposal.request)?;
             let Wanted::Key(wanted) = wanted else { return None };
             proposal.aux?;
+            owner = asked.client();
             (wanted.label, wanted.level, wanted.scheme, None)
         };
         let (ceremony, request) = (proposal.hash(), request_id(&proposal.cluster, &proposal.request));
-        Some(Self { proposal, accepts, ceremony, request, label, level, scheme, info, set })
+        Some(Self { proposal, accepts, ceremony, request, owner, label, level, scheme, info, set })
     }
 }
 

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use consign_api as api;
 
 use super::CallId;
+use super::asked::Asked;
 use super::checks::{Check, Shown};
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::{Node, Then};
 use super::proposal::{Participant, Proposal};
-use super::requests::{RawRequest, Wanted};
+use super::requests::Wanted;
 use super::wire::{Certificate, PeerMessage};
 use crate::identity::NodeId;
 use crate::store::{Table, Write};
@@ -75,7 +76,7 @@ impl Node {
 
     /// Whether a proposal is about the resharing of a key that this node does not know, or not in its newest epoch.
     pub(super) fn lacks_key(&self, proposal: &Proposal) -> bool {
-        let Some((_, Wanted::Reshare(wanted))) = RawRequest::parse(&proposal.request) else { return false };
+        let Some((_, Wanted::Reshare(wanted))) = Asked::parse(&proposal.request) else { return false };
         let key = self.keys.get(&Hash(wanted.key.0)).filter(|key| key.is_active());
         key.is_none_or(|key| key.info().epoch() < wanted.terms.epoch)
     }
@@ -87,7 +88,7 @@ impl Node {
             return;
         }
         let theirs = self.parked.values().filter(|parked| parked.from == from).count();
-        let Some((_, Wanted::Reshare(wanted))) = RawRequest::parse(&proposal.request) else { return };
+        let Some((_, Wanted::Reshare(wanted))) = Asked::parse(&proposal.request) else { return };
         let key = Hash(wanted.key.0);
         if self.parked.len() >= MAX_PARKED || theirs >= MAX_PARKED_OF_ONE || !self.is_member(from) {
             return self.answer_no(from, &proposal, "this node has all the work it may take");

@@ -1,15 +1,17 @@
 //! The node's core: all decisions, no I/O. `Node::handle(now, input)` takes one thing that happened and returns what is
 //! to be done; time, chance and storage are arguments, so that one seed replays a whole cluster (`tests/cluster.rs`).
 //!
-//! Read next: `proposal.rs` (round 0), `roster.rs` (who may be asked), `ceremony.rs` (one running session),
+//! Read next: `asked.rs` (who asks), `proposal.rs` (round 0), `roster.rs` (who may be asked), `ceremony.rs` (one running session),
 //! `wire.rs` (what nodes say to each other).
 
 mod approvals;
+pub mod asked;
 pub mod backup;
 pub mod ceremony;
 mod chain;
 mod changes;
 pub mod checks;
+mod clients;
 mod curves;
 mod epochs;
 pub mod evidence;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::hash::Hash;
 use crate::identity::NodeId;
 use crate::store::Value;
 
@@ -64,8 +65,17 @@ pub(super) fn decode_end<T: DeserializeOwned>(rest: &[u8]) -> Result<T, BadRecor
     }
 }
 
-/// How long the record of a request is kept, in seconds: far longer than a request is fresh.
-pub(super) const REQUEST_RECORD_KEPT: u64 = super::requests::REQUEST_KEPT_S;
+/// How long the record of a request is kept after its end, in seconds: far longer than a request is fresh.
+const REQUEST_RECORD_KEPT: u64 = super::requests::REQUEST_KEPT_S;
+
+/// What is remembered besides of a request that its client has signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub(super) struct Signed {
+    /// Hash of method, path and body: under the same name the client may ask for nothing else.
+    pub(super) content: Hash,
+    /// When its latest signature counts no more: Unix time in seconds.
+    pub(super) expires: u64,
+}
 
 /// What a participant must remember of a request, so that the same bytes never run twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
@@ -76,9 +86,38 @@ pub(super) struct RequestRecord {
     pub(super) tries: BTreeMap<NodeId, u8>,
     /// Whether it has led to its result.
     pub(super) finished: bool,
+    /// Of a signed one. Stored behind the rest, so that a record of an unsigned one ends here.
+    #[serde(skip)]
+    pub(super) signed: Option<Signed>,
 }
 
 impl RequestRecord {
+    /// The stored form.
+    pub(super) fn write(&self) -> Value {
+        match &self.signed {
+            None => encode(self),
+            Some(signed) => encode(&(self, signed)),
+        }
+    }
+
+    /// Reads it back.
+    pub(super) fn read(value: &Value) -> Result<Self, BadRecord> {
+        let (record, rest): (Self, _) = decode_begin(value)?;
+        let signed = if rest.is_empty() { None } else { Some(decode_end(rest)?) };
+        Ok(Self { signed, ..record })
+    }
+
+    /// Until when it is kept: Unix time in seconds.
+    pub(super) fn kept_until(&self) -> u64 {
+        let last = self.signed.map_or(0, |signed| signed.expires).max(self.created);
+        last.saturating_add(REQUEST_RECORD_KEPT)
+    }
+
+    /// Whether it was made for another content than this.
+    pub(super) fn differs(&self, signed: Option<&Signed>) -> bool {
+        self.signed.map(|own| own.content) != signed.map(|other| other.content)
+    }
+
     /// How many proposals of this proposer were accepted.
     pub(super) fn tries_of(&self, proposer: NodeId) -> u8 {
         self.tries.get(&proposer).copied().unwrap_or(0)

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::Now;
+use super::asked::Asked;
 use super::hash::Hash;
 use super::node::OpenError;
-use super::records::{BadRecord, FORGOTTEN, REQUEST_RECORD_KEPT, RESTORED, RequestRecord, decode, encode};
+use super::records::{BadRecord, FORGOTTEN, RESTORED, RequestRecord, Signed, decode, encode};
 use super::requests::{MAX_REQUESTS, MAX_SKEW_S};
 use crate::identity::NodeId;
 use crate::store::{Store, Table, Write};
@@ -58,7 +59,7 @@ impl Remembered {
             all.forgotten = decode(&value).map_err(|source| OpenError::Record { what, source })?;
         }
         for (key, value) in store.list(Table::Requests)? {
-            let record: RequestRecord = decode(&value).map_err(bad)?;
+            let record = RequestRecord::read(&value).map_err(bad)?;
             let id = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| bad(BadRecord))?;
             for proposer in record.tries.keys() {
                 *all.shares.entry(*proposer).or_default() += 1;
@@ -113,11 +114,28 @@ impl Remembered {
         lately.filter(|(since, _)| now.saturating_sub(*since) < MINUTE_MS).unwrap_or((now, 0))
     }
 
+    /// Remembers a request that a client has brought to this node itself, before anybody is asked. Returns the record as
+    /// it is now.
+    pub(super) fn note(&mut self, request: Hash, asked: &Asked) -> &RequestRecord {
+        self.enter(request, asked.created(), asked.remembered())
+    }
+
+    /// The record of a request, made if there is none. Signed anew, a request lasts longer.
+    fn enter(&mut self, request: Hash, created: u64, signed: Option<Signed>) -> &mut RequestRecord {
+        let fresh = || RequestRecord { created, tries: BTreeMap::new(), finished: false, signed };
+        let record = self.records.entry(request).or_insert_with(fresh);
+        record.created = record.created.max(created);
+        if let Some((own, again)) = record.signed.as_mut().zip(signed) {
+            own.expires = own.expires.max(again.expires);
+        }
+        record
+    }
+
     /// Counts a try; the first one of all makes the record. Returns the record as it is now.
     pub(super) fn count_try(
         &mut self,
         request: Hash,
-        created: u64,
+        (created, signed): (u64, Option<Signed>),
         proposer: NodeId,
         now: u64,
     ) -> &RequestRecord {
@@ -125,12 +143,12 @@ impl Remembered {
             let (since, brought) = self.brought(proposer, now);
             self.lately.insert(proposer, (since, brought.saturating_add(1)));
         }
-        let fresh = || RequestRecord { created, tries: BTreeMap::new(), finished: false };
-        let record = self.records.entry(request).or_insert_with(fresh);
-        let tries = record.tries.entry(proposer).or_insert_with(|| {
+        let is_known = self.records.get(&request).is_some_and(|r| r.tries.contains_key(&proposer));
+        if !is_known {
             *self.shares.entry(proposer).or_default() += 1;
-            0
-        });
+        }
+        let record = self.enter(request, created, signed);
+        let tries = record.tries.entry(proposer).or_default();
         *tries = tries.saturating_add(1);
         record
     }
@@ -145,7 +163,7 @@ impl Remembered {
     /// Forgets old ones, and remembers for good how old: the clock may be set back. Returns what is to be written.
     pub(super) fn forget(&mut self, now: Now) -> Vec<Write> {
         self.lately.retain(|_, (since, _)| now.monotonic.saturating_sub(*since) < MINUTE_MS);
-        let is_old = |r: &RequestRecord| r.created.saturating_add(REQUEST_RECORD_KEPT) < now.unix;
+        let is_old = |r: &RequestRecord| r.kept_until() < now.unix;
         let old: Vec<_> =
             self.records.iter().filter(|(_, r)| is_old(r)).map(|(id, _)| *id).take(MAX_FORGOTTEN).collect();
         let mut writes = Vec::new();
@@ -169,6 +187,7 @@ impl Remembered {
 
 #[cfg(test)]
 mod tests {
+    use super::super::requests::REQUEST_KEPT_S;
     use super::*;
     use crate::identity::Identity;
 
@@ -187,7 +206,7 @@ mod tests {
             }
             let mut id = [0; 32];
             id[..8].copy_from_slice(&count.to_be_bytes());
-            all.count_try(Hash(id), 1, proposer, now);
+            all.count_try(Hash(id), (1, None), proposer, now);
         }
         all.records.len() - before
     }
@@ -203,7 +222,7 @@ mod tests {
         assert_eq!(bring(&mut all, node(1), MAX_REQUESTS), MAX_REQUESTS / 4 - 10);
         assert_eq!(all.room(node(1), node(1), 0), Err(NoRoom::Full));
         // What is forgotten counts no more.
-        let later = Now { monotonic: 0, unix: 2 + REQUEST_RECORD_KEPT };
+        let later = Now { monotonic: 0, unix: 2 + REQUEST_KEPT_S };
         while !all.forget(later).is_empty() {}
         assert_eq!((all.records.len(), all.room(node(2), node(1), 0)), (0, Ok(())));
         assert!(all.is_forgotten(1) && !all.is_forgotten(2));
@@ -217,13 +236,13 @@ mod tests {
             assert_eq!(all.room(node(2), node(1), 5), Ok(()));
             let mut id = [0; 32];
             id[..4].copy_from_slice(&i.to_be_bytes());
-            all.count_try(Hash(id), 1, node(2), 5);
+            all.count_try(Hash(id), (1, None), node(2), 5);
         }
         assert_eq!(all.room(node(2), node(1), 4 + MINUTE_MS), Err(NoRoom::Rate));
         assert_eq!(all.room(node(3), node(1), 5), Ok(()));
         assert_eq!(all.room(node(2), node(1), 5 + MINUTE_MS), Ok(()));
         // Another try of a request that is there is nothing new.
-        let tries = all.count_try(Hash([0; 32]), 1, node(3), 5).tries.len();
+        let tries = all.count_try(Hash([0; 32]), (1, None), node(3), 5).tries.len();
         assert_eq!((tries, all.lately.get(&node(3))), (2, None));
     }
 
@@ -239,7 +258,7 @@ mod tests {
         let member = |i| Identity::from_seed(&name(MAX_COUNTED + i)).node_id();
         for i in 0..MAX_COUNTED {
             assert_eq!(all.room(member(i), node(1), 5), Ok(()));
-            all.count_try(Hash(name(i)), 1, member(i), 5);
+            all.count_try(Hash(name(i)), (1, None), member(i), 5);
         }
         assert_eq!(all.room(node(2), node(1), 5), Err(NoRoom::Rate));
         assert_eq!(all.room(node(1), node(1), 5), Ok(()));

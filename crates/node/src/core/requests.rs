@@ -1,4 +1,5 @@
-//! What a client asked, as it travels to every participant, and the one function that makes a proposal of it.
+//! What a client asked, as it travels to every participant (unsigned; `asked.rs` has the signed form), and the one
+//! function that makes a proposal of it.
 //!
 //! The proposer and every participant call `draft` with the same raw request: the proposer to propose, a participant
 //! to see what the proposal must look like from the request and its **own** key record. Whatever differs is refused,
@@ -10,7 +11,7 @@ use consign_cggmp24::derivation::{DerivationError, Path, PathError};
 use serde::{Deserialize, Serialize};
 
 use super::changes::{draft_refresh, draft_reshare};
-use super::hash::{Hash, Items};
+use super::hash::Hash;
 use super::keys::Key;
 use super::presigning::{draft_online, draft_presign, of_key};
 use super::proposal::{Kind, MAX_PARTIES, MAX_REQUEST_BYTES, PROTOCOL_VERSION, Participant, Proposal};
@@ -33,7 +34,7 @@ const TEST_LEVEL: u16 = 1;
 /// What the API lets through as a path, and what may be one, are equally long.
 const _: () = assert!(api::limits::MAX_PATH_BYTES == consign_cggmp24::derivation::MAX_PATH_BYTES);
 
-/// The call of a client, complete: path and body as they came, and what makes two equal calls differ.
+/// The call of a client without its signature, complete: path and body as they came, and what makes two equal calls differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawRequest {
     /// The path of the call.
@@ -133,29 +134,11 @@ impl RawRequest {
         postcard::to_stdvec(self).expect("invariant: requests are plain data")
     }
 
-    /// Reads bytes that came in a proposal. Strict: bytes have one reading, and a request one writing.
+    /// Reads an unsigned request that came in a proposal. Strict: bytes have one reading, and a request one writing.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<(Self, Wanted)> {
         let raw = Self::read(bytes)?;
-        let wanted = if raw.path == KEYS_PATH {
-            Wanted::Key(serde_json::from_slice(&raw.body).ok()?)
-        } else {
-            let (id, what) = raw.path.strip_prefix(KEYS_PATH)?.strip_prefix('/')?.split_once('/')?;
-            let key = id.parse().ok()?;
-            match what {
-                SIGNATURES => Wanted::Signature(api::Sign::new(key, serde_json::from_slice(&raw.body).ok()?)),
-                REFRESH => {
-                    Wanted::Refresh(api::Refresh { key, terms: serde_json::from_slice(&raw.body).ok()? })
-                }
-                RESHARE => {
-                    Wanted::Reshare(api::Reshare { key, terms: serde_json::from_slice(&raw.body).ok()? })
-                }
-                PRESIGNATURES => {
-                    Wanted::Presign(api::Presign { key, terms: serde_json::from_slice(&raw.body).ok()? })
-                }
-                _ => return None,
-            }
-        };
+        let wanted = wanted_of_call(&raw.path, &raw.body)?;
         Some((raw, wanted))
     }
 
@@ -167,10 +150,20 @@ impl RawRequest {
     }
 }
 
-/// Names a request, and so everything that is done for it: the id of the ceremony that clients see.
-#[must_use]
-pub fn request_id(cluster: &ClusterId, raw: &[u8]) -> Hash {
-    Items::new("request").bytes("cluster", cluster.as_bytes()).bytes("raw", raw).hash()
+/// What a call asks for: its path says what, its body on which terms. None: nothing that others take part in.
+pub(super) fn wanted_of_call(path: &str, body: &[u8]) -> Option<Wanted> {
+    if path == KEYS_PATH {
+        return Some(Wanted::Key(serde_json::from_slice(body).ok()?));
+    }
+    let (id, what) = path.strip_prefix(KEYS_PATH)?.strip_prefix('/')?.split_once('/')?;
+    let key = id.parse().ok()?;
+    Some(match what {
+        SIGNATURES => Wanted::Signature(api::Sign::new(key, serde_json::from_slice(body).ok()?)),
+        REFRESH => Wanted::Refresh(api::Refresh { key, terms: serde_json::from_slice(body).ok()? }),
+        RESHARE => Wanted::Reshare(api::Reshare { key, terms: serde_json::from_slice(body).ok()? }),
+        PRESIGNATURES => Wanted::Presign(api::Presign { key, terms: serde_json::from_slice(body).ok()? }),
+        _ => return None,
+    })
 }
 
 /// Everything the proposer may choose.
@@ -356,6 +349,7 @@ pub(super) fn level_of(number: u16) -> Option<Level> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::asked::request_id;
     use super::*;
     use crate::identity::Identity;
 

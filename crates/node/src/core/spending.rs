@@ -11,6 +11,7 @@ use consign_api as api;
 use rand_core::Rng;
 
 use super::Level;
+use super::asked::{Asked, request_id};
 use super::ceremony::{Ceremony, End, deadline_ms};
 use super::curves::{OwnHalf, Presigned};
 use super::hash::Hash;
@@ -18,7 +19,7 @@ use super::keys::Key;
 use super::node::Node;
 use super::presigning::may_be_presigned;
 use super::proposal::{Kind, MAX_REQUEST_BYTES, Proposal};
-use super::requests::{self, Free, RawRequest, Wanted, request_id};
+use super::requests::{self, Free, Wanted};
 use super::stories::wanted_of;
 use super::wire::PeerMessage;
 use crate::identity::NodeId;
@@ -130,7 +131,7 @@ impl Node {
         };
         let signers = slot.signers();
         let key = self.keys.get(&slot.key()).filter(|key| key.is_active());
-        let wanted = if request.len() > MAX_REQUEST_BYTES { None } else { RawRequest::parse(&request) };
+        let wanted = if request.len() > MAX_REQUEST_BYTES { None } else { Asked::parse(&request) };
         let Some((key, (_, wanted @ Wanted::Signature(_)))) = key.zip(wanted) else {
             return self.dropped(from, "a request that asks for no signature of a key here");
         };

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use consign_api as api;
 
+use super::asked::Asked;
 use super::hash::Hash;
 use super::node::{Node, Then};
 use super::proposal::{Kind, Participant, Proposal};
 use super::records::{BadRecord, decode, encode};
-use super::requests::{RawRequest, Wanted};
+use super::requests::Wanted;
 use super::views::{api_id, api_key};
 use super::{Level, Output};
 use crate::identity::NodeId;
@@ -310,6 +311,6 @@ pub(super) fn phase_of(kind: Kind) -> api::Phase {
 
 /// What a proposal's request wants. Proposals are examined before anything else is done with them.
 pub(super) fn wanted_of(proposal: &Proposal) -> Wanted {
-    let (_, wanted) = RawRequest::parse(&proposal.request).expect("invariant: examined before");
+    let (_, wanted) = Asked::parse(&proposal.request).expect("invariant: examined before");
     wanted
 }

@@ -5,13 +5,14 @@ use consign_api as api;
 use consign_cggmp24::activation::largest_number;
 use rand_core::Rng;
 
+use super::asked::request_id;
 use super::ceremony::{Ceremony, MAX_RUNNING, deadline_ms};
 use super::curves::check_digest;
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::Node;
 use super::proposal::{Kind, Proposal};
-use super::requests::{self, Free, MAX_SKEW_S, RawRequest, Unfit, Wanted, child_path, request_id};
+use super::requests::{self, Free, MAX_SKEW_S, RawRequest, Unfit, Wanted, child_path};
 use super::spending::MAX_SPENT;
 use super::views::{api_id, short};
 use super::{CallId, Output};
@@ -115,14 +116,24 @@ impl Node {
         self.out.push(Output::Reply(call, reply));
     }
 
-    /// Begins what is wanted. Its story, as it is then.
+    /// Begins what is wanted, with nobody's signature. Its story, as it is then.
     pub(super) fn bring(&mut self, wanted: Wanted) -> Result<api::CeremonyView, api::Problem> {
         self.obstacle(&wanted)?;
+        self.allowed(None, &wanted)?;
+        let raw = RawRequest::new(&wanted, self.now.unix, self.random()).encode();
+        self.take_up(raw, wanted)
+    }
+
+    /// Begins what this request wants, or goes on with it. Its story, as it is then.
+    pub(super) fn take_up(
+        &mut self,
+        raw: Vec<u8>,
+        wanted: Wanted,
+    ) -> Result<api::CeremonyView, api::Problem> {
         if self.busy() || self.tasks.len() >= MAX_RUNNING {
             let text = "This node has all the ceremonies it may run; try again in a moment.";
             return Err(api::Problem::new(api::ProblemKind::Busy, text).retry_after(1));
         }
-        let raw = RawRequest::new(&wanted, self.now.unix, self.random()).encode();
         let request = request_id(&self.cluster(), &raw);
         let (tries, spent, spending) = (0, 0, false);
         let (aux, floor, passed, demoted, due) = (None, 0, None, Vec::new(), None);
@@ -141,7 +152,7 @@ impl Node {
     }
 
     /// What can be said against it at once.
-    fn obstacle(&self, wanted: &Wanted) -> Result<(), api::Problem> {
+    pub(super) fn obstacle(&self, wanted: &Wanted) -> Result<(), api::Problem> {
         if !self.is_member(self.me) {
             return Err(self.not_joined());
         }

@@ -18,13 +18,13 @@ use consign_cggmp24::sign::PresignaturePublic;
 use consign_rounds::limits::MAX_EVIDENCE_BYTES;
 use consign_rounds::{Evidence, decode as decode_parts};
 
+use super::asked::request_id;
 use super::curves::{InfoRef, NodeCurve, curve_of, on_curve};
 use super::hash::{Hash, Items};
 use super::jobs::{public_input, session_id};
 use super::keys::Key;
 use super::presigning::online_input;
 use super::proposal::{Kind, NoEntry, PROTOCOL_VERSION, Proposal, session_nonce};
-use super::requests::request_id;
 use super::sessions::Roll;
 use super::wire::{EvidenceFile, Inputs, MAX_MESSAGE_BYTES};
 use crate::identity::{ClusterId, NodeId};

@@ -3,14 +3,16 @@
 use consign_api as api;
 use consign_cggmp24::derivation::Path;
 
+use super::asked::Asked;
 use super::curves::{PublicKey, Signed};
 use super::exports::Export;
 use super::hash::Hash;
 use super::joining::Home;
+use super::keys::Key;
 use super::node::Node;
 use super::pages::page;
 use super::proposal::{Kind, Proposal};
-use super::requests::{RawRequest, Wanted};
+use super::requests::Wanted;
 use super::{CallId, Level, Output};
 use crate::identity::NodeId;
 
@@ -37,7 +39,7 @@ pub(super) fn signature_view(
     signature: &Signed,
     signers: Vec<api::Member>,
 ) -> Option<api::SignatureView> {
-    let (_, wanted) = RawRequest::parse(&proposal.request)?;
+    let (_, wanted) = Asked::parse(&proposal.request)?;
     let Wanted::Signature(sign) = wanted else { return None };
     let (r, s) = signature.parts();
     Some(api::SignatureView {
@@ -81,7 +83,9 @@ impl Node {
             api::Request::Refresh(refresh) => Some(refresh.key),
             api::Request::Reshare(reshare) => Some(reshare.key),
             api::Request::ShowKey(key) => Some(*key),
-            api::Request::CreateKey(_)
+            api::Request::Signed(signed) => self.named_by(signed),
+            api::Request::By(..)
+            | api::Request::CreateKey(_)
             | api::Request::ListKeys(_)
             | api::Request::ListCeremonies(_)
             | api::Request::ShowCeremony(_)
@@ -105,12 +109,14 @@ impl Node {
             api::Request::Presign(presign) => return self.begin(call, Wanted::Presign(presign)),
             api::Request::Refresh(refresh) => return self.begin(call, Wanted::Refresh(refresh)),
             api::Request::Reshare(reshare) => return self.begin(call, Wanted::Reshare(reshare)),
+            api::Request::Signed(signed) => return self.begin_signed(call, &signed),
+            api::Request::By(client, request) => return self.asked_by(call, client, *request),
             api::Request::ImportKey(import) => return self.import(call, &import),
             api::Request::DiscardKey(discard) => return self.discard(call, &discard),
             api::Request::Invite(invite) => return self.invite(call, invite.valid_for),
             api::Request::Decide(decide) => return self.decide(call, &decide),
             api::Request::ListApprovals => Ok(self.list_approvals()),
-            api::Request::ListKeys(query) => self.list_keys(&query),
+            api::Request::ListKeys(query) => self.list_keys_of(None, &query),
             api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
                 let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
                 api::Problem::new(api::ProblemKind::UnknownKey, text)
@@ -131,8 +137,15 @@ impl Node {
         self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
     }
 
-    fn list_keys(&self, query: &api::PageQuery) -> Result<api::Reply, api::Problem> {
-        let (ids, next) = page(self.keys.keys().copied(), query)?;
+    /// All keys; for a client those that it may know of.
+    pub(super) fn list_keys_of(
+        &self,
+        client: Option<api::ClientKey>,
+        query: &api::PageQuery,
+    ) -> Result<api::Reply, api::Problem> {
+        let is_seen = |key: &Key| client.is_none_or(|client| self.may_see(client, key));
+        let seen = self.keys.iter().filter(|(_, key)| is_seen(key)).map(|(id, _)| *id);
+        let (ids, next) = page(seen, query)?;
         let items = ids.iter().filter_map(|id| self.key_view(id)).collect();
         Ok(api::Reply::Keys(api::Page { items, next }))
     }
@@ -171,6 +184,7 @@ impl Node {
                 true => api::KeyState::Active,
                 false => api::KeyState::Confirming,
             },
+            owner: key.owner(),
             imported: key.dealer().and_then(|dealer| self.members(&[dealer]).pop()),
             exports: self.exports_of(*id),
             presignatures: u32::try_from(self.presignatures.of_key(*id).count()).unwrap_or(u32::MAX),

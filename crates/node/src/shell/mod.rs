@@ -32,7 +32,7 @@ use self::compute::Compute;
 use self::engine::{Calls, Engine};
 use self::events::Events;
 use self::fatal::Fatal;
-use self::http::{Http, Limits};
+use self::http::{Clients, Http, Limits};
 use self::inbox::{Inbox, InboxSender};
 use self::lock::{FolderLock, LockError};
 use self::p2p::P2p;
@@ -180,11 +180,14 @@ async fn start(
 
     let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone()).await?;
     let announced = if config.announce.is_empty() { &p2p.addresses } else { &config.announce };
+    // Where there is a policy, clients sign what they ask.
+    let require_clients = policy.is_some();
     let settings = Settings {
         name: config.name,
         addresses: announced.iter().map(ToString::to_string).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         keep_presignatures: config.keep_presignatures,
+        require_clients,
     };
     info!(node = %identity.node_id(), %cluster, addresses = ?settings.addresses, "listening for nodes");
     let (mut node, first) = Node::open(identity, settings, &store, entropy::fresh()?, clock.now())?;
@@ -198,7 +201,9 @@ async fn start(
     }
 
     let events = Arc::new(Events::new(entropy::fresh()?));
-    let mut http = Http::start(config.api, token, Limits::default(), inbox.clone(), events.clone())
+    let cluster = consign_api::ClusterId(*cluster.as_bytes());
+    let clients = Clients { cluster, may_stand_alone: require_clients };
+    let mut http = Http::start(config.api, token, clients, Limits::default(), inbox.clone(), events.clone())
         .await
         .map_err(|e| RunError::Api { address: config.api, reason: cannot_listen(&e, "--api") })?;
     info!(address = %http.address, "listening for clients");

@@ -12,6 +12,7 @@
 mod alerts;
 mod backup;
 mod client;
+mod clients;
 mod convictions;
 mod crashes;
 mod curves;

@@ -72,6 +72,7 @@ pub(crate) struct Sim {
     pub(crate) tamper: Option<Tamper>,
     /// What is configured of every node that starts from now on.
     pub(crate) keep_presignatures: u32,
+    pub(crate) require_clients: bool,
 }
 
 impl Drop for Sim {
@@ -116,6 +117,7 @@ impl Sim {
             weather: Weather::default(),
             tamper: None,
             keep_presignatures: 0,
+            require_clients: false,
         }
     }
 
@@ -135,6 +137,18 @@ impl Sim {
     pub(crate) fn cluster(seed: u64, count: usize, weather: Weather) -> Self {
         let mut sim = Self::new(seed);
         sim.weather = weather;
+        sim.found(count)
+    }
+
+    /// The same, where every node takes part only in what a client has signed.
+    pub(crate) fn cluster_for_clients(seed: u64, count: usize) -> Self {
+        let mut sim = Self::new(seed);
+        sim.require_clients = true;
+        sim.found(count)
+    }
+
+    fn found(self, count: usize) -> Self {
+        let mut sim = self;
         let founder = sim.add_founder();
         for _ in 1..count {
             let invitation = sim.invite(founder);
@@ -238,6 +252,7 @@ impl Sim {
             addresses: vec![format!("/ip4/127.0.0.1/tcp/{}", 7000 + which)],
             version: "test".to_owned(),
             keep_presignatures: self.keep_presignatures,
+            require_clients: self.require_clients,
         };
         let (node, outputs) =
             Node::open(Arc::clone(&machine.identity), settings, &machine.store, entropy, now).unwrap();

@@ -8,6 +8,7 @@ use consign_api as api;
 use zeroize::Zeroizing;
 
 use super::super::Level;
+use super::super::asked::{Asked, request_id};
 use super::super::curves::Share;
 use super::super::hash::Hash;
 use super::super::jobs::{Enter, Materials, Work};
@@ -15,8 +16,6 @@ use super::super::keys::Key;
 use super::super::node::{For, Node, Then};
 use super::super::presigning::hashed;
 use super::super::proposal::{Accept, Drawn, Kind, Proposal, Refusal};
-use super::super::records::encode;
-use super::super::requests::{RawRequest, request_id};
 use super::super::sizes::Sizes;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
@@ -145,10 +144,11 @@ impl Node {
         let (request, proposal) = (ceremony.request, Arc::clone(&ceremony.proposal));
         self.count_use(&proposal);
         let Some(ceremony) = self.ceremonies.get(&hash) else { return };
-        let created = RawRequest::parse(&ceremony.proposal.request).map_or(0, |(raw, _)| raw.created);
+        let asked = Asked::parse(&ceremony.proposal.request);
+        let terms = asked.map_or((0, None), |(asked, _)| (asked.created(), asked.remembered()));
         let proposer = ceremony.passed_by.unwrap_or(ceremony.proposal.proposer);
-        let record = self.requests.count_try(request, created, proposer, self.now.monotonic);
-        let mut writes = vec![Write::put(Table::Requests, request.0, encode(record))];
+        let record = self.requests.count_try(request, terms, proposer, self.now.monotonic);
+        let mut writes = vec![Write::put(Table::Requests, request.0, record.write())];
         writes.extend(self.story_write(&request));
         self.store(writes, Then::Accept(hash));
     }

@@ -1,15 +1,18 @@
 //! What a participant takes part in. It believes nothing the proposer says: it makes the proposal again from the
 //! client's request and its own records, and compares.
 
+use consign_api::ClientKey;
 use consign_cggmp24::presign::MAX_BATCH;
 
+use super::super::asked::{Asked, request_id};
 use super::super::changes::receivers;
 use super::super::hash::Hash;
 use super::super::keys::Key;
 use super::super::node::Node;
 use super::super::proposal::{Kind, PROTOCOL_VERSION, Participant, Proposal};
-use super::super::requests::{self, Free, MAX_TRIES, RawRequest, Wanted, level_of, request_id};
+use super::super::requests::{self, Free, MAX_TRIES, Wanted, level_of};
 use super::{Ceremony, DEADLINE_FACTOR, deadline_ms};
+use crate::identity::NodeId;
 
 /// Most changes of one proposer that this node confirmed without ever hearing that they are complete, until it takes
 /// part in no other refresh of it: somebody withholds confirmations. The cure is a resharing without that one, proposed
@@ -22,27 +25,12 @@ impl Node {
     /// Whether this node takes part; if not, a sentence that says why.
     pub(in super::super) fn examine(&self, proposal: &Proposal) -> Result<Wanted, String> {
         self.examine_frame(proposal)?;
-        let (raw, wanted) = RawRequest::parse(&proposal.request).ok_or("the request cannot be read")?;
-        let request = request_id(&proposal.cluster, &proposal.request);
-        match self.requests.get(&request) {
-            None if !raw.is_fresh(self.now.unix) => {
-                return Err("the request is not fresh: compare the clocks, then ask again".to_owned());
-            }
-            None if self.requests.is_forgotten(raw.created) => {
-                let text = "the request is not fresh: this node has no records of its time any more; ask again in a minute";
-                return Err(text.to_owned());
-            }
-            None => {
-                let room = self.requests.room(proposal.proposer, self.me, self.now.monotonic);
-                room.map_err(|why| why.to_string())?;
-            }
-            Some(record) if record.finished => return Err("the request is already done".to_owned()),
-            Some(record) if record.tries_of(proposal.proposer) >= MAX_TRIES => {
-                return Err("the request was tried too often; make a new one".to_owned());
-            }
-            Some(_) => {}
-        }
+        let (asked, wanted) = Asked::parse(&proposal.request).ok_or("the request cannot be read")?;
         let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0))).filter(|key| key.is_active());
+        asked.verify(&self.cluster()).map_err(|why| why.to_string())?;
+        self.may(asked.client(), &wanted, key)?;
+        let request = request_id(&proposal.cluster, &proposal.request);
+        self.examine_request(request, &asked, &wanted, proposal.proposer)?;
         if let Some(key) = key.filter(|key| proposal.is_signing() && key.info().epoch() != proposal.epoch) {
             return Err(format!("the key is in epoch {} here, not {}", key.info().epoch(), proposal.epoch));
         }
@@ -70,6 +58,64 @@ impl Node {
             }
         }
         Ok(wanted)
+    }
+
+    /// Whether this client may have this of this node; if not, a sentence that names the rule. None: nobody has signed
+    /// for it. The only place where it is decided: asked at the node that a client talks to, and at every participant.
+    pub(in super::super) fn may(
+        &self,
+        client: Option<ClientKey>,
+        wanted: &Wanted,
+        key: Option<&Key>,
+    ) -> Result<(), String> {
+        let Some(client) = client else {
+            return if self.settings.require_clients || self.is_governed() {
+                Err("this node does nothing that no client has signed: ask with a client key".to_owned())
+            } else {
+                Ok(())
+            };
+        };
+        // One key, one purpose: what a node says to others must never pass for what a client asks.
+        let is_node = NodeId::from_bytes(client.as_bytes()).is_ok_and(|id| self.admits(id) || id == self.me);
+        if is_node {
+            return Err(format!("{client} is the key of a node, not of a client"));
+        }
+        self.policy_refuses(client, wanted, key)
+    }
+
+    /// Whether a request may be brought here, for the first time or again: never twice what it has led to already, and
+    /// never anything else under its name.
+    fn examine_request(
+        &self,
+        request: Hash,
+        asked: &Asked,
+        wanted: &Wanted,
+        proposer: NodeId,
+    ) -> Result<(), String> {
+        match self.requests.get(&request) {
+            None if !asked.is_fresh(self.now.unix) => {
+                Err("the request is not fresh: compare the clocks, then ask again".to_owned())
+            }
+            None if self.requests.is_forgotten(asked.created()) => {
+                let text = "the request is not fresh: this node has no records of its time any more; ask again in a minute";
+                Err(text.to_owned())
+            }
+            None => {
+                let room = self.requests.room(proposer, self.me, self.now.monotonic);
+                room.map_err(|why| why.to_string())
+            }
+            Some(record) if record.differs(asked.remembered().as_ref()) => {
+                Err("the client has used this Idempotency-Key for another request".to_owned())
+            }
+            Some(record) if record.finished => Err("the request is already done".to_owned()),
+            Some(record) if record.tries_of(proposer) >= MAX_TRIES => {
+                Err("the request was tried too often; make a new one".to_owned())
+            }
+            Some(_) if !asked.may_go_on(wanted, self.now.unix) => {
+                Err("the request is not fresh any more: sign it anew".to_owned())
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// What does not depend on the request.

@@ -12,7 +12,6 @@ use super::super::curves::{NodeCurve, on_curve};
 use super::super::hash::Hash;
 use super::super::node::Node;
 use super::super::proposal::session_nonce;
-use super::super::records::encode;
 use super::super::sessions::Product;
 use super::super::views::{api_key, signature_view};
 use super::End;
@@ -115,7 +114,7 @@ impl Node {
     /// Remembers that a request has led to its result.
     pub(in super::super) fn finish_request(&mut self, request: Hash) -> Option<Write> {
         let record = self.requests.finish(&request)?;
-        Some(Write::put(Table::Requests, request.0, encode(record)))
+        Some(Write::put(Table::Requests, request.0, record.write()))
     }
 
     /// Tells how a ceremony ended: to the task it belongs to, or, at a mere participant, in its story.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use consign_api as api;
 
+use super::super::asked::request_id;
 use super::super::checks::{Check, Shown};
 use super::super::curves::Signed;
 use super::super::hash::Hash;
 use super::super::keys::Key;
 use super::super::node::Node;
 use super::super::proposal::{Kind, MAX_REASON_BYTES, Proposal};
-use super::super::requests::request_id;
 use super::super::wire::{PeerMessage, Report};
 use super::{End, Part};
 use crate::identity::NodeId;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use consign_api as api;
 
+use super::super::asked::request_id;
 use super::super::hash::Hash;
 use super::super::node::Node;
 use super::super::proposal::{Accept, Proposal, Refusal};
-use super::super::requests::request_id;
 use super::super::stories::wanted_of;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use consign_cggmp24::activation::Ledger;
 use consign_rounds::SessionId;
 
+use super::super::asked::Asked;
 use super::super::chain::{self, AnyStep};
 use super::super::curves::{Info, NodeCurve, curve_of, on_curve};
 use super::super::hash::Hash;
 use super::super::imports::first_epoch;
 use super::super::jobs::{public_input, session_id};
 use super::super::proposal::{Accept, Kind, Proposal, session_nonce};
-use super::super::requests::{Free, RawRequest, draft, level_of};
+use super::super::requests::{Free, draft, level_of};
 use super::super::sessions::Roll;
 use super::super::wire::Certificate;
 use super::{Key, Origin};
@@ -91,7 +92,11 @@ impl Prefix {
 /// Whether the first epoch is one that the key generation of this proposal may have made: its confirmations say whether it
 /// has.
 fn follows_from_keygen(cluster: ClusterId, proposal: &Proposal, accepts: &[Accept], info: &Info) -> bool {
-    let Some((_, wanted)) = RawRequest::parse(&proposal.request) else { return false };
+    let Some((asked, wanted)) = Asked::parse(&proposal.request) else { return false };
+    // Whom a certificate names as the key's owner has asked for it.
+    if asked.verify(&cluster).is_err() {
+        return false;
+    }
     let (expected, nonce) = (
         draft(cluster, &proposal.request, &wanted, None, Free::of(proposal)),
         session_nonce(proposal, accepts),

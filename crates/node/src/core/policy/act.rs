@@ -4,67 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use consign_api as api;
-use serde::{Serialize, Serializer};
-
-use crate::identity::NodeId;
-
-/// The public key of a client (Ed25519), written as 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClientKey([u8; 32]);
-
-/// Bytes that are no client's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is no Ed25519 public key: copy the 64 lower-case hexadecimal digits again")]
-pub struct NotAKey;
-
-impl ClientKey {
-    /// Takes 32 bytes that must be the canonical encoding of a point of large order.
-    ///
-    /// # Errors
-    /// [`NotAKey`].
-    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, NotAKey> {
-        NodeId::from_bytes(bytes).map(|_| Self(*bytes)).map_err(|_| NotAKey)
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The first eight digits, for people.
-    #[must_use]
-    pub fn short(&self) -> String {
-        self.to_string().chars().take(8).collect()
-    }
-}
-
-impl fmt::Display for ClientKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for ClientKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ClientKey({})", self.short())
-    }
-}
-
-impl FromStr for ClientKey {
-    type Err = NotAKey;
-
-    /// One spelling only, as all identifiers.
-    fn from_str(text: &str) -> Result<Self, NotAKey> {
-        text.parse::<api::NodeId>().map_err(|_| NotAKey).and_then(|id| Self::from_bytes(&id.0))
-    }
-}
-
-impl Serialize for ClientKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+use consign_api::ClientKey;
+use serde::Serialize;
 
 /// What a client may ask for; the words of the file. Auxiliary information belongs to whatever needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -72,8 +13,6 @@ impl Serialize for ClientKey {
 pub enum Ceremony {
     /// Make a key.
     Keygen,
-    /// Bring in a private key that exists already.
-    Import,
     /// Make a signature.
     Sign,
     /// Make presignatures.
@@ -86,15 +25,13 @@ pub enum Ceremony {
 
 impl Ceremony {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Keygen, Self::Import, Self::Sign, Self::Presign, Self::Refresh, Self::Reshare];
+    pub const ALL: [Self; 5] = [Self::Keygen, Self::Sign, Self::Presign, Self::Refresh, Self::Reshare];
 
     /// The word in the file.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Keygen => "keygen",
-            Self::Import => "import",
             Self::Sign => "sign",
             Self::Presign => "presign",
             Self::Refresh => "refresh",
@@ -121,6 +58,11 @@ impl FromStr for Ceremony {
     fn from_str(text: &str) -> Result<Self, String> {
         let cut: String = text.chars().take(40).collect();
         Self::ALL.into_iter().find(|known| known.word() == text).ok_or_else(|| match text {
+            "import" => {
+                "operators import keys with the token of their node, and it is a \"reshare\" that shares \
+                         them out; remove it"
+                    .to_owned()
+            }
             "export" | "backup" => {
                 format!(
                     "no client can ask for `{text}`: operators do that at their own stopped node; remove it"
@@ -165,8 +107,6 @@ pub struct Change<'a> {
 pub enum Deed<'a> {
     /// A new key.
     Keygen,
-    /// A private key is brought in.
-    Import,
     /// A signature of a message, hashed so by every signer; nothing: of a raw digest.
     Sign(Option<api::HashName>),
     /// Presignatures.
@@ -183,7 +123,6 @@ impl Deed<'_> {
     pub fn ceremony(&self) -> Ceremony {
         match self {
             Self::Keygen => Ceremony::Keygen,
-            Self::Import => Ceremony::Import,
             Self::Sign(_) => Ceremony::Sign,
             Self::Presign => Ceremony::Presign,
             Self::Refresh => Ceremony::Refresh,

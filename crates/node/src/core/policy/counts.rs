@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::act::ClientKey;
-use super::{Policy, Rule};
+use super::{ClientKey, Policy, Rule};
 
 /// Most pairs of client and rule that are counted at a time. A pair takes about a kilobyte at most.
 pub const MAX_COUNTED: usize = 4_096;

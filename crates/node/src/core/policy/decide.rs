@@ -116,7 +116,7 @@ impl Rule {
         }
         // A key that is to be made will be the client's own.
         let owner = match act.deed {
-            Deed::Keygen | Deed::Import => Some(act.client),
+            Deed::Keygen => Some(act.client),
             Deed::Sign(_) | Deed::Presign | Deed::Refresh | Deed::Reshare(_) => act.key.owner,
         };
         if !self.is_about(&act.client, &KeyFacts { owner, ..act.key }) {
@@ -128,12 +128,7 @@ impl Rule {
         match act.deed {
             Deed::Sign(None) if !self.raw_digests => Some(Obstacle::Digest),
             Deed::Sign(Some(hash)) if !self.hashes.contains(&hash) => Some(Obstacle::Hash(hash)),
-            Deed::Keygen
-            | Deed::Import
-            | Deed::Sign(_)
-            | Deed::Presign
-            | Deed::Refresh
-            | Deed::Reshare(_) => None,
+            Deed::Keygen | Deed::Sign(_) | Deed::Presign | Deed::Refresh | Deed::Reshare(_) => None,
         }
     }
 
@@ -144,12 +139,7 @@ impl Rule {
         }
         match act.deed {
             Deed::Reshare(change) if change.gives => self.gives_away(&change),
-            Deed::Keygen
-            | Deed::Import
-            | Deed::Sign(_)
-            | Deed::Presign
-            | Deed::Refresh
-            | Deed::Reshare(_) => None,
+            Deed::Keygen | Deed::Sign(_) | Deed::Presign | Deed::Refresh | Deed::Reshare(_) => None,
         }
     }
 

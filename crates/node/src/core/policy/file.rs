@@ -9,7 +9,8 @@ use consign_api::limits::{MAX_THRESHOLD, MIN_THRESHOLD};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::act::{Ceremony, ClientKey};
+use super::ClientKey;
+use super::act::Ceremony;
 use super::{
     EVERY_CLIENT, MAX_CLIENTS, MAX_LIST, MAX_NAME_BYTES, MAX_PER_MINUTE, MAX_POLICY_BYTES, MAX_RULES, Policy,
     Rule,
@@ -141,7 +142,10 @@ fn clients(
     for client in list {
         let RawClient { name, key } = client.get_ref();
         let word = lines.name(name)?;
-        let bytes: ClientKey = lines.word(key)?;
+        let bytes: ClientKey = key.get_ref().parse().map_err(|_| {
+            let text = "`key` must be an Ed25519 public key, 64 lower-case hexadecimal digits: copy it again";
+            lines.error(&key.span(), text)
+        })?;
         if let Some(other) = names.insert(bytes, word.clone()) {
             return Err(
                 lines.error(&key.span(), format!("`{other}` has this key already: remove one of them"))

@@ -1,9 +1,9 @@
 //! Lines for a policy: they can stand at the end of any policy.
 
-use super::act::{Ceremony, ClientKey};
+use super::act::Ceremony;
 use super::file::check_name;
 use super::pattern::KeyPattern;
-use super::{EVERY_CLIENT, Policy};
+use super::{ClientKey, EVERY_CLIENT, Policy};
 
 /// A name that no client can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 use consign_api as api;
 use serde::Serialize;
 
-pub use act::{Act, Ceremony, Change, ClientKey, Deed, KeyFacts, NotAKey};
+pub use consign_api::ClientKey;
+
+pub use act::{Act, Ceremony, Change, Deed, KeyFacts};
 pub use counts::{Counts, Full, MAX_COUNTED};
 pub use decide::{Decision, Refused};
 pub use file::PolicyError;

@@ -7,7 +7,8 @@ use consign_api as api;
 use consign_api::limits::MAX_LABEL_BYTES;
 use serde::{Serialize, Serializer};
 
-use super::act::{ClientKey, KeyFacts};
+use super::ClientKey;
+use super::act::KeyFacts;
 
 /// The word for keys that the client itself asked for.
 const OWN: &str = "own";

@@ -7,7 +7,7 @@ use super::*;
 
 /// A rule for one client, as it may be written.
 fn a_rule(who: u8) -> impl Strategy<Value = String> {
-    let ceremonies = proptest::sample::subsequence(Ceremony::ALL.to_vec(), 1..=6);
+    let ceremonies = proptest::sample::subsequence(Ceremony::ALL.to_vec(), 1..=5);
     let keys = proptest::sample::subsequence(vec!["own", "pay", "pay-*", "save"], 1..=4);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     (ceremonies, keys, flags, proptest::option::of(1_u32..5)).prop_map(
@@ -45,7 +45,6 @@ fn look(who: u8, mut see: impl FnMut(&Act<'_>)) {
             let key = key(label, owner);
             for deed in [
                 Deed::Keygen,
-                Deed::Import,
                 Deed::Sign(None),
                 Deed::Sign(Some(api::HashName::Sha256)),
                 Deed::Presign,
@@ -98,7 +97,7 @@ proptest! {
         look(1, |act| {
             let (Decision::Allowed { rule } | Decision::Waits { rule, .. }) = policy.decide(act) else { return };
             assert!(rule.is_for("c1") && rule.ceremonies.contains(&act.deed.ceremony()));
-            let is_new = matches!(act.deed, Deed::Keygen | Deed::Import);
+            let is_new = matches!(act.deed, Deed::Keygen);
             let is_own = is_new || act.key.owner == Some(client(1));
             let label = act.key.label.as_str();
             let named = rule.keys.iter().any(|key| match key {

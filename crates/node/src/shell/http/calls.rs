@@ -1,18 +1,16 @@
 //! The calls that only look.
 
-use std::sync::Arc;
-
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use consign_api as api;
 use consign_api::{Problem, ProblemKind, Reply, Request};
 
 use super::answer::{Failed, file, json, unexpected};
-use super::{Shared, body};
+use super::asker::Asker;
+use super::body;
 
-type Asked = State<Arc<Shared>>;
 pub(super) type Id = Result<Path<String>, PathRejection>;
 pub(super) type Answered = Result<Response, Failed>;
 
@@ -35,46 +33,47 @@ macro_rules! show {
     };
 }
 
-pub(super) async fn health(State(shared): Asked) -> Answered {
+pub(super) async fn health(shared: Asker) -> Answered {
     show!(shared, Request::Health, Health)
 }
 
-pub(super) async fn keys(State(shared): Asked, uri: Uri) -> Answered {
+pub(super) async fn keys(shared: Asker, uri: Uri) -> Answered {
     show!(shared, Request::ListKeys(body::page(&uri)?), Keys)
 }
 
-pub(super) async fn key(State(shared): Asked, path: Id) -> Answered {
+pub(super) async fn key(shared: Asker, path: Id) -> Answered {
     show!(shared, Request::ShowKey(id(path)?), Key)
 }
 
-pub(super) async fn discard(State(shared): Asked, path: Id, uri: Uri) -> Answered {
+pub(super) async fn discard(shared: Asker, path: Id, uri: Uri, headers: HeaderMap) -> Answered {
+    shared.needs_token(&headers)?;
     let discard = api::Discard { key: id(path)?, force: body::discard(&uri)?.force };
     show!(shared, Request::DiscardKey(discard), Key)
 }
 
-pub(super) async fn ceremonies(State(shared): Asked, uri: Uri) -> Answered {
+pub(super) async fn ceremonies(shared: Asker, uri: Uri) -> Answered {
     show!(shared, Request::ListCeremonies(body::page(&uri)?), Ceremonies)
 }
 
-pub(super) async fn ceremony(State(shared): Asked, path: Id) -> Answered {
+pub(super) async fn ceremony(shared: Asker, path: Id) -> Answered {
     show!(shared, Request::ShowCeremony(id(path)?), Ceremony)
 }
 
-pub(super) async fn evidence(State(shared): Asked, uri: Uri) -> Answered {
+pub(super) async fn evidence(shared: Asker, uri: Uri) -> Answered {
     show!(shared, Request::ListEvidence(body::page(&uri)?), Evidence)
 }
 
-pub(super) async fn evidence_file(State(shared): Asked, path: Id) -> Answered {
+pub(super) async fn evidence_file(shared: Asker, path: Id) -> Answered {
     let reply = shared.ask(Request::ShowEvidence(id(path)?)).await?.reply;
     let Reply::EvidenceFile(bytes) = reply else { return Err(unexpected()) };
     Ok(file(bytes))
 }
 
-pub(super) async fn validators(State(shared): Asked) -> Answered {
+pub(super) async fn validators(shared: Asker) -> Answered {
     show!(shared, Request::ListValidators, Validators)
 }
 
-pub(super) async fn node(State(shared): Asked) -> Answered {
+pub(super) async fn node(shared: Asker) -> Answered {
     show!(shared, Request::ShowNode, Node)
 }
 

@@ -1,20 +1,22 @@
-//! Before any call: the right host, the right token, not too many.
+//! Before any call: the right host, the right token or a signature, not too many.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
 use axum::http::header::{AUTHORIZATION, CONNECTION, HOST};
+use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use consign_api::signed::{NotSigned, read};
 use consign_api::{Problem, ProblemKind};
 
 use super::Shared;
 use super::answer::Failed;
+use super::asker::{self, Entry, no_token, not_signed};
 
 /// Lets a request through, or not.
-pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     let Ok(_permit) = shared.calls.clone().try_acquire_owned() else {
         let detail = "The node serves all the calls it may serve at a time; try again.";
         return turn_away(Problem::new(ProblemKind::Busy, detail).retry_after(1));
@@ -23,14 +25,35 @@ pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, n
         let detail = "Call the node by its IP address or as localhost, not by another name.";
         return turn_away(Problem::new(ProblemKind::WrongHost, detail));
     }
-    let authorized = is_authorized(&shared, &request);
-    if request.uri().path() != "/healthz" && !authorized {
-        let detail = "Send the content of the file `api-token` in the node's data folder as \
-                      `Authorization: Bearer TOKEN`.";
-        return turn_away(Problem::new(ProblemKind::Unauthorized, detail));
+    let entry = match entry(&shared, &request) {
+        Ok(entry) => Some(entry),
+        Err(_) if request.uri().path() == "/healthz" => None,
+        Err(problem) => return turn_away(problem),
+    };
+    if let Some(entry) = entry {
+        request.extensions_mut().insert(entry);
     }
     let response = next.run(request).await;
-    if authorized { response } else { ended(response) }
+    if entry == Some(Entry::Token) { response } else { ended(response) }
+}
+
+/// By what a call may come in. A signature that is there must hold, even where the token is there too.
+fn entry(shared: &Shared, request: &Request) -> Result<Entry, Problem> {
+    let has_token = is_authorized(shared, request);
+    let fields = asker::fields(request.headers()).map_err(not_signed)?;
+    let Some(fields) = fields.filter(|_| has_token || shared.clients.may_stand_alone) else {
+        return if has_token { Ok(Entry::Token) } else { Err(no_token()) };
+    };
+    let client = match *request.method() {
+        Method::GET => {
+            let (uri, now) = (request.uri(), shared.clock.now().unix);
+            let client = read::verify(uri.path(), uri.query(), &fields, &shared.clients.cluster, now);
+            Entry::Client(client.map_err(not_signed)?)
+        }
+        Method::POST => Entry::Unproven,
+        _ => return Err(not_signed(NotSigned::Method)),
+    };
+    Ok(if has_token { Entry::Token } else { client })
 }
 
 /// Refuses, and ends the connection.

@@ -1,13 +1,15 @@
 //! The HTTP API: each call becomes one [`api::Request`] for the core, each answer JSON or a problem document.
 //!
-//! Every call but `/healthz` needs the bearer token. The `Host` header must be an IP address or `localhost`: a web page
+//! Every call but `/healthz` needs the bearer token, or where the operator wants that a client's signature. The `Host` header must be an IP address or `localhost`: a web page
 //! that rebinds its own name to this machine cannot reach the API. Everything is limited: size and time of a body,
 //! calls and streams at a time, connections, and how long they may take to say what they want.
 //!
-//! Read next: `serve.rs` (connections), `guard.rs` (who gets in), `body.rs` (what they say), `calls.rs` (the calls),
-//! `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `operator.rs` (the operator's socket).
+//! Read next: `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they say), `calls.rs`
+//! (the calls), `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `operator.rs`
+//! (the operator's socket).
 
 mod answer;
+mod asker;
 mod body;
 mod calls;
 mod guard;
@@ -32,8 +34,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch as channel};
 use tokio::task::JoinHandle;
 
+pub(crate) use self::asker::Clients;
 use self::once::Once;
 pub(crate) use self::serve::Limits;
+use super::clock::Clock;
 use super::events::Events;
 use super::inbox::{Answer, Call, Inbox, InboxSender};
 use super::token::Token;
@@ -52,6 +56,8 @@ pub(crate) struct Shared {
     inbox: InboxSender,
     events: Arc<Events>,
     token: Token,
+    clients: Clients,
+    clock: Clock,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     once: Once,
@@ -102,6 +108,7 @@ impl Http {
     pub(crate) async fn start(
         address: SocketAddr,
         token: Token,
+        clients: Clients,
         limits: Limits,
         inbox: InboxSender,
         events: Arc<Events>,
@@ -113,6 +120,8 @@ impl Http {
             inbox,
             events,
             token,
+            clients,
+            clock: Clock::start(),
             calls: Arc::new(Semaphore::new(MAX_CALLS)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             once: Once::default(),

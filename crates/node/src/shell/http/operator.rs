@@ -47,25 +47,23 @@ fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn approvals(State(shared): State<Arc<Shared>>) -> Answered {
-    match shared.ask(Request::ListApprovals).await?.reply {
-        Reply::Approvals(page) => Ok(json(StatusCode::OK, &page)),
-        _ => Err(unexpected()),
-    }
+    let Reply::Approvals(page) = shared.ask(Request::ListApprovals).await?.reply else {
+        return Err(unexpected());
+    };
+    Ok(json(StatusCode::OK, &page))
 }
 
 async fn decide(State(shared): State<Arc<Shared>>, path: Id, request: HttpRequest) -> Answered {
     let id = id(path)?;
     let body = body::parse(&body::raw(request).await?)?;
-    match shared.ask(Request::Decide(api::Decide { id, body })).await?.reply {
-        Reply::Approval(view) => Ok(json(StatusCode::OK, &view)),
-        _ => Err(unexpected()),
-    }
+    let Reply::Approval(view) = shared.ask(Request::Decide(api::Decide { id, body })).await?.reply else {
+        return Err(unexpected());
+    };
+    Ok(json(StatusCode::OK, &view))
 }
 
 async fn invite(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Answered {
     let wanted = Request::Invite(body::parse(&body::raw(request).await?)?);
-    match shared.ask(wanted).await?.reply {
-        Reply::Invitation(view) => Ok(json(StatusCode::CREATED, &view)),
-        _ => Err(unexpected()),
-    }
+    let Reply::Invitation(view) = shared.ask(wanted).await?.reply else { return Err(unexpected()) };
+    Ok(json(StatusCode::CREATED, &view))
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request as HttpRequest, State};
+use axum::extract::Request as HttpRequest;
 use axum::http::StatusCode;
 use axum::response::Response;
 use consign_api as api;
@@ -17,49 +17,47 @@ use tokio::sync::broadcast::error::RecvError;
 use zeroize::Zeroizing;
 
 use super::answer::{Failed, json, located, unexpected};
+use super::asker::Asker;
+use super::body;
 use super::calls::{Answered, Id, id, view_of};
 use super::once::{Outcome as Kept, Place};
-use super::{Shared, body};
 
-type Asked = State<Arc<Shared>>;
-
-pub(super) async fn create_key(State(shared): Asked, request: HttpRequest) -> Answered {
-    ceremony(&shared, request, |bytes| Ok(Request::CreateKey(body::parse(bytes)?))).await
+pub(super) async fn create_key(shared: Asker, request: HttpRequest) -> Answered {
+    ceremony(shared, request, |bytes| Ok(Request::CreateKey(body::parse(bytes)?))).await
 }
 
 /// The one call that carries a private key: only from this machine, since the API has no encryption of its own.
-pub(super) async fn import(State(shared): Asked, request: HttpRequest) -> Answered {
+pub(super) async fn import(shared: Asker, request: HttpRequest) -> Answered {
+    shared.needs_token(request.headers())?;
     if !shared.is_near {
         let detail = "A private key must not cross a network in the clear: let the API listen on 127.0.0.1.";
         return Err(Problem::new(ProblemKind::Forbidden, detail).into());
     }
-    ceremony(&shared, request, |bytes| Ok(Request::ImportKey(body::parse(bytes)?))).await
+    ceremony(shared, request, |bytes| Ok(Request::ImportKey(body::parse(bytes)?))).await
 }
 
-pub(super) async fn sign(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
+pub(super) async fn sign(shared: Asker, path: Id, request: HttpRequest) -> Answered {
     let key = id(path)?;
-    ceremony(&shared, request, |bytes| Ok(Request::Sign(Sign::new(key, body::parse(bytes)?)))).await
+    ceremony(shared, request, |bytes| Ok(Request::Sign(Sign::new(key, body::parse(bytes)?)))).await
 }
 
-pub(super) async fn presign(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
+pub(super) async fn presign(shared: Asker, path: Id, request: HttpRequest) -> Answered {
     let key = id(path)?;
-    ceremony(&shared, request, |bytes| Ok(Request::Presign(Presign { key, terms: body::parse(bytes)? })))
-        .await
+    ceremony(shared, request, |bytes| Ok(Request::Presign(Presign { key, terms: body::parse(bytes)? }))).await
 }
 
-pub(super) async fn refresh(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
+pub(super) async fn refresh(shared: Asker, path: Id, request: HttpRequest) -> Answered {
     let key = id(path)?;
-    ceremony(&shared, request, |bytes| Ok(Request::Refresh(Refresh { key, terms: body::parse(bytes)? })))
-        .await
+    ceremony(shared, request, |bytes| Ok(Request::Refresh(Refresh { key, terms: body::parse(bytes)? }))).await
 }
 
-pub(super) async fn reshare(State(shared): Asked, path: Id, request: HttpRequest) -> Answered {
+pub(super) async fn reshare(shared: Asker, path: Id, request: HttpRequest) -> Answered {
     let key = id(path)?;
-    ceremony(&shared, request, |bytes| Ok(Request::Reshare(Reshare { key, terms: body::parse(bytes)? })))
-        .await
+    ceremony(shared, request, |bytes| Ok(Request::Reshare(Reshare { key, terms: body::parse(bytes)? }))).await
 }
 
-pub(super) async fn invite(State(shared): Asked, request: HttpRequest) -> Answered {
+pub(super) async fn invite(shared: Asker, request: HttpRequest) -> Answered {
+    shared.needs_token(request.headers())?;
     let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
     let bytes = body::raw(request).await?;
     let wanted = Request::Invite(body::parse(&bytes)?);
@@ -77,7 +75,7 @@ pub(super) async fn invite(State(shared): Asked, request: HttpRequest) -> Answer
 
 /// One call that starts a ceremony.
 async fn ceremony(
-    shared: &Shared,
+    asker: Asker,
     request: HttpRequest,
     parse: impl FnOnce(&[u8]) -> Result<Request, Problem>,
 ) -> Answered {
@@ -85,16 +83,26 @@ async fn ceremony(
     // One of these calls carries a private key.
     let bytes = Zeroizing::new(body::raw(request).await?);
     let wanted = parse(&bytes)?;
-    let place = shared.once.place(&headers, &path, &bytes)?;
     // Before anything is asked, so that no change can be missed.
-    let mut changes = shared.events.watch();
-    let (view, sequence) = begin(shared, &place, wanted).await?;
-    let view = end(shared, view, sequence, &mut changes, body::wait(&headers)).await?;
+    let mut changes = asker.events.watch();
+    let (asker, signed) = asker.signed(&headers, &path, &bytes)?;
+    let (view, sequence) = match signed {
+        // Its `Idempotency-Key` is the core's affair: it holds at every node, and after a restart.
+        Some(signed) => {
+            let answer = asker.ask(Request::Signed(signed)).await?;
+            (view_of(answer.reply)?, answer.sequence)
+        }
+        None => {
+            let place = asker.once.place(&headers, &path, &bytes)?;
+            begin(&asker, &place, wanted).await?
+        }
+    };
+    let view = end(&asker, view, sequence, &mut changes, body::wait(&headers)).await?;
     Ok(answer(view))
 }
 
 /// Starts the ceremony, or looks at the one that was started by the same request before.
-async fn begin(shared: &Shared, place: &Place, wanted: Request) -> Result<(CeremonyView, u64), Failed> {
+async fn begin(shared: &Asker, place: &Place, wanted: Request) -> Result<(CeremonyView, u64), Failed> {
     let mut fresh = None;
     let kept = place.get_or_try_init(|| async {
         let answer = shared.ask(wanted).await?;
@@ -118,7 +126,7 @@ async fn begin(shared: &Shared, place: &Place, wanted: Request) -> Result<(Cerem
 
 /// Waits for the end of a ceremony, but no longer than `patience`, and not when the node stops.
 async fn end(
-    shared: &Shared,
+    shared: &Asker,
     mut view: CeremonyView,
     sequence: u64,
     changes: &mut Receiver<Arc<api::Event>>,

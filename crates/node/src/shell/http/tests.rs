@@ -5,6 +5,7 @@ mod ceremonies;
 mod evidence;
 mod places;
 mod refusals;
+mod signed;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,13 +14,16 @@ use std::sync::{Arc, Mutex};
 
 use api::client::Client;
 use api::{
-    CeremonyId, CeremonyKind, CeremonyState, CeremonyView, Curve, KeyId, KeyState, KeyView, Level, NodeId,
-    Outcome, Phase, Reply, Request, Scheme,
+    CeremonyId, CeremonyKind, CeremonyState, CeremonyView, ClusterId, Curve, KeyId, KeyState, KeyView, Level,
+    NodeId, Outcome, Phase, Reply, Request, Scheme,
 };
 
 use super::*;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// For which clients sign.
+const CLUSTER: ClusterId = ClusterId([9; 32]);
 
 /// What the core answers to a request.
 type Answers = Box<dyn FnMut(&Request) -> Reply + Send>;
@@ -45,14 +49,25 @@ impl Site {
         limits: Limits,
         answers: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> Site {
+        Site::for_clients(address, limits, true, answers).await
+    }
+
+    async fn for_clients(
+        address: &str,
+        limits: Limits,
+        may_stand_alone: bool,
+        answers: impl FnMut(&Request) -> Reply + Send + 'static,
+    ) -> Site {
+        let clients = Clients { cluster: CLUSTER, may_stand_alone };
         let (inbox, happened) = channel();
         let events = Arc::new(Events::new([5; 8]));
         let asked = Arc::<Mutex<Vec<Request>>>::default();
         let (core_events, core_asked) = (events.clone(), asked.clone());
         std::thread::spawn(move || core(&happened, &core_events, &core_asked, Box::new(answers)));
-        let http = Http::start(address.parse().unwrap(), Token::new(TOKEN), limits, inbox, events.clone())
-            .await
-            .unwrap();
+        let http =
+            Http::start(address.parse().unwrap(), Token::new(TOKEN), clients, limits, inbox, events.clone())
+                .await
+                .unwrap();
         Site { http, events, asked }
     }
 
@@ -146,6 +161,7 @@ fn key_view() -> KeyView {
         epoch: 0,
         share: true,
         state: KeyState::Active,
+        owner: None,
         imported: None,
         exports: Vec::new(),
         presignatures: 0,
@@ -172,7 +188,10 @@ fn create_key() -> api::CreateKey {
 #[allow(clippy::wildcard_enum_match_arm, reason = "everything else is unknown to it")]
 fn starts(request: &Request) -> Reply {
     match request {
-        Request::CreateKey(_) | Request::Sign(_) => Reply::Started(ceremony_in(CeremonyState::Proposed)),
+        Request::By(_, inner) => starts(inner),
+        Request::CreateKey(_) | Request::Sign(_) | Request::Signed(_) => {
+            Reply::Started(ceremony_in(CeremonyState::Proposed))
+        }
         Request::ShowCeremony(id) if *id == ceremony_id() => {
             Reply::Ceremony(ceremony_in(CeremonyState::Running))
         }

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
@@ -17,12 +16,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::asker::Asker;
 use super::calls::{Answered, Id, id, view_of};
-use super::{Shared, body, stopped};
+use super::{body, stopped};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-pub(super) async fn events(State(shared): State<Arc<Shared>>, path: Id, headers: HeaderMap) -> Answered {
+pub(super) async fn events(shared: Asker, path: Id, headers: HeaderMap) -> Answered {
     let ceremony: CeremonyId = id(path)?;
     let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
         let detail = "The node serves all the streams of events it may serve at a time; try again.";
@@ -51,7 +51,7 @@ pub(super) async fn events(State(shared): State<Arc<Shared>>, path: Id, headers:
 
 /// One client that watches one ceremony.
 struct Watcher {
-    shared: Arc<Shared>,
+    shared: Asker,
     ceremony: CeremonyId,
     /// What is sent before any change.
     first: VecDeque<Arc<api::Event>>,

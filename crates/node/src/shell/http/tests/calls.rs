@@ -40,6 +40,8 @@ fn answers(request: &Request) -> Reply {
         Request::ListApprovals | Request::Decide(_) => {
             Reply::Approvals(Page { items: Vec::new(), next: None })
         }
+        Request::Signed(_) => Reply::Started(ceremony_in(CeremonyState::Proposed)),
+        Request::By(_, inner) => answers(inner),
         Request::Health => Reply::Health(HealthView::ok()),
     }
 }

@@ -1,0 +1,140 @@
+//! Calls that clients have signed, as they come over a socket.
+
+use api::signed::{SignedRequest, Validity};
+use api::{ClientSecret, PageQuery};
+
+use super::*;
+
+fn secret() -> ClientSecret {
+    ClientSecret::from_seed(&[1; 32])
+}
+
+fn client_of(site: &Site) -> Client {
+    site.client().signed_by(secret(), CLUSTER)
+}
+
+fn now() -> u64 {
+    Clock::start().now().unix
+}
+
+/// A signed call to make a key.
+fn signed(key: &str) -> SignedRequest {
+    let body = serde_json::to_vec(&create_key()).unwrap();
+    let validity = Validity::new(now(), now() + 60).unwrap();
+    SignedRequest::sign(&secret(), CLUSTER, "/v1/keys", key.parse().unwrap(), body, validity).unwrap()
+}
+
+fn lines(signed: &SignedRequest) -> String {
+    signed.headers().iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
+}
+
+/// A call as bytes, with the token or without.
+fn send(site: &Site, token: bool, line: &str, headers: &str, body: &[u8]) -> (u16, String) {
+    let (host, length) = (site.http.address, body.len());
+    let token = if token { format!("authorization: Bearer {TOKEN}\r\n") } else { String::new() };
+    let (status, _, answer) = site.raw(&format!(
+        "{line} HTTP/1.1\r\nhost: {host}\r\n{token}connection: close\r\ncontent-type: application/json\r\n\
+         {headers}content-length: {length}\r\n\r\n{}",
+        String::from_utf8_lossy(body)
+    ));
+    (status, answer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_core_gets_what_the_client_signed() {
+    let site = Site::start(starts).await;
+    let call = signed("order-1");
+    for _ in 0..2 {
+        // That it is the same call twice is for the core to find out.
+        assert_eq!(send(&site, true, "POST /v1/keys", &lines(&call), call.body()).0, 202);
+    }
+    let expected = Request::Signed(Box::new(call.clone()));
+    assert_eq!(site.asked(), [expected.clone(), expected.clone()]);
+    // Without the token it is said in whose name.
+    assert_eq!(send(&site, false, "POST /v1/keys", &lines(&call), call.body()).0, 202);
+    let alone = Request::By(secret().public(), Box::new(expected));
+    assert_eq!(site.asked()[2], alone);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_signs_all_it_asks() {
+    let site = Site::start(starts).await;
+    let client = client_of(&site);
+    tokio::task::spawn_blocking(move || {
+        client.create_key(&create_key(), &Default::default()).unwrap();
+        let alone = client.clone().without_token();
+        alone.create_key(&create_key(), &Default::default()).unwrap();
+        alone.ceremony(&ceremony_id()).unwrap();
+        client.ceremony(&ceremony_id()).unwrap();
+        assert_eq!(alone.keys_page(&PageQuery::default()).unwrap_err().problem().unwrap().status, 404);
+    })
+    .await
+    .unwrap();
+    let asked = site.asked();
+    let me = secret().public();
+    assert!(matches!(&asked[0], Request::Signed(signed) if signed.verify(&CLUSTER).is_ok()));
+    assert!(
+        matches!(&asked[1], Request::By(by, inner) if *by == me && matches!(**inner, Request::Signed(_)))
+    );
+    assert_eq!(asked[2], Request::By(me, Box::new(Request::ShowCeremony(ceremony_id()))));
+    assert_eq!(asked[3], Request::ShowCeremony(ceremony_id()));
+    assert_eq!(asked[4], Request::By(me, Box::new(Request::ListKeys(PageQuery::default()))));
+    // Two calls that nobody has named are two requests.
+    let (Request::Signed(first), Request::By(_, second)) = (&asked[0], &asked[1]) else { panic!() };
+    let Request::Signed(second) = &**second else { panic!() };
+    assert_ne!(first.idempotency_key(), second.idempotency_key());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_does_not_hold_opens_nothing() {
+    let site = Site::start(starts).await;
+    let call = signed("order-1");
+    let (good, body) = (lines(&call), call.body());
+    let post = "POST /v1/keys";
+    // Also with the token: whoever signs wants the signature to count.
+    for token in [true, false] {
+        let refused = |line: &str, headers: &str, body: &[u8], status: u16| {
+            let (got, text) = send(&site, token, line, headers, body);
+            assert_eq!(got, status, "{token} {line} {headers}: {text}");
+        };
+        let space = [body, b" "].concat();
+        refused(post, &good, &space, 401);
+        refused(post, &format!("{good}signature: x\r\n"), body, 401);
+        refused(post, &format!("{good}consign-level: 9\r\n"), body, 401);
+        refused(post, &format!("{good}content-encoding: gzip\r\n"), body, 401);
+        refused(post, &good.replace("tag=", "nonce=\"a\";tag="), body, 401);
+        refused("POST /v1/keys?a=b", &good, body, 400);
+        refused("DELETE /v1/keys/x", &good, b"", 401);
+        refused("GET /v1/node", &good, b"", 401);
+        let validity = Validity::from(now()).unwrap();
+        let reads = api::signed::read::sign(&secret(), &CLUSTER, "/v1/node", &validity).unwrap();
+        let reads: String = reads.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
+        refused("GET /v1/validators", &reads, b"", 401);
+        refused("GET /v1/node?x=1", &reads, b"", 401);
+        refused(post, &reads, body, 401);
+    }
+    assert_eq!(site.asked(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_the_operators_is_not_signed() {
+    let site = Site::start(starts).await;
+    for path in ["/v1/keys/import", "/v1/invitations"] {
+        let validity = Validity::new(now(), now() + 60).unwrap();
+        let key = "1".parse().unwrap();
+        let call = SignedRequest::sign(&secret(), CLUSTER, path, key, b"{}".to_vec(), validity).unwrap();
+        let line = format!("POST {path}");
+        assert_eq!(send(&site, true, &line, &lines(&call), b"{}").0, 400, "{path}");
+        assert_eq!(send(&site, false, &line, &lines(&call), b"{}").0, 401, "{path}");
+    }
+    assert_eq!(site.asked(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_policy_the_token_is_needed() {
+    let site = Site::for_clients("127.0.0.1:0", Limits::default(), false, starts).await;
+    let call = signed("order-1");
+    assert_eq!(send(&site, false, "POST /v1/keys", &lines(&call), call.body()).0, 401);
+    assert_eq!(site.asked(), []);
+    assert_eq!(send(&site, true, "POST /v1/keys", &lines(&call), call.body()).0, 202);
+}

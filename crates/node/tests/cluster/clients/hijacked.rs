@@ -1,0 +1,195 @@
+//! Node 1 is in the wrong hands: it says what its master likes, with its true identity. What it is shown is what any
+//! participant is shown. Node 0 is honest, and answers.
+
+use consign_api as api;
+use consign_api::SignedRequest;
+use consign_node::core::hash::Hash;
+use consign_node::core::proposal::{Kind, Participant, Proposal};
+use consign_node::core::requests::{MAX_TRIES, RawRequest, Wanted};
+use consign_node::core::wire::PeerMessage;
+
+use super::{Customer, message, signature};
+use crate::client::verify;
+use crate::examined::{answer, refuses};
+use crate::hostile::{capture_node_1, proposal_of};
+use crate::sim::Sim;
+
+/// A cluster, a client with a key, and what node 0 proposes for a request of it that never gets further.
+fn with_model(seed: u64, kind: Kind) -> (Sim, Customer, api::KeyView, Proposal) {
+    let mut sim = Sim::cluster_for_clients(seed, 3);
+    let customer = Customer::of(&sim, 1);
+    let key = sim.key_of(&customer, "key");
+    let tape = capture_node_1(&mut sim);
+    let request = match kind {
+        Kind::Sign => message(&key, b"a model"),
+        _ => sim.create_key(2, &[0, 1, 2]),
+    };
+    let call = customer.sign(&sim, &request, "model");
+    sim.start(0, api::Request::Signed(Box::new(call))).unwrap();
+    let model = proposal_of(&tape, kind).unwrap();
+    (sim, customer, key, model)
+}
+
+/// The model with this request, as node 1 proposes it.
+fn with_request(sim: &Sim, model: &Proposal, request: Vec<u8>) -> Proposal {
+    Proposal { proposer: sim.id(1), request, ..model.clone() }
+}
+
+/// What node 1 proposes so that everything fits this request of a message.
+fn for_message(sim: &Sim, model: &Proposal, text: &[u8], request: Vec<u8>) -> Proposal {
+    let digest = Some(api::HashName::Sha256.digest(text));
+    Proposal { digest, ..with_request(sim, model, request) }
+}
+
+/// Nothing that no client has signed, in whatever form it comes.
+#[test]
+fn nothing_is_signed_that_no_client_asked_for() {
+    let (mut sim, customer, key, model) = with_model(511, Kind::Sign);
+    let theft = message(&key, b"all the money");
+    let api::Request::Sign(wanted) = theft.clone() else { panic!() };
+    let raw = RawRequest::new(&Wanted::Signature(wanted), sim.unix(), [1; 16]);
+    let proposal = for_message(&sim, &model, b"all the money", raw.encode());
+    refuses(&mut sim, &proposal, "no client has signed");
+
+    // Under the client's name, with the signature of another call.
+    let signed = customer.sign(&sim, &message(&key, b"some money"), "1");
+    let body = [&raw.body[..]].concat();
+    let forged = [&signed.encode()[..signed.encode().len() - signed.body().len()], &body].concat();
+    let proposal = for_message(&sim, &model, b"all the money", forged);
+    refuses(&mut sim, &proposal, "the signature does not hold");
+
+    // Signed by the node itself, as if it were a client.
+    let seed = sim.machines[1].identity.expose_seed();
+    let itself = Customer::of(&sim, 1).with_secret(&seed).sign(&sim, &theft, "2");
+    let proposal = for_message(&sim, &model, b"all the money", itself.encode());
+    refuses(&mut sim, &proposal, "is the key of a node");
+
+    // Meant for another cluster.
+    let elsewhere = Customer::of(&sim, 1).elsewhere().sign(&sim, &theft, "3");
+    let proposal = for_message(&sim, &model, b"all the money", elsewhere.encode());
+    refuses(&mut sim, &proposal, "for another cluster");
+
+    // What the client did sign, and nobody has tampered with, is accepted.
+    let proposal = for_message(&sim, &model, b"some money", signed.encode());
+    assert_eq!(answer(&mut sim, &proposal), None);
+}
+
+/// No byte of a signed request can be altered: neither what is asked nor when, by whom, or under which name.
+#[test]
+fn no_byte_of_a_request_can_be_altered() {
+    let (mut sim, _, _, model) = with_model(512, Kind::Sign);
+    let bytes = model.request.clone();
+    let call = SignedRequest::decode(&bytes).unwrap();
+    let at = |what: &[u8]| bytes.windows(what.len()).position(|w| w == what).unwrap();
+    let places = [
+        ("cluster", 5, "for another cluster"),
+        ("expires", 2 + 32 + 32 + 8 + 7, "does not hold"),
+        ("created", 2 + 32 + 32 + 7, "does not hold"),
+        ("signature", 2 + 32 + 32 + 16 + 5, "does not hold"),
+        ("path", at(b"/v1/keys/") + 9, "does not"),
+        ("idempotency key", at(b"model"), "does not hold"),
+        ("body", bytes.len() - 8, "does not"),
+    ];
+    for (what, place, why) in places {
+        let mut altered = bytes.clone();
+        // Stays a digit of a number or of hexadecimal, a letter, or whatever it was.
+        altered[place] ^= 1;
+        let Ok(_) = SignedRequest::decode(&altered) else { panic!("{what} is no request any more") };
+        let proposal = with_request(&sim, &model, altered);
+        let reason = answer(&mut sim, &proposal).unwrap_or_else(|| panic!("{what} was altered"));
+        assert!(reason.contains(why) || reason.contains("cannot be read"), "{what}: {reason}");
+    }
+    assert_eq!(call.client(), Customer::of(&sim, 1).secret.public());
+}
+
+/// The proposal follows from the request: whatever the proposer puts in its place is refused.
+#[test]
+fn nothing_is_put_in_the_place_of_what_was_asked() {
+    let (mut sim, _, _, model) = with_model(513, Kind::Sign);
+    let model = Proposal { proposer: sim.id(1), ..model };
+    for change in [
+        |p: &mut Proposal| p.digest = Some([7; 32]),
+        |p: &mut Proposal| p.digest = None,
+        |p: &mut Proposal| p.path = vec![5],
+        |p: &mut Proposal| p.key = Some(Hash([7; 32])),
+        |p: &mut Proposal| p.threshold = 3,
+        |p: &mut Proposal| p.level = 128,
+        |p: &mut Proposal| p.curve = "p256".to_owned(),
+        |p: &mut Proposal| p.batch = 2,
+        |p: &mut Proposal| p.kind = Kind::Presign,
+    ] {
+        let mut proposal = model.clone();
+        change(&mut proposal);
+        let reason = answer(&mut sim, &proposal).expect("refused");
+        let known = ["does not follow", "does not ask for this", "not exactly as many"];
+        assert!(known.iter().any(|why| reason.contains(why)), "{reason}");
+    }
+    assert_eq!(answer(&mut sim, &model), None);
+
+    let (mut sim, _, _, model) = with_model(514, Kind::Keygen);
+    let member = |sim: &Sim, i: usize, index| Participant { index, id: sim.id(i) };
+    let other = [member(&sim, 1, 1), member(&sim, 0, 2), member(&sim, 2, 3)];
+    let fewer = [member(&sim, 0, 1), member(&sim, 1, 2)];
+    let variants = [
+        Proposal { participants: other.to_vec(), ..model.clone() },
+        Proposal { participants: fewer.to_vec(), ..model.clone() },
+        Proposal { threshold: 3, ..model.clone() },
+        Proposal { level: 112, ..model.clone() },
+        Proposal { curve: "p256".to_owned(), ..model.clone() },
+    ];
+    for variant in variants {
+        let proposal = Proposal { proposer: sim.id(1), ..variant };
+        refuses(&mut sim, &proposal, "the proposal does not follow from the request");
+    }
+}
+
+/// A request that is done, over, or not begun yet leads to nothing, however often it is proposed.
+#[test]
+fn a_request_is_no_licence() {
+    let (mut sim, customer, key, model) = with_model(515, Kind::Sign);
+    // Tried as often as it may be, and never started.
+    let call = customer.sign_for(&message(&key, b"worn out"), "tries", sim.unix(), 60).encode();
+    let model = Proposal { proposer: sim.id(1), ..model };
+    let attempt = |sim: &Sim, salt: u8| Proposal {
+        salt: [salt; 16],
+        ..for_message(sim, &model, b"worn out", call.clone())
+    };
+    for salt in 0..MAX_TRIES {
+        let proposal = attempt(&sim, salt);
+        assert_eq!(answer(&mut sim, &proposal), None, "{salt}");
+        sim.transmit(1, 0, PeerMessage::Lost { ceremony: proposal.hash() }.encode());
+        sim.pass(100);
+    }
+    let proposal = attempt(&sim, MAX_TRIES);
+    refuses(&mut sim, &proposal, "tried too often");
+
+    // Another one, once begun and then over.
+    let call = customer.sign_for(&message(&key, b"late"), "late", sim.unix(), 10).encode();
+    let proposal = for_message(&sim, &model, b"late", call.clone());
+    assert_eq!(answer(&mut sim, &proposal), None);
+    sim.transmit(1, 0, PeerMessage::Lost { ceremony: proposal.hash() }.encode());
+    sim.pass(41_000);
+    let proposal = Proposal { salt: [9; 16], ..proposal };
+    refuses(&mut sim, &proposal, "not fresh any more");
+    // Never seen here before, and over; and from a time to come.
+    for (created, name) in [(sim.unix() - 100, "old"), (sim.unix() + 100, "young")] {
+        let call = customer.sign_for(&message(&key, b"never"), name, created, 60);
+        let proposal = for_message(&sim, &model, b"never", call.encode());
+        refuses(&mut sim, &proposal, "the request is not fresh");
+    }
+
+    // Done, it is done for all time, for whoever saw it; and another content is none of it.
+    sim.tamper = None;
+    let call = customer.sign(&sim, &message(&key, b"once"), "once");
+    verify(&key, &signature(sim.bring(0, &call)), b"once");
+    let proposal = for_message(&sim, &model, b"once", call.encode());
+    refuses(&mut sim, &proposal, "the request is already done");
+    let other = customer.sign(&sim, &message(&key, b"twice"), "once");
+    let proposal = for_message(&sim, &model, b"twice", other.encode());
+    refuses(&mut sim, &proposal, "has used this Idempotency-Key");
+    sim.crash(0);
+    sim.boot(0);
+    sim.until("it is back", |sim| sim.sees(0, 1) && sim.sees(1, 0));
+    let proposal = Proposal { salt: [3; 16], ..for_message(&sim, &model, b"once", call.encode()) };
+    refuses(&mut sim, &proposal, "the request is already done");
+}
