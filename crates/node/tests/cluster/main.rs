@@ -24,6 +24,7 @@ mod imports;
 mod lies;
 mod life;
 mod places;
+mod policies;
 mod pool;
 mod shown;
 mod sim;
