@@ -35,16 +35,33 @@ impl Validator {
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
         match &self.command {
             Command::List { data } => {
-                let validators = Connection::open(&data.data)?.validators()?;
+                let node = Connection::open(&data.data)?;
+                let validators = node.validators()?;
                 out.show(&validators, || {
                     table(
                         ["NAME", "ID", "ROLE", "STATE", "ADDRESSES"],
                         &validators.iter().map(row).collect::<Vec<_>>(),
                     )
-                })
+                })?;
+                if !out.is_json() {
+                    note_policy(&node, out)?;
+                }
+                Ok(())
             }
         }
     }
+}
+
+/// What the operator of this node should know of its policy.
+fn note_policy(node: &Connection, out: &Output) -> Result<(), Failure> {
+    let Some(policy) = node.node()?.policy else { return Ok(()) };
+    if let Some(error) = policy.error {
+        out.note(&format!("The policy of before is in force: {error}"));
+    }
+    if policy.waiting > 0 {
+        out.note(&format!("Requests that wait for `consign approve` at this node: {}", policy.waiting));
+    }
+    Ok(())
 }
 
 fn row(validator: &ValidatorView) -> [String; 5] {

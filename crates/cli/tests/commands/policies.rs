@@ -1,8 +1,10 @@
-//! `consign policy`: rules are written, shown and explained without a running node.
+//! `consign policy`: rules are written, shown and explained without a running node; `consign approve` at one that runs.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::common::run;
+#[cfg(debug_assertions)]
+use crate::common::{TestNode, until};
 
 /// RFC 8032, 7.1, test 1.
 const SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
@@ -60,4 +62,58 @@ fn a_policy_is_written_shown_and_explained() {
         run(arguments).fails(1, "policy.toml, line ");
     }
     assert!(std::fs::read_to_string(&file).unwrap().ends_with("approve = 3\n"));
+}
+
+/// From a client's key to a signature that an operator has approved, with real processes: policies are read while the nodes
+/// run, one of them asks its operator, and the same request goes through after that.
+#[cfg(debug_assertions)]
+#[test]
+fn a_client_is_served_as_far_as_the_policies_go() {
+    let place = tempfile::tempdir().unwrap();
+    let mut nodes = TestNode::cluster(place.path(), &["anna", "bert"]);
+    let file = place.path().join("shop.key");
+    let file = file.to_str().unwrap();
+    let said = run(&["client", "new", file]).ok();
+    assert!(said.err.contains("[[client]]"), "{}", said.err);
+    let client = said.out.trim();
+
+    let own = ["policy", "allow", client, "--name", "shop"];
+    nodes[0].ask(&own).ok();
+    nodes[1].ask(&[&own[..], &["--ceremony", "keygen"]].concat()).ok();
+    nodes[1].ask(&["policy", "allow", "shop", "--ceremony", "sign", "--approve"]).ok();
+    for node in &nodes {
+        until("the policy to be read", || {
+            node.log().contains("the policy in force: clients 1,").then_some(())
+        });
+    }
+    until("both rules to be read", || nodes[1].log().contains("clients 1, rules 2").then_some(()));
+    let key = ["key", "create", "--name", "pay", "--level", "insecure-test"];
+    nodes[0].ask(&key).fails(4, "no client has signed");
+    nodes[0].ask(&[&key[..], &["--client", file]].concat()).ok();
+
+    let sign = ["key", "sign", "pay", "invoice 4711", "--client", file, "--request", "order-1"];
+    let said = nodes[0].ask(&sign);
+    assert!(said.code != 0 && said.err.contains("waits for approval at bert"), "{} {}", said.code, said.err);
+    let waiting = nodes[1].ask(&["approve"]).ok().json();
+    assert_eq!(
+        (&waiting[0]["client"], &waiting[0]["facts"]["message"]),
+        (&"shop".into(), &"invoice 4711".into())
+    );
+    let id = waiting[0]["id"].as_str().unwrap();
+    nodes[0].ask(&["approve", id]).fails(2, "no request begins with");
+    assert_eq!(nodes[1].ask(&["approve", &id[..8]]).ok().json()["state"], "approved");
+    assert_eq!(nodes[0].ask(&sign).ok().json()["verified"], true);
+    assert!(nodes[1].log().contains("the operator has approved the request"), "{}", nodes[1].log());
+
+    // A broken file changes nothing while the node runs, and keeps it from starting.
+    let policy = nodes[1].data.join("policy.toml");
+    let good = std::fs::read_to_string(&policy).unwrap();
+    std::fs::write(&policy, format!("{good}\nallow everything\n")).unwrap();
+    until("the fault to be told", || nodes[1].log().contains("the policy of before stays").then_some(()));
+    let refresh = ["key", "refresh", "pay", "--client", file];
+    nodes[1].ask(&refresh).fails(4, "add \\\"refresh\\\" to `ceremonies`");
+    nodes[1].stop();
+    let data = nodes[1].data.to_str().unwrap().to_owned();
+    run(&["node", "--data", &data]).fails(1, "policy.toml, line ");
+    nodes[1].ask(&["approve"]).fails(3, "no node takes orders");
 }

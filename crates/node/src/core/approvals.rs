@@ -65,6 +65,10 @@ impl Ask {
         }
     }
 
+    fn is_decided_at(&self, unix: u64) -> bool {
+        self.answer.is_some() && unix <= self.expires
+    }
+
     fn view(&self, id: &Hash) -> Option<api::ApprovalView> {
         Some(api::ApprovalView {
             id: api::CeremonyId(id.0),
@@ -153,12 +157,12 @@ impl Approvals {
         }
     }
 
-    /// Remembers a request that waits. What was decided about the same content stays so, and is not asked again; the
-    /// same request with a later end waits until then. Whether it is news.
+    /// Remembers a request that waits. What was decided about the same content stays so until it expires, and is not asked
+    /// again before; the same request with a later end waits until then. Whether it is news.
     pub(super) fn wait(&mut self, id: Hash, ask: Ask) -> bool {
         match self.asks.get_mut(&id) {
-            Some(known) if known.content == ask.content && known.answer.is_some() => false,
-            Some(known) if known.content == ask.content => {
+            Some(known) if known.content == ask.content && known.is_decided_at(ask.since) => false,
+            Some(known) if known.content == ask.content && known.answer.is_none() => {
                 known.expires = known.expires.max(ask.expires);
                 false
             }
@@ -262,6 +266,10 @@ mod tests {
         let mut again = Approvals::read(&store).unwrap();
         assert_eq!(again.answer(&id, &content, 150), Answer::Approved);
         assert!(!again.wait(id, ask(1, 5, 300)));
+        // Signed anew after that, it is a new question.
+        assert!(again.wait(id, Ask { since: 301, ..ask(1, 5, 600) }));
+        assert_eq!(again.answer(&id, &content, 301), Answer::None);
+        let mut again = Approvals::read(&store).unwrap();
         assert_eq!(again.views(), all.views());
         // Other content under the same id is another question.
         assert!(again.wait(id, ask(1, 6, 300)));

@@ -84,7 +84,7 @@ impl Node {
         match policy {
             Ok(policy) => {
                 let (clients, rules) = (policy.clients().count(), policy.rules().len());
-                let line = format!("the policy in force has {clients} clients and {rules} rules");
+                let line = format!("the policy in force: clients {clients}, rules {rules}");
                 self.log(Level::Info, &line);
                 self.governing.policy = Some(policy);
                 self.governing.error = None;
@@ -170,10 +170,14 @@ impl Node {
         }
     }
 
-    /// A proposal was refused. If its request waits for the operator of this node, it is shown there.
-    pub(super) fn remember_waiting(&mut self, proposal: &Proposal) {
+    /// A proposal was refused for this reason. If it is that its request waits for the operator of this node, the request is
+    /// shown there. Any other reason comes first: nobody has the operator look at what its client has not signed.
+    pub(super) fn remember_waiting(&mut self, proposal: &Proposal, reason: &str) {
         let Some((_, wanted)) = Asked::parse(&proposal.request) else { return };
         let asking = self.asking(proposal, &wanted);
+        if self.policy_lets(&asking).err().as_deref() != Some(reason) {
+            return;
+        }
         let Some((id, ask)) = self.ask_of(&asking).map(|ask| (asking.id, ask)) else { return };
         let line = format!(
             "a request of the client {} to {} with the key {} waits for `consign approve {}`",

@@ -67,7 +67,7 @@ impl Node {
             Ok(wanted) if !self.busy() && !self.asks_too_much(from, &proposal) => wanted,
             Ok(_) => return self.answer_no(from, &proposal, "this node has all the work it may take"),
             Err(reason) => {
-                self.remember_waiting(&proposal);
+                self.remember_waiting(&proposal, &reason);
                 return self.answer_no(from, &proposal, &reason);
             }
         };
@@ -121,6 +121,7 @@ impl Node {
     /// Examined and found good: what is needed before the accept?
     pub(super) fn take_part(&mut self, hash: Hash) {
         let Some(proposal) = self.ceremonies.get(&hash).map(|c| Arc::clone(&c.proposal)) else { return };
+        self.count_use(&proposal);
         let spent = self.spend(&proposal);
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         ceremony.spent = spent;
@@ -141,9 +142,7 @@ impl Node {
     pub(super) fn record(&mut self, hash: Hash) {
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         ceremony.part = Part::Recording;
-        let (request, proposal) = (ceremony.request, Arc::clone(&ceremony.proposal));
-        self.count_use(&proposal);
-        let Some(ceremony) = self.ceremonies.get(&hash) else { return };
+        let request = ceremony.request;
         let asked = Asked::parse(&ceremony.proposal.request);
         let terms = asked.map_or((0, None), |(asked, _)| (asked.created(), asked.remembered()));
         let proposer = ceremony.passed_by.unwrap_or(ceremony.proposal.proposer);

@@ -3,6 +3,7 @@
 mod calls;
 mod ceremonies;
 mod evidence;
+mod operator;
 mod places;
 mod refusals;
 mod signed;
