@@ -23,7 +23,7 @@ use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
     CeremonyId, CeremonyView, ClientSecret, ClusterId, CreateKey, Discard, EvidenceId, EvidenceView,
     HealthView, ImportKey, InvitationView, Invite, KeyId, KeyView, NodeView, Page, PageQuery, PresignTerms,
-    Problem, RefreshTerms, ReshareTerms, Sign, ValidatorView,
+    Problem, RefreshTerms, ReshareTerms, Sign, SignedRequest, ValidatorView,
 };
 
 /// How long a connection may take to be made: the node is near.
@@ -242,6 +242,16 @@ impl Client {
         start: &Start,
     ) -> Result<CeremonyView, ClientError> {
         self.post(&format!("/v1/keys/{key}/reshare"), terms, start)
+    }
+
+    /// Brings a call that was signed before: by this client or another, for this node or another. It is the same request
+    /// wherever it is brought, so a client whose node has died brings it to the next one. As [`Client::create_key`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn bring(&self, signed: &SignedRequest, wait_s: u32) -> Result<CeremonyView, ClientError> {
+        let start = Start { wait_s, idempotency_key: None };
+        self.send(signed.path(), signed.headers(), signed.body(), &start)
     }
 
     /// One page of `GET /v1/keys`.

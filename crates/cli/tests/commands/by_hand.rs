@@ -1,9 +1,10 @@
 //! A cluster by hand, as the README tells it, with real processes: init, node, invite, join, key create, key sign, and
 //! what must go wrong in between. Runs at the insecure level of tests, which no release build has.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::common::{PASSPHRASE, TestNode, consign, finish, until};
+use crate::common::{PASSPHRASE, TestNode, consign, finish, run, until};
 use serde_json::Value;
 
 /// Three nodes that have met.
@@ -71,6 +72,7 @@ fn from_init_to_signatures_and_through_restarts() {
     nodes[0].ask(&["key", "create", "--name", "x", "--curve", "p384"]).fails(2, "secp256k1 or p256");
 
     imports(&nodes, place.path());
+    clients(&nodes, place.path());
 
     // A child of the key signs too, and everybody finds its addresses.
     let child = sign(&nodes[2], &["pay", "to a child", "--path", "m/0/5"]);
@@ -120,6 +122,22 @@ fn from_init_to_signatures_and_through_restarts() {
     assert_eq!(nodes[2].ask(&["key", "show", "pay"]).ok().json(), key);
     let both = nodes[0].ask(&["key", "list"]).ok().json();
     assert!(both.as_array().unwrap().contains(&key) && both.as_array().unwrap().len() == 3, "{both}");
+}
+
+/// A client signs what it asks, at any node; its key file is its own.
+fn clients(nodes: &[TestNode; 3], place: &Path) {
+    let file = place.join("shop.key");
+    let shop = file.to_str().unwrap();
+    let made = run(&["--json", "client", "new", shop]).ok().json();
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    run(&["client", "new", shop]).fails(1, "exists already");
+    let message = ["pay", "as a client", "--client", shop];
+    assert_eq!(sign(&nodes[0], &message)["verified"], true);
+    let cluster = nodes[1].ask(&["key", "list", "--client", shop, "--cluster", &"00".repeat(32)]);
+    cluster.fails(4, "for another cluster");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    nodes[0].ask(&["key", "list", "--client", shop]).fails(1, "chmod 600");
+    assert_eq!(made["client"].as_str().unwrap().len(), 64);
 }
 
 /// A private key from a pipe, which only a person who says so imports; any two of the three sign for it.

@@ -148,11 +148,17 @@ impl Node {
     }
 
     /// The key is durable: it is shared out. If that cannot even begin, nothing of it is kept, unless somebody has asked
-    /// for the same meanwhile.
+    /// for the same meanwhile, or a client must ask for it first.
     pub(super) fn share_out(&mut self, call: CallId, wanted: Wanted) {
         let id = wanted.key().map(|id| Hash(id.0));
         match self.bring(wanted) {
             Ok(view) => self.out.push(Output::Reply(call, api::Reply::Started(view))),
+            // Nobody signs while a private key is brought in, and this node does nothing that no client has signed.
+            Err(problem) if problem.kind == api::ProblemKind::Unauthorized => {
+                let text = "The key is imported, and is in one place, at this node, until a client has signed that it is \
+                            shared out: `consign key reshare --client FILE`.";
+                self.refuse(call, problem.kind, text);
+            }
             Err(problem) => {
                 let unused = id.filter(|id| self.undiscardable(*id, false).is_none());
                 let writes = unused.map(|id| self.forget(id)).unwrap_or_default();

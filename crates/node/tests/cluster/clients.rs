@@ -190,6 +190,47 @@ fn a_request_survives_its_proposer() {
     panic!("never signed");
 }
 
+/// The node that is asked refuses at once what no participant would take, and proposes nothing.
+#[test]
+fn what_does_not_count_is_not_even_proposed() {
+    let mut sim = Sim::cluster_for_clients(505, 2);
+    let customer = Customer::of(&sim, 1);
+    let (request, now) = (sim.create_key(2, &[0, 1]), sim.unix());
+    let altered = |at_end: u8| {
+        let mut bytes = customer.sign_for(&request, "1", now, 60).encode();
+        *bytes.last_mut().unwrap() = at_end;
+        SignedRequest::decode(&bytes).unwrap()
+    };
+    let seed = sim.machines[1].identity.expose_seed();
+    let unauthorized = api::ProblemKind::Unauthorized;
+    for (signed, kind, why) in [
+        (altered(b' '), unauthorized, "does not hold"),
+        (Customer::of(&sim, 1).elsewhere().sign(&sim, &request, "2"), unauthorized, "another cluster"),
+        (customer.sign_for(&request, "3", now - 100, 60), unauthorized, "not fresh"),
+        (customer.sign_for(&request, "4", now + 100, 60), unauthorized, "not fresh"),
+        (
+            Customer::of(&sim, 1).with_secret(&seed).sign(&sim, &request, "5"),
+            api::ProblemKind::Forbidden,
+            "key of a node",
+        ),
+    ] {
+        let problem = sim.start(0, api::Request::Signed(Box::new(signed))).unwrap_err();
+        assert_eq!(problem.kind, kind, "{problem}");
+        assert!(problem.detail.contains(why), "{problem}");
+    }
+    let odd = SignedRequest::sign(
+        &customer.secret,
+        customer.cluster,
+        "/v1/keys",
+        "6".parse().unwrap(),
+        b"{}".to_vec(),
+        Validity::new(now, now + 60).unwrap(),
+    );
+    let problem = sim.start(0, api::Request::Signed(Box::new(odd.unwrap()))).unwrap_err();
+    assert_eq!(problem.kind, api::ProblemKind::Malformed, "{problem}");
+    assert_eq!((sim.records(0, Table::Requests), sim.records(1, Table::Requests)), (0, 0));
+}
+
 /// A node that knows no policy does not open to a signature alone, and the token alone starts nothing.
 #[test]
 fn both_the_token_and_a_signature_are_needed() {

@@ -17,6 +17,7 @@ use consign_node::store::{Store, Table};
 use zeroize::Zeroizing;
 
 use crate::client::verify;
+use crate::clients::{Customer, message};
 use crate::sim::{STORMY, Sim, Weather, seeds};
 
 /// The private key, and where its bytes would be found.
@@ -340,4 +341,24 @@ fn a_forged_first_epoch_is_not_believed() {
         assert!(sim.finish(0, id).is_err(), "{seed}");
         assert!(sim.keys(1).is_empty(), "{seed}");
     }
+}
+
+/// Where everything needs a client's signature, an imported key stays with its dealer until one has signed for the rest.
+#[test]
+fn a_client_has_an_imported_key_shared_out() {
+    let mut sim = Sim::cluster_for_clients(830, 2);
+    let request = sim.import(api::Curve::Secp256k1, 2, &[0, 1]);
+    let problem = sim.start(0, request).unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::Unauthorized, "{problem}");
+    let key = sim.keys(0).pop().unwrap();
+    assert_eq!((key.state, &key.public_key), (api::KeyState::Whole, &public_key(key.curve)));
+    let customer = Customer::of(&sim, 1);
+    let committee = [0, 1].map(|i| sim.api_id(i)).to_vec();
+    let terms = api::ReshareTerms { epoch: 0, threshold: 2, committee };
+    let reshare = api::Request::Reshare(api::Reshare { key: key.id, terms });
+    let call = customer.sign(&sim, &reshare, "1");
+    assert!(matches!(sim.bring(0, &call), Ok(api::Outcome::Key(_))));
+    let call = customer.sign(&sim, &message(&key, b"shared"), "2");
+    assert!(matches!(sim.bring(1, &call), Ok(api::Outcome::Signature(_))));
+    assert!(!sim.has_secret(0));
 }
