@@ -3,6 +3,7 @@
 mod allow;
 mod check;
 mod client;
+mod drop;
 
 use clap::{Args, Subcommand};
 
@@ -24,6 +25,7 @@ pub(crate) struct Policy {
 enum Command {
     Check(Box<check::Check>),
     Allow(allow::Allow),
+    Drop(drop::Drop),
 }
 
 impl Policy {
@@ -32,6 +34,7 @@ impl Policy {
         match &self.command {
             Command::Check(check) => check.run(out),
             Command::Allow(allow) => allow.run(out),
+            Command::Drop(drop) => drop.run(out),
         }
     }
 }

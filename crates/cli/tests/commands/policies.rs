@@ -116,4 +116,11 @@ fn a_client_is_served_as_far_as_the_policies_go() {
     let data = nodes[1].data.to_str().unwrap().to_owned();
     run(&["node", "--data", &data]).fails(1, "policy.toml, line ");
     nodes[1].ask(&["approve"]).fails(3, "no node takes orders");
+
+    // Nor does it start without the file, until its operator says so.
+    std::fs::remove_file(&policy).unwrap();
+    run(&["node", "--data", &data]).fails(1, "this node had a policy");
+    nodes[1].ask(&["policy", "drop"]).fails(2, "--without-policy");
+    nodes[1].ask(&["policy", "drop", "--without-policy"]).ok();
+    nodes[1].start();
 }

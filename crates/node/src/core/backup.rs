@@ -13,7 +13,7 @@ use super::Now;
 use super::evidence::EvidenceRecord;
 use super::exports::{SHARE_MAGIC, holdings};
 use super::node::{Node, OpenError, Settings};
-use super::records::{FORGOTTEN, INVITATION, RESTORED, decode, encode};
+use super::records::{FORGOTTEN, GOVERNED, INVITATION, RESTORED, decode, encode};
 use super::requests::MAX_SKEW_S;
 use super::setup::{self, NoIdentity};
 use crate::identity::{ClusterId, ID_BYTES, NodeId};
@@ -44,7 +44,7 @@ const TABLES: [Table; 6] =
     [Table::Identity, Table::Roster, Table::Keys, Table::Aux, Table::Exports, Table::Evidence];
 
 /// The records of the table `meta` that it holds.
-const META: [&[u8]; 2] = [FORGOTTEN, INVITATION];
+const META: [&[u8]; 3] = [FORGOTTEN, INVITATION, GOVERNED];
 
 /// Why there is no backup, or it cannot be restored.
 #[derive(Debug, thiserror::Error)]

@@ -14,14 +14,21 @@ use super::keys::Key;
 use super::node::{Node, OpenError, Then};
 use super::policy::{Act, Change, ClientKey, Counts, Decision, Deed, KeyFacts, Policy, Rule};
 use super::proposal::Proposal;
+use super::records::{GOVERNED, encode};
 use super::requests::Wanted;
 use super::views::{api_id, short};
 use super::{CallId, Level, Output};
 use crate::identity::NodeId;
-use crate::store::Store;
+use crate::store::{Store, Table, Write};
 
 /// Most of a message that an operator is shown, in bytes.
 const MAX_SHOWN_BYTES: usize = 1_024;
+
+/// What makes a stopped node forget that it had a policy, for an operator who wants none any more.
+#[must_use]
+pub fn ungoverned() -> Write {
+    Write::delete(Table::Meta, GOVERNED)
+}
 
 /// The policy and what belongs to it.
 #[derive(Default)]
@@ -31,12 +38,15 @@ pub(super) struct Governing {
     error: Option<String>,
     counts: Counts,
     approvals: Approvals,
+    /// Whether the store says that there is a policy.
+    marked: bool,
 }
 
 impl Governing {
     /// No policy yet; what operators have approved.
     pub(super) fn read(store: &dyn Store) -> Result<Self, OpenError> {
-        Ok(Self { approvals: Approvals::read(store)?, ..Self::default() })
+        let marked = store.get(Table::Meta, GOVERNED)?.is_some();
+        Ok(Self { approvals: Approvals::read(store)?, marked, ..Self::default() })
     }
 }
 
@@ -73,6 +83,12 @@ enum Stand<'a> {
 }
 
 impl Node {
+    /// Whether it had a policy: then a lost file must not open it, nor a restored backup.
+    #[must_use]
+    pub fn had_policy(&self) -> bool {
+        self.governing.marked
+    }
+
     /// The policy that is in force from the start. Must be said before anything happens.
     pub fn begin_governed(&mut self, policy: Policy) {
         self.govern(Ok(policy));
@@ -89,6 +105,9 @@ impl Node {
                 self.governing.policy = Some(policy);
                 self.governing.error = None;
                 self.governing.counts = Counts::default();
+                if !std::mem::replace(&mut self.governing.marked, true) {
+                    self.store(vec![Write::put(Table::Meta, GOVERNED, encode(&()))], Then::Rest);
+                }
             }
             Err(why) => {
                 self.log(Level::Warn, &format!("the policy of before stays in force: {why}"));

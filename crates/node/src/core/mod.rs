@@ -16,7 +16,7 @@ mod curves;
 mod epochs;
 pub mod evidence;
 pub mod exports;
-mod governing;
+pub mod governing;
 pub mod hash;
 mod imports;
 pub mod invitation;

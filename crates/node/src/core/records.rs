@@ -24,6 +24,8 @@ pub(super) const INVITATION: &[u8] = b"invitation";
 pub(super) const FORGOTTEN: &[u8] = b"forgotten";
 /// Key of the time of a restore in the meta table, until the node has started.
 pub(super) const RESTORED: &[u8] = b"restored";
+/// Key of the mark that there is a policy, in the meta table: without its file the node does not start.
+pub(super) const GOVERNED: &[u8] = b"governed";
 /// Opens the keys of issued invitation tokens in the meta table.
 pub(super) const TOKEN: &[u8] = b"token/";
 

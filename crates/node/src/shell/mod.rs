@@ -66,6 +66,16 @@ pub enum RunError {
     /// The policy cannot be read.
     #[error(transparent)]
     Policy(#[from] PolicyFileError),
+    /// There was a policy, and its file is gone.
+    #[error(
+        "{} is missing, and this node had a policy: write it again (an empty file allows nothing), or run \
+         `consign policy drop` to do without one",
+        path.display()
+    )]
+    PolicyGone {
+        /// Where it should be.
+        path: std::path::PathBuf,
+    },
     /// There is no usable API token.
     #[error(transparent)]
     Token(#[from] token::TokenError),
@@ -197,6 +207,7 @@ async fn start(
     let (policy, text) = policy.unzip();
     match policy {
         Some(policy) => node.begin_governed(policy),
+        None if node.had_policy() => return Err(RunError::PolicyGone { path: folder.policy_file() }),
         None => info!("no policy.toml: whatever a member of the cluster proposes is taken part in"),
     }
 
