@@ -89,6 +89,20 @@ fn the_signature_base_is_that_of_the_rfc() {
         ("signature", format!("consign=:{signature}:")),
     ];
     assert_eq!(signed().headers(), expected);
+    // And as it travels.
+    let times = [1_800_000_000_u64, 1_800_000_300].map(u64::to_be_bytes).concat();
+    let signature = key.sign(base.as_bytes()).to_bytes();
+    let travels = [
+        &[0, 1],
+        &[0xab; 32][..],
+        &key.verifying_key().to_bytes(),
+        &times,
+        &signature,
+        b"\x08/v1/keys",
+        b"\x0aorder-4711",
+        BODY,
+    ];
+    assert_eq!(signed().encode(), travels.concat());
     assert_eq!(receive(&headers(), PATH, None, BODY).unwrap(), signed());
 }
 

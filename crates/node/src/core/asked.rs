@@ -126,6 +126,13 @@ pub fn request_id(cluster: &ClusterId, raw: &[u8]) -> Hash {
     }
 }
 
+/// Whether these are one request: named alike, and asking for the same.
+pub(super) fn is_same(cluster: &ClusterId, one: &[u8], other: &[u8]) -> bool {
+    let content =
+        |raw| Asked::parse(raw).and_then(|(asked, _)| asked.remembered()).map(|signed| signed.content);
+    request_id(cluster, one) == request_id(cluster, other) && content(one) == content(other)
+}
+
 #[cfg(test)]
 mod tests {
     use consign_api::ClientSecret;
@@ -161,6 +168,8 @@ mod tests {
         assert_eq!((id(&first), content(&first)), (id(&again), content(&again)));
         assert_eq!(id(&first), id(&other));
         assert_ne!(content(&first), content(&other));
+        let same = |other: &SignedRequest| is_same(&cluster(), &first.encode(), &other.encode());
+        assert!(same(&again) && !same(&other) && !same(&sign_of(2, "a", b"m", NOW)));
         for other in [sign_of(2, "a", b"m", NOW), sign_of(1, "b", b"m", NOW)] {
             assert_ne!(id(&first), id(&other));
         }

@@ -17,7 +17,7 @@ use consign_cggmp24::keygen::confirmation::is_complete;
 use consign_rounds::{PerParty, PublicPart, SessionId, decode as decode_parts, encode as encode_parts};
 
 pub(super) use self::shown::Prefix;
-use super::asked::{Asked, request_id};
+use super::asked::{Asked, is_same, request_id};
 use super::chain::{AnyStep, record_key};
 use super::curves::{Info, InfoRef, PendingShare, Share, on_curve};
 use super::hash::Hash;
@@ -194,6 +194,11 @@ impl Key {
     /// The client to whom the key belongs: whoever signed the request that asked for it.
     pub(super) fn owner(&self) -> Option<api::ClientKey> {
         self.origin.owner
+    }
+
+    /// Whether this request asked for the key.
+    pub(super) fn was_asked_for_by(&self, raw: &[u8]) -> bool {
+        is_same(&self.origin.proposal.cluster, &self.origin.proposal.request, raw)
     }
 
     /// The request that asked for the key.

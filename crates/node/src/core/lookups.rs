@@ -76,6 +76,10 @@ impl Node {
 
     /// Whether a proposal is about the resharing of a key that this node does not know, or not in its newest epoch.
     pub(super) fn lacks_key(&self, proposal: &Proposal) -> bool {
+        // Most proposals are signings, whose requests may be long: they are read once they are examined.
+        if proposal.is_signing() {
+            return false;
+        }
         let Some((_, Wanted::Reshare(wanted))) = Asked::parse(&proposal.request) else { return false };
         let key = self.keys.get(&Hash(wanted.key.0)).filter(|key| key.is_active());
         key.is_none_or(|key| key.info().epoch() < wanted.terms.epoch)

@@ -125,3 +125,27 @@ impl RequestRecord {
         self.tries.get(&proposer).copied().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record of an unsigned request is stored as ever; what a signed one has besides comes behind it.
+    #[test]
+    fn records_of_requests_are_read_in_both_forms() {
+        let tries = BTreeMap::from([(crate::identity::Identity::from_seed(&[1; 32]).node_id(), 3)]);
+        let unsigned = RequestRecord { created: 5, tries, finished: true, signed: None };
+        let plain = encode(&(5_u64, &unsigned.tries, true));
+        assert_eq!(*unsigned.write(), *plain);
+        assert_eq!(RequestRecord::read(&plain), Ok(unsigned.clone()));
+        let signed = Signed { content: Hash([7; 32]), expires: 600 };
+        let signed = RequestRecord { signed: Some(signed), ..unsigned.clone() };
+        let stored = signed.write();
+        assert!(stored.starts_with(&plain));
+        assert_eq!(RequestRecord::read(&stored), Ok(signed.clone()));
+        assert!(unsigned.differs(signed.signed.as_ref()) && !signed.differs(signed.signed.as_ref()));
+        assert_eq!(signed.kept_until() - unsigned.kept_until(), 595);
+        let cut = Value::from(stored.iter().copied().take(stored.len() - 1).collect::<Vec<_>>());
+        assert_eq!(RequestRecord::read(&cut), Err(BadRecord));
+    }
+}

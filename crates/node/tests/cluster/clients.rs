@@ -169,6 +169,32 @@ fn a_request_runs_once() {
     verify(&key, &signature(sim.bring(0, &neighbour)), b"pay twice");
 }
 
+/// Who holds no share of it shows the key all the same that the request has led to.
+#[test]
+fn a_key_is_made_once_for_a_request() {
+    let mut sim = Sim::cluster_for_clients(506, 4);
+    let customer = Customer::of(&sim, 1);
+    let create = sim.create_key(2, &[0, 1, 2]);
+    let call = customer.sign(&sim, &create, "order-1");
+    let Ok(api::Outcome::Key(key)) = sim.bring(0, &call) else { panic!("no key") };
+    for node in 1..4 {
+        match sim.bring(node, &call) {
+            Ok(api::Outcome::Key(same)) => {
+                assert_eq!((same.id, same.owner), (key.id, key.owner), "at {node}")
+            }
+            other => panic!("at {node}: {other:?}"),
+        }
+    }
+    // Another one under its name is none of it, wherever it is brought.
+    let other = customer.sign(&sim, &sim.create_key(3, &[0, 1, 2]), "order-1");
+    for node in 0..4 {
+        assert_eq!(sim.bring(node, &other).unwrap_err().kind, api::ProblemKind::IdempotencyConflict);
+    }
+    assert_eq!((0..3).map(|i| sim.keys(i).len()).max(), Some(1));
+    let after = customer.sign(&sim, &message(&key, b"from outside"), "order-2");
+    verify(&key, &signature(sim.bring(3, &after)), b"from outside");
+}
+
 /// The node that was asked dies on the way: the client brings the same bytes to another one.
 #[test]
 fn a_request_survives_its_proposer() {

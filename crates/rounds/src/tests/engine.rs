@@ -59,7 +59,9 @@ fn what_does_not_belong_here_is_dropped_and_counted() {
         assert_eq!(session.waiting_for().1, [party(3)], "{reason:?}");
         assert!(session.receive(Message::Envelope(true_one.clone()), &mut rng()).is_empty());
         assert_eq!(session.dropped().count(DropReason::Duplicate), 1);
+        assert!(session.state().is_some());
         session.give_up();
+        assert!(session.state().is_none());
         assert!(session.receive(Message::Envelope(true_one.clone()), &mut rng()).is_empty());
         assert_eq!(session.dropped().count(DropReason::Ended), 1);
     }

@@ -171,6 +171,20 @@ fn a_partys_copy_for_itself_is_no_message_to_a_peer() {
 }
 
 #[test]
+fn a_message_to_nobody_convicts_nobody() {
+    let record = Record::new(6, &mut liar(2, 3, |_, said, _| *said = Broadcast::Open([9; 32])));
+    let judge = |to| {
+        let mut charge = record.one(2, 1, 3);
+        charge.signed.header.to = party(to);
+        record.keys.reseal(&mut charge);
+        record.judge(&Evidence::Misbehaviour { before: record.past(1, 2), charge })
+    };
+    assert_eq!(judge(N + 1), None);
+    // The control: said to a party, the same is a lie.
+    assert_eq!(judge(N), Some((2, Charge::Broke(Fault::Opening))));
+}
+
+#[test]
 fn two_honest_headers_are_no_equivocation() {
     let record = Record::new(5, &mut honest);
     for a in &record.said {
@@ -212,6 +226,8 @@ fn evidence_against_the_guilty_is_void_elsewhere() {
     let record = Record::new(6, &mut liar(2, 3, |_, said, _| *said = Broadcast::Open([9; 32])));
     let evidence = Evidence::Misbehaviour { before: record.past(1, 2), charge: record.one(2, 1, 3) };
     assert_eq!(record.judge(&evidence), Some((2, Charge::Broke(Fault::Opening))));
+    assert_eq!(evidence.round(), Some(3));
+    assert_eq!(Evidence::BadReveal(record.reveal(2, 2)).round(), None);
     let other_session = evidence.verify::<Toy>(&record.public, SessionId([8; 32]), &record.keys);
     let other_keys = TestKeys::new(7, parties(N));
     let other_parties = TestKeys::new(6, parties(N + 1));

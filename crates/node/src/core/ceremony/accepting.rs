@@ -108,6 +108,10 @@ impl Node {
 
     pub(in super::super) fn answer_no(&mut self, to: NodeId, proposal: &Proposal, reason: &str) {
         let Some(me) = proposal.index_of(self.me) else { return };
+        if self.tell_key(to, proposal) {
+            return self
+                .log(Level::Info, &format!("showed {to} the key that it proposes, which is made already"));
+        }
         self.tell_outcome(to, proposal);
         self.tell_used(to, proposal);
         self.show_newer(to, proposal);

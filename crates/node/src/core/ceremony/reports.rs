@@ -59,6 +59,18 @@ impl Node {
         }
     }
 
+    /// In the place of a refusal: the key, where the request has led to it already and whoever proposes it again has no share
+    /// of it (exact rules, 11.2). False: there is none to show.
+    pub(super) fn tell_key(&mut self, to: NodeId, proposal: &Proposal) -> bool {
+        let outside = proposal.key.is_none() && proposal.index_of(to).is_none();
+        let made = |key: &&Key| key.share().is_some() && key.was_asked_for_by(&proposal.request);
+        let key = self.keys.values().filter(|_| outside).find(made).and_then(Key::certificate);
+        let Some(certificate) = key else { return false };
+        let report = Report::Key(Box::new(certificate));
+        self.send(to, &PeerMessage::Report { ceremony: proposal.hash(), report });
+        true
+    }
+
     /// A signature that was reported verifies, so it does not matter who made it.
     fn hear_signature(&mut self, from: NodeId, hash: Hash, r_s: &[u8], recovery_id: u8) {
         let Some(ceremony) = self.ceremonies.get(&hash).filter(|c| c.index_of(from).is_some()) else {
@@ -81,10 +93,14 @@ impl Node {
 
     /// A participant tells how a ceremony ended that this node only proposed, or that what it proposes is done.
     pub(in super::super) fn hear_report(&mut self, from: NodeId, hash: Hash, report: Report, length: usize) {
-        if let Report::Signature { r_s, recovery_id } = &report {
-            return self.hear_signature(from, hash, r_s, *recovery_id);
-        }
-        let Some(proposal) = self.watched(from, hash) else { return };
+        let proposal = match &report {
+            Report::Signature { r_s, recovery_id } => {
+                return self.hear_signature(from, hash, r_s, *recovery_id);
+            }
+            Report::Key(_) => self.awaited(from, hash),
+            Report::Aux(_) | Report::Presigned | Report::Failed { .. } => self.watched(from, hash),
+        };
+        let Some(proposal) = proposal else { return };
         match report {
             Report::Aux(aux) if proposal.kind == Kind::Aux => self.reported_made(from, hash, aux),
             Report::Aux(_) => self.dropped(from, "a report of something else than was proposed"),
@@ -110,6 +126,14 @@ impl Node {
         let ceremony = self.ceremonies.get(&hash).filter(|c| c.index_of(from).is_some() && !c.is_over())?;
         let watching = matches!(ceremony.part, Part::Watching { until: Some(_), .. });
         watching.then(|| Arc::clone(&ceremony.proposal))
+    }
+
+    /// The same, or of one for which accepts are still gathered: what it asks for may be there already.
+    fn awaited(&self, from: NodeId, hash: Hash) -> Option<Arc<Proposal>> {
+        let ceremony = self.ceremonies.get(&hash)?;
+        let gathers = ceremony.gathering.is_some() && ceremony.me.is_none() && !ceremony.is_over();
+        let asked = gathers && ceremony.index_of(from).is_some();
+        if asked { Some(Arc::clone(&ceremony.proposal)) } else { self.watched(from, hash) }
     }
 
     /// Moduli and presignatures carry no proof that convinces who has none of them. So all who made them say the same,
@@ -140,12 +164,12 @@ impl Node {
 
     /// The key that was reported, if its certificate holds.
     pub(in super::super) fn reported_key(&mut self, from: NodeId, hash: Hash, key: Option<Key>) {
-        let Some(proposal) = self.watched(from, hash) else { return };
+        let Some(proposal) = self.awaited(from, hash) else { return };
         let request = request_id(&proposal.cluster, &proposal.request);
         // A change may have been overtaken by the next one before it was reported.
         let fits = |key: &Key| match proposal.key {
             Some(id) => key.id() == id && key.info().epoch() >= proposal.epoch,
-            None => key.ceremony() == hash,
+            None => key.ceremony() == hash || key.was_asked_for_by(&proposal.request),
         };
         match key.filter(fits).filter(|key| !self.contradicts(key)) {
             Some(key) => {
