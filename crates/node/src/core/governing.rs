@@ -172,7 +172,8 @@ impl Node {
             Stand::Refuses(why) => Err(why),
             Stand::Asks(rule, client, why) => {
                 let approvals = &self.governing.approvals;
-                match approvals.answer(&asking.id, &asking.content, self.now.unix) {
+                let goes_on = self.goes_on(&asking.id);
+                match approvals.answer(&asking.id, &asking.content, self.now.unix, goes_on) {
                     Answer::Approved => self.has_room(asking.id, client, rule),
                     Answer::Denied => {
                         Err(format!("policy: the operator of {} has denied it", self.settings.name))
