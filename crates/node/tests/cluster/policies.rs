@@ -10,14 +10,14 @@ use crate::sim::Sim;
 
 impl Sim {
     /// The operator of a node writes a policy that knows this client.
-    fn write_policy(&mut self, which: usize, customer: &Customer, rules: &str) {
+    pub(crate) fn write_policy(&mut self, which: usize, customer: &Customer, rules: &str) {
         let text = format!("[[client]]\nname = \"shop\"\nkey = \"{}\"\n{rules}", customer.key());
         let policy = Policy::parse(&text).map_err(|e| e.to_string());
         assert!(policy.is_ok(), "{policy:?}");
         self.handle(which, Input::Policy(policy));
     }
 
-    fn approvals(&mut self, which: usize) -> Vec<api::ApprovalView> {
+    pub(crate) fn approvals(&mut self, which: usize) -> Vec<api::ApprovalView> {
         match self.ask(which, api::Request::ListApprovals) {
             api::Reply::Approvals(page) => page.items,
             other => panic!("{other:?}"),
@@ -34,7 +34,7 @@ impl Sim {
 }
 
 /// A rule of the client of the file.
-fn allow(ceremonies: &str, keys: &str, more: &str) -> String {
+pub(crate) fn allow(ceremonies: &str, keys: &str, more: &str) -> String {
     format!("[[allow]]\nclients = [\"shop\"]\nceremonies = [{ceremonies}]\nkeys = [{keys}]\n{more}")
 }
 
