@@ -75,6 +75,17 @@ fn each_signer_has_its_own_policy() {
     }
     let call = shop.sign(&sim, &message(&key, b"five"), "5");
     refused(sim.bring(0, &call), api::ProblemKind::Refused, "is for other keys; add \"pay\"");
+    // Nor does the client, without a token, see the key there; and who is not named sees nothing.
+    let by = |who: &Customer, request| api::Request::By(who.key(), Box::new(request));
+    for (node, seen) in [(0, 1), (1, 0)] {
+        let list = sim.ask(node, by(&shop, api::Request::ListKeys(api::PageQuery::default())));
+        assert!(matches!(&list, api::Reply::Keys(page) if page.items.len() == seen), "{node}: {list:?}");
+        let show = sim.ask(node, by(&shop, api::Request::ShowKey(key.id)));
+        assert_eq!(matches!(show, api::Reply::Key(_)), seen == 1, "{node}: {show:?}");
+        let show = sim.ask(node, by(&other, api::Request::ShowKey(key.id)));
+        let kind = api::ProblemKind::Unauthorized;
+        assert!(matches!(&show, api::Reply::Problem(problem) if problem.kind == kind), "{node}: {show:?}");
+    }
     // A broken file changes nothing; and what a node shows of its policy says so.
     sim.handle(2, Input::Policy(Err("line 3: broken".to_owned())));
     let api::Reply::Node(node) = sim.ask(2, api::Request::ShowNode) else { panic!() };
