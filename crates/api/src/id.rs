@@ -124,6 +124,10 @@ id!(
     /// A piece of evidence: the hash of what the accused signed.
     EvidenceId
 );
+id!(
+    /// What a request says: the hash of its content.
+    ContentHash
+);
 
 #[cfg(test)]
 mod tests {

@@ -6,9 +6,11 @@
 //! never read one body in two ways.
 //!
 //! Read next: [`request`], [`change`], [`import`], [`presign`], [`roster`], [`charter`] and [`message`] (what can be asked),
-//! [`view`] (what is shown), [`problem`] (what goes wrong), [`signed`] (who asks), [`limits`], [`hash`] (digests), and
-//! [`openapi`] (the description of all of it). The feature `client` adds a small blocking client.
+//! [`view`] (what is shown), [`problem`] (what goes wrong), [`signed`] (who asks), [`approval`] (what waits for an
+//! operator), [`limits`], [`hash`] (digests), and [`openapi`] (the description of all of it). The feature `client` adds a
+//! small blocking client.
 
+pub mod approval;
 pub mod change;
 pub mod charter;
 #[cfg(feature = "client")]
@@ -27,9 +29,12 @@ pub mod signed;
 pub mod terms;
 pub mod view;
 
+pub use approval::{ApprovalView, Decide, DecideBody, PolicyView};
 pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
 pub use charter::{CharterText, CharterView, ProposeCharter, SignCharter, SignTerms};
-pub use id::{CeremonyId, CharterId, ClusterId, EvidenceId, KeyId, MessageId, NodeId, ParseIdError};
+pub use id::{
+    CeremonyId, CharterId, ClusterId, ContentHash, EvidenceId, KeyId, MessageId, NodeId, ParseIdError,
+};
 pub use import::{ChainCode, Discard, DiscardQuery, ImportKey, ImportedKey, PrivateKey};
 pub use message::{MessageQuery, MessageText, MessageView, SendMessage};
 pub use presign::{Presign, PresignTerms};
@@ -39,7 +44,9 @@ pub use request::{
 };
 pub use roster::{Act, Decision, Nothing};
 pub use signed::{ClientKey, ClientSecret, SignedRequest};
-pub use terms::{CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme};
+pub use terms::{
+    ApprovalState, CeremonyKind, CeremonyState, Curve, HashName, KeyState, Level, Moduli, Phase, Scheme,
+};
 pub use view::{
     CeremonyView, Counts, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member,
     NodeView, Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,

@@ -15,9 +15,9 @@ use crate::view::{
     CeremonyView, Counts, EvidenceView, HealthView, InvitationView, KeyView, NodeView, Page, ValidatorView,
 };
 use crate::{
-    CeremonyId, CharterId, CharterView, ClientKey, Curve, Decision, Discard, EvidenceId, HashName, ImportKey,
-    KeyId, Level, MessageQuery, MessageView, NodeId, Presign, Problem, ProposeCharter, Refresh, Reshare,
-    Scheme, SendMessage, SignCharter, SignedRequest,
+    ApprovalView, CeremonyId, CharterId, CharterView, ClientKey, Curve, Decide, Decision, Discard,
+    EvidenceId, HashName, ImportKey, KeyId, Level, MessageQuery, MessageView, NodeId, Presign, Problem,
+    ProposeCharter, Refresh, Reshare, Scheme, SendMessage, SignCharter, SignedRequest,
 };
 
 #[cfg(test)]
@@ -72,6 +72,10 @@ pub enum Request {
     SendMessage(SendMessage),
     /// `GET /v1/messages`, oldest first: answered by [`Reply::Messages`].
     ListMessages(MessageQuery),
+    /// `GET /v1/approvals` on the operator's socket: answered by [`Reply::Approvals`].
+    ListApprovals,
+    /// `POST /v1/approvals/{id}` on the operator's socket: answered by [`Reply::Approval`] once it is durable.
+    DecideApproval(Decide),
     /// `GET /healthz`: answered by [`Reply::Health`]; asks nothing but that the core answers.
     Health,
     /// A POST for a ceremony with its client's signature, which the node's core verifies: answered as the same call without
@@ -117,6 +121,10 @@ pub enum Reply {
     Node(NodeView),
     /// An invitation.
     Invitation(InvitationView),
+    /// What waits for an operator, and what was decided lately.
+    Approvals(Page<ApprovalView>),
+    /// One of them.
+    Approval(ApprovalView),
     /// The core answers.
     Health(HealthView),
     /// How much there is of everything.

@@ -194,6 +194,17 @@ words!(
     Whole = "whole",
 );
 
+words!(
+    /// What an operator has said to a request.
+    ApprovalState, "state of an approval";
+    /// Nothing yet.
+    Waiting = "waiting",
+    /// Yes: the client's next try goes through at this node, until it expires.
+    Approved = "approved",
+    /// No.
+    Denied = "denied",
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

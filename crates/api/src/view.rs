@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CeremonyId, CeremonyKind, CeremonyState, CharterId, ClientKey, ClusterId, Curve, EvidenceId, HashName,
-    KeyId, KeyState, Label, Level, NodeId, PathText, Phase, Problem, Scheme,
+    KeyId, KeyState, Label, Level, NodeId, PathText, Phase, PolicyView, Problem, Scheme,
 };
 
 /// One page of a list.
@@ -316,6 +316,9 @@ pub struct NodeView {
     /// Charters with signatures enough that this node does not follow, because it follows others. Any is an alarm.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rival_charters: Vec<CharterId>,
+    /// Its policy; absent if its operator has written none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyView>,
 }
 
 /// An invitation to join the cluster. Whoever has it can join once: keep it secret.

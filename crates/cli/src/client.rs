@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use consign_api::ClientSecret;
 use consign_api::signed::key::MAX_KEY_FILE_BYTES;
+use consign_node::core::policy::{Policy, client_lines, free_name};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -49,7 +50,14 @@ impl Client {
         let secret = ClientSecret::from_seed(&seed);
         files::save_private(file, secret.to_file().as_bytes())?;
         let client = secret.public();
-        out.show(&json!({ "client": client, "file": file }), || client.to_string())
+        out.show(&json!({ "client": client, "file": file }), || client.to_string())?;
+        let lines = client_lines(&free_name(&Policy::default(), &client), &client);
+        let lines = lines.map_err(Failure::from_error)?;
+        out.note(&format!(
+            "Each node that shall work for it: `consign policy allow --data DIR {client}`.\n\
+             That writes into policy.toml, with a name of your choice (--name) and a rule:\n\n{lines}"
+        ));
+        Ok(())
     }
 }
 

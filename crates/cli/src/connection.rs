@@ -22,6 +22,8 @@ const MAX_FILE_BYTES: u64 = 1024;
 pub(crate) struct Connection {
     client: Client,
     address: String,
+    /// What the caller calls its request.
+    request: Option<String>,
 }
 
 impl From<ClientError> for Failure {
@@ -50,12 +52,12 @@ impl Connection {
             let file = folder.api_token_file();
             Failure::Failed(format!("the API token is missing: restore {} from a backup", file.display()))
         })?;
-        Ok(Self { client: Client::new(&address, &token), address })
+        Ok(Self { client: Client::new(&address, &token), address, request: None })
     }
 
     /// The node of a call, which is made in a client's name if that is told.
     pub(crate) fn of(call: &Call) -> Result<Self, Failure> {
-        let node = Self::open(&call.data.data)?;
+        let node = Self { request: call.request.clone(), ..Self::open(&call.data.data)? };
         let Some(file) = &call.client else { return Ok(node) };
         let secret = client::read(file)?;
         let cluster = match call.cluster {
@@ -78,6 +80,10 @@ impl Connection {
                 near.address
             )))
         }
+    }
+
+    fn start(&self) -> Start {
+        Start { idempotency_key: self.request.clone(), ..Start::default() }
     }
 
     /// Where the node's API listens.
@@ -122,7 +128,7 @@ impl Connection {
 
     /// Begins to make a key.
     pub(crate) fn create_key(&self, request: &CreateKey) -> Result<CeremonyView, Failure> {
-        Ok(self.client.create_key(request, &Start::default())?)
+        Ok(self.client.create_key(request, &self.start())?)
     }
 
     /// Begins to import a key.
@@ -137,22 +143,22 @@ impl Connection {
 
     /// Begins to sign.
     pub(crate) fn sign(&self, request: &Sign) -> Result<CeremonyView, Failure> {
-        Ok(self.client.sign(request, &Start::default())?)
+        Ok(self.client.sign(request, &self.start())?)
     }
 
     /// Begins to make presignatures.
     pub(crate) fn presign(&self, request: &Presign) -> Result<CeremonyView, Failure> {
-        Ok(self.client.presign(&request.key, &request.terms, &Start::default())?)
+        Ok(self.client.presign(&request.key, &request.terms, &self.start())?)
     }
 
     /// Begins to renew the shares of a key.
     pub(crate) fn refresh(&self, request: &Refresh) -> Result<CeremonyView, Failure> {
-        Ok(self.client.refresh(&request.key, &request.terms, &Start::default())?)
+        Ok(self.client.refresh(&request.key, &request.terms, &self.start())?)
     }
 
     /// Begins to move the shares of a key.
     pub(crate) fn reshare(&self, request: &Reshare) -> Result<CeremonyView, Failure> {
-        Ok(self.client.reshare(&request.key, &request.terms, &Start::default())?)
+        Ok(self.client.reshare(&request.key, &request.terms, &self.start())?)
     }
 
     /// A new invitation.

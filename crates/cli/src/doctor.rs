@@ -77,6 +77,7 @@ impl Doctor {
         };
         let validators = near.validators()?;
         found.push(of_version(&node));
+        found.push(of_policy(&node));
         found.extend(of_cluster(&node, &validators));
         for key in near.keys()? {
             found.extend(of_key(&key, &node, &validators, config.keep_presignatures));
@@ -121,6 +122,21 @@ fn of_version(node: &NodeView) -> Finding {
         good(format!("node and command have version {own}"))
     } else {
         look(format!("the node runs version {}, this command is {own}: restart the node", node.version))
+    }
+}
+
+fn of_policy(node: &NodeView) -> Finding {
+    let Some(policy) = &node.policy else {
+        return look(
+            "there is no policy: this node signs what any member proposes; begin with `consign policy allow`",
+        );
+    };
+    match (&policy.error, policy.waiting) {
+        (Some(error), _) => {
+            bad(format!("policy.toml cannot be used, the policy of before is in force: {error}"))
+        }
+        (None, 0) => good(format!("the policy has {} rules for {} clients", policy.rules, policy.clients)),
+        (None, waiting) => look(format!("requests that wait for you: {waiting}; see `consign approve`")),
     }
 }
 
@@ -239,7 +255,7 @@ fn of_ceremony(view: &CeremonyView) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use consign_api::{ClusterId, Curve, EvidenceId, KeyId, Level, Member, NodeId, Scheme};
+    use consign_api::{ClusterId, Curve, EvidenceId, KeyId, Level, Member, NodeId, PolicyView, Scheme};
 
     use super::*;
 
@@ -252,6 +268,7 @@ mod tests {
             addresses: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             rival_charters: Vec::new(),
+            policy: Some(PolicyView { clients: 1, rules: 1, waiting: 0, error: None }),
         }
     }
 
@@ -341,6 +358,14 @@ mod tests {
         assert_eq!(worst(&of_cluster(&rivalled, &all())), Weight::Bad);
         let other = NodeView { version: "0.0.0".to_owned(), ..node() };
         assert_eq!(of_version(&other).weight, Weight::Look);
+        let with = |waiting, error: Option<&str>| {
+            let policy = PolicyView { clients: 1, rules: 1, waiting, error: error.map(str::to_owned) };
+            of_policy(&NodeView { policy: Some(policy), ..node() }).weight
+        };
+        assert_eq!(with(0, None), Weight::Good);
+        assert_eq!(with(2, None), Weight::Look);
+        assert_eq!(with(0, Some("line 3")), Weight::Bad);
+        assert_eq!(of_policy(&NodeView { policy: None, ..node() }).weight, Weight::Look);
     }
 
     #[test]

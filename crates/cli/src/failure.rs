@@ -124,6 +124,7 @@ explains_itself!(
     consign_node::age::AgeError,
     consign_node::config::ConfigError,
     consign_node::config::FolderError,
+    consign_node::config::PolicyFileError,
     consign_node::core::OpenError,
     consign_node::core::audit::AuditError,
     consign_node::core::backup::BackupError,

@@ -28,6 +28,11 @@ pub(crate) struct Call {
     /// The cluster that the client signs for; if left out, the node is believed what it says
     #[arg(long, value_name = "ID", env = "CONSIGN_CLUSTER")]
     pub(crate) cluster: Option<ClusterId>,
+
+    /// What to call the request, so that it can be asked for again: the same name with the same content is the same request,
+    /// also after an approval. If left out, each call is a request of its own
+    #[arg(long, value_name = "NAME")]
+    pub(crate) request: Option<String>,
 }
 
 /// Switches the lanes without an argument. Empty is as good as unset.

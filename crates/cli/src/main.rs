@@ -1,6 +1,7 @@
 //! The `consign` command: one file per command. Read next: `demo/story.rs` for what it is all about, `failure.rs` for
 //! exit codes, `connection.rs` for how commands talk to a running node.
 
+mod approve;
 mod audit;
 mod backup;
 mod bench;
@@ -26,8 +27,10 @@ mod key;
 mod message;
 mod naming;
 mod node;
+mod operator;
 mod output;
 mod passphrase;
+mod policy;
 mod restore;
 mod sealing;
 mod signals;
@@ -74,6 +77,8 @@ enum Command {
     Charter(charter::Charter),
     Message(message::Message),
     Ceremony(ceremony::Ceremony),
+    Policy(policy::Policy),
+    Approve(approve::Approve),
     Client(client::Client),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
@@ -99,6 +104,8 @@ impl Command {
             Self::Charter(charter) => charter.run(out),
             Self::Message(message) => message.run(out),
             Self::Ceremony(ceremony) => ceremony.run(out),
+            Self::Policy(policy) => policy.run(out),
+            Self::Approve(approve) => approve.run(out),
             Self::Client(client) => client.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),

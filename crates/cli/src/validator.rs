@@ -1,7 +1,7 @@
 //! `consign validator`: the roster, and what an operator decides about those in it.
 
 use clap::{Args, Subcommand};
-use consign_api::{Act, Decision, NodeView, ValidatorView};
+use consign_api::{Act, Decision, NodeView, PolicyView, ValidatorView};
 
 use crate::connection::Connection;
 use crate::failure::Failure;
@@ -107,10 +107,23 @@ fn list(data: &Data, out: &Output) -> Result<(), Failure> {
     if !myself.rival_charters.is_empty() {
         out.note("ALARM: there is a rival of the charter: see `consign charter show`.");
     }
+    if let Some(policy) = &myself.policy {
+        note_policy(policy, out);
+    }
     if validators.iter().any(|v| v.waiting) {
         out.note("Founders let in who is waiting with `consign validator vouch ID`, if its operator told them that id.");
     }
     Ok(())
+}
+
+/// What the operator of this node should know of its policy.
+fn note_policy(policy: &PolicyView, out: &Output) {
+    if let Some(error) = &policy.error {
+        out.note(&format!("The policy of before is in force: {error}"));
+    }
+    if policy.waiting > 0 {
+        out.note(&format!("Requests that wait for `consign approve` at this node: {}", policy.waiting));
+    }
 }
 
 /// How another node asks this one to be let in.

@@ -5,6 +5,7 @@
 //! else from the default. Read next: `shell/lock.rs`.
 
 mod folder;
+mod policy_file;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::store::{Place, RedisUrl};
 
 pub(crate) use folder::open_private;
 pub use folder::{DataFolder, FolderError, is_private, private_file};
+pub use policy_file::PolicyFileError;
 
 /// Largest configuration file, in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 10;

@@ -9,6 +9,7 @@ mod arguments;
 mod common;
 mod folders;
 mod passphrases;
+mod policies;
 
 // These need the insecure level of tests, which no release build has.
 #[cfg(debug_assertions)]

@@ -113,6 +113,12 @@ impl DataFolder {
         self.path.join("api-address")
     }
 
+    /// The socket of the running node for its operator.
+    #[must_use]
+    pub fn operator_socket(&self) -> PathBuf {
+        self.path.join("operator.sock")
+    }
+
     /// Replaces a file of this folder as a whole: a reader sees the old content or the new, also
     /// after a crash. Mode 0600.
     ///

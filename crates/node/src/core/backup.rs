@@ -14,7 +14,7 @@ use super::audit::{self, AuditError};
 use super::evidence::EvidenceRecord;
 use super::exports::{SHARE_MAGIC, holdings};
 use super::node::{Node, OpenError, Settings};
-use super::records::{AUDIT_HEAD, DOOR, FORGOTTEN, INVITATION, RESTORED, decode, encode};
+use super::records::{AUDIT_HEAD, DOOR, FORGOTTEN, GOVERNED, INVITATION, RESTORED, decode, encode};
 use super::requests::MAX_SKEW_S;
 use super::setup::{self, NoIdentity};
 use crate::identity::{ClusterId, ID_BYTES, NodeId};
@@ -45,7 +45,7 @@ const TABLES: [Table; 6] =
     [Table::Identity, Table::Roster, Table::Keys, Table::Aux, Table::Exports, Table::Evidence];
 
 /// The records of the table `meta` that it holds.
-const META: [&[u8]; 4] = [FORGOTTEN, INVITATION, DOOR, AUDIT_HEAD];
+const META: [&[u8]; 5] = [FORGOTTEN, INVITATION, DOOR, AUDIT_HEAD, GOVERNED];
 
 /// Why there is no backup, or it cannot be restored.
 #[derive(Debug, thiserror::Error)]

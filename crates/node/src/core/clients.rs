@@ -15,15 +15,23 @@ impl Node {
     /// A call that counts as this client's, and came with nothing else that opens this node. What it is about is looked up
     /// and answered like any other, if this node knows the client.
     pub(super) fn asked_by(&mut self, call: CallId, client: ClientKey, request: api::Request) {
-        if !self.knows(client) {
+        if !self.names(client) {
             let text = format!("This node's policy does not name the client {client}.");
             return self.refuse(call, api::ProblemKind::Unauthorized, &text);
         }
         match &request {
             // Whose it is, is verified when it is taken up.
             api::Request::Signed(signed) if signed.client() == client => self.asked(call, request),
-            api::Request::ListKeys(_)
-            | api::Request::ShowKey(_)
+            api::Request::ListKeys(query) => {
+                let reply = self.list_keys_of(Some(client), query).unwrap_or_else(api::Reply::Problem);
+                self.out.push(Output::Reply(call, reply));
+            }
+            api::Request::ShowKey(key)
+                if self.keys.get(&Hash(key.0)).is_some_and(|key| !self.may_see(client, key)) =>
+            {
+                self.out.push(Output::Reply(call, api::Reply::Problem(no_such_key())));
+            }
+            api::Request::ShowKey(_)
             | api::Request::ListCeremonies(_)
             | api::Request::ShowCeremony(_)
             | api::Request::ListEvidence(_)
@@ -43,6 +51,8 @@ impl Node {
             | api::Request::Refresh(_)
             | api::Request::Reshare(_)
             | api::Request::Invite(_)
+            | api::Request::ListApprovals
+            | api::Request::DecideApproval(_)
             | api::Request::Decide(_)
             | api::Request::ProposeCharter(_)
             | api::Request::SignCharter(_)
@@ -53,12 +63,6 @@ impl Node {
                 self.refuse(call, api::ProblemKind::Forbidden, text);
             }
         }
-    }
-
-    /// Whether a client's signature alone opens this node's API. No policy names clients yet, so the token does.
-    #[expect(clippy::unused_self, reason = "the policy will be asked")]
-    fn knows(&self, _: ClientKey) -> bool {
-        false
     }
 
     /// A signed call for a ceremony.
@@ -132,12 +136,21 @@ impl Node {
     /// What this node's own rules say against it.
     pub(super) fn allowed(&self, client: Option<ClientKey>, wanted: &Wanted) -> Result<(), api::Problem> {
         let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0))).filter(|key| key.is_active());
+        if client.zip(key).is_some_and(|(client, key)| !self.may_see(client, key)) {
+            return Err(no_such_key());
+        }
         self.may(client, wanted, key).map_err(|why| {
             let kind =
                 if client.is_none() { api::ProblemKind::Unauthorized } else { api::ProblemKind::Forbidden };
             api::Problem::new(kind, sentence(&why))
         })
     }
+}
+
+/// What a client hears of a key that is not here, or that no rule lets it use.
+fn no_such_key() -> api::Problem {
+    let text = "This node holds no share of such a key that its policy lets this client use.";
+    api::Problem::new(api::ProblemKind::UnknownKey, text)
 }
 
 /// A reason as a sentence.

@@ -4,6 +4,7 @@
 //! Read next: `asked.rs` (who asks), `proposal.rs` (round 0), `roster.rs` (who may be asked), `ceremony.rs` (one running session),
 //! `wire.rs` (what nodes say to each other).
 
+mod approvals;
 pub mod asked;
 pub mod audit;
 pub mod backup;
@@ -17,6 +18,7 @@ mod curves;
 mod epochs;
 pub mod evidence;
 pub mod exports;
+pub mod governing;
 pub mod hash;
 mod imports;
 pub mod invitation;
@@ -33,6 +35,7 @@ pub mod moduli;
 pub mod node;
 pub mod operator;
 mod pages;
+pub mod policy;
 pub mod pool;
 pub mod presigning;
 pub mod proposal;
@@ -113,6 +116,8 @@ pub enum Input {
     Computed(JobId, Box<Done>),
     /// Work goes on: steps done and steps in all, an estimate.
     Progress(JobId, api::Progress),
+    /// The operator has written a policy, or broken the file, and how.
+    Policy(std::result::Result<policy::Policy, String>),
     /// Some time went by. Must come at least every [`TICK_MS`].
     Tick,
 }

@@ -14,6 +14,7 @@ use super::charter::SignedCharter;
 use super::checks::{Checks, Shown};
 use super::evidence::EvidenceRecord;
 use super::exports::Export;
+use super::governing::Governing;
 use super::hash::Hash;
 use super::jobs::{Job, Result as Computed, Work};
 use super::joiners::Joiners;
@@ -141,6 +142,8 @@ pub struct Node {
     pub(super) home: Home,
     /// Issued invitation tokens (hashed) with their expiry.
     pub(super) tokens: BTreeMap<Hash, u64>,
+    /// What its operator agrees to.
+    pub(super) governing: Governing,
     pub(super) peers: BTreeMap<NodeId, Presence>,
     pub(super) keys: BTreeMap<Hash, Key>,
     pub(super) aux: BTreeMap<Hash, AuxRecord>,
@@ -219,6 +222,7 @@ impl Node {
             now,
             home: Home::read(store)?,
             tokens: super::joining::read_tokens(store)?,
+            governing: Governing::read(store)?,
             peers: BTreeMap::new(),
             keys: BTreeMap::new(),
             aux: BTreeMap::new(),
@@ -333,6 +337,7 @@ impl Node {
             Input::Taken(write, value) => self.taken(write, value),
             Input::Computed(job, done) => self.computed(job, *done),
             Input::Progress(job, progress) => self.progressed(job, progress),
+            Input::Policy(policy) => self.govern(policy),
             Input::Tick => self.tick(),
         }
         self.tell_changes();
@@ -452,6 +457,7 @@ impl Node {
                 self.store(writes, Then::Rest);
             }
             self.save_seen();
+            self.tick_governing();
         }
         self.tick_membership();
         self.tick_joiners();

@@ -44,6 +44,8 @@ pub(super) const AUDIT_BASE: &[u8] = b"audit-base";
 pub(super) const HELD: &[u8] = b"held";
 /// Opens the keys of what peers have shown of their logs in the meta table.
 pub(super) const SEEN: &[u8] = b"seen/";
+/// Key of the mark that there is a policy, in the meta table: without its file the node does not start.
+pub(super) const GOVERNED: &[u8] = b"governed";
 /// Opens the keys of issued invitation tokens in the meta table.
 pub(super) const TOKEN: &[u8] = b"token/";
 

@@ -8,6 +8,7 @@ use super::curves::{PublicKey, Signed};
 use super::exports::Export;
 use super::hash::Hash;
 use super::joining::Home;
+use super::keys::Key;
 use super::node::Node;
 use super::pages::page;
 use super::proposal::{Kind, Proposal};
@@ -77,35 +78,7 @@ fn short_length(body: &[u8]) -> u8 {
 impl Node {
     /// A client's call.
     pub(super) fn asked(&mut self, call: CallId, request: api::Request) {
-        let named = match &request {
-            api::Request::Sign(sign) => Some(sign.key),
-            api::Request::Presign(presign) => Some(presign.key),
-            api::Request::Refresh(refresh) => Some(refresh.key),
-            api::Request::Reshare(reshare) => Some(reshare.key),
-            api::Request::ShowKey(key) => Some(*key),
-            api::Request::Signed(signed) => self.named_by(signed),
-            api::Request::By(..)
-            | api::Request::CreateKey(_)
-            | api::Request::ListKeys(_)
-            | api::Request::ListCeremonies(_)
-            | api::Request::ShowCeremony(_)
-            | api::Request::ListEvidence(_)
-            | api::Request::ShowEvidence(_)
-            | api::Request::ListValidators
-            | api::Request::ShowNode
-            | api::Request::Invite(_)
-            | api::Request::Decide(_)
-            | api::Request::ShowCharter
-            | api::Request::ProposeCharter(_)
-            | api::Request::SignCharter(_)
-            | api::Request::SwitchCharter(_)
-            | api::Request::SendMessage(_)
-            | api::Request::ListMessages(_)
-            | api::Request::ImportKey(_)
-            | api::Request::DiscardKey(_)
-            | api::Request::Health
-            | api::Request::Count => None,
-        };
+        let named = self.key_in(&request);
         if named.is_some_and(|key| self.look_up(call, Hash(key.0), &request)) {
             return;
         }
@@ -129,7 +102,9 @@ impl Node {
             api::Request::ShowCharter => {
                 self.charter_view().map(api::Reply::Charter).ok_or_else(|| self.not_joined())
             }
-            api::Request::ListKeys(query) => self.list_keys(&query),
+            api::Request::DecideApproval(decide) => return self.decide_approval(call, &decide),
+            api::Request::ListApprovals => Ok(self.list_approvals()),
+            api::Request::ListKeys(query) => self.list_keys_of(None, &query),
             api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
                 let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
                 api::Problem::new(api::ProblemKind::UnknownKey, text)
@@ -151,8 +126,50 @@ impl Node {
         self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
     }
 
-    fn list_keys(&self, query: &api::PageQuery) -> Result<api::Reply, api::Problem> {
-        let (ids, next) = page(self.keys.keys().copied(), query)?;
+    /// The key that a call is about, if it must be known before the call can be answered.
+    fn key_in(&self, request: &api::Request) -> Option<api::KeyId> {
+        match request {
+            api::Request::Sign(sign) => Some(sign.key),
+            api::Request::Presign(presign) => Some(presign.key),
+            api::Request::Refresh(refresh) => Some(refresh.key),
+            api::Request::Reshare(reshare) => Some(reshare.key),
+            api::Request::ShowKey(key) => Some(*key),
+            api::Request::Signed(signed) => self.named_by(signed),
+            api::Request::By(..)
+            | api::Request::CreateKey(_)
+            | api::Request::ListKeys(_)
+            | api::Request::ListCeremonies(_)
+            | api::Request::ShowCeremony(_)
+            | api::Request::ListEvidence(_)
+            | api::Request::ShowEvidence(_)
+            | api::Request::ListValidators
+            | api::Request::ShowNode
+            | api::Request::Invite(_)
+            | api::Request::Decide(_)
+            | api::Request::ShowCharter
+            | api::Request::ProposeCharter(_)
+            | api::Request::SignCharter(_)
+            | api::Request::SwitchCharter(_)
+            | api::Request::SendMessage(_)
+            | api::Request::ListMessages(_)
+            | api::Request::ListApprovals
+            | api::Request::DecideApproval(_)
+            | api::Request::ImportKey(_)
+            | api::Request::DiscardKey(_)
+            | api::Request::Health
+            | api::Request::Count => None,
+        }
+    }
+
+    /// All keys; for a client those that it may know of.
+    pub(super) fn list_keys_of(
+        &self,
+        client: Option<api::ClientKey>,
+        query: &api::PageQuery,
+    ) -> Result<api::Reply, api::Problem> {
+        let is_seen = |key: &Key| client.is_none_or(|client| self.may_see(client, key));
+        let seen = self.keys.iter().filter(|(_, key)| is_seen(key)).map(|(id, _)| *id);
+        let (ids, next) = page(seen, query)?;
         let items = ids.iter().filter_map(|id| self.key_view(id)).collect();
         Ok(api::Reply::Keys(api::Page { items, next }))
     }
@@ -300,6 +317,7 @@ impl Node {
             addresses: self.settings.addresses.clone(),
             version: self.settings.version.clone(),
             rival_charters: self.rival_charters(),
+            policy: self.policy_view(),
         }))
     }
 

@@ -16,6 +16,7 @@ mod inbox;
 pub mod lock;
 mod meters;
 pub mod p2p;
+mod policy;
 mod storage;
 pub mod token;
 
@@ -24,6 +25,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 
+use tokio::task::JoinHandle as JoinTask;
 use tracing::{info, warn};
 
 use self::clock::Clock;
@@ -38,15 +40,12 @@ use self::meters::Meters;
 use self::p2p::P2p;
 use self::storage::Storage;
 use self::token::Token;
-use crate::config::{Config, DataFolder, FolderError};
+use crate::config::{Config, DataFolder, FolderError, PolicyFileError};
 use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
 use crate::identity::Identity;
 use crate::store::{NodeStore, Place, StoreError, Unlock};
-
-/// The file in the data folder with which an operator says what clients may do: where it is, they sign what they ask.
-const POLICY_FILE: &str = "policy.toml";
 
 /// Why a node does not run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +65,19 @@ pub enum RunError {
     /// The folder cannot be used.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The policy cannot be read.
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
+    /// There was a policy, and its file is gone.
+    #[error(
+        "{} is missing, and this node had a policy: write it again (an empty file allows nothing), or run \
+         `consign policy drop` to do without one",
+        path.display()
+    )]
+    PolicyGone {
+        /// Where it should be.
+        path: std::path::PathBuf,
+    },
     /// There is no usable API token.
     #[error(transparent)]
     Token(#[from] token::TokenError),
@@ -104,6 +116,7 @@ struct Running {
     storage: Storage,
     p2p: P2p,
     http: Http,
+    policy: JoinTask<()>,
     _lock: FolderLock,
 }
 
@@ -166,6 +179,8 @@ async fn start(
     fatal: Fatal,
 ) -> Result<Running, RunError> {
     let lock = FolderLock::acquire(&folder)?;
+    // Before anybody waits for a passphrase.
+    let policy = policy::read(&folder)?;
     // A file of an earlier process that was killed names an address nobody listens on.
     let _ = std::fs::remove_file(folder.api_address_file());
     let (store, identity) = open(config.place(&folder), unlock).await?;
@@ -177,7 +192,8 @@ async fn start(
 
     let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone()).await?;
     let announced = if config.announce.is_empty() { &p2p.addresses } else { &config.announce };
-    let require_clients = folder.path().join(POLICY_FILE).exists();
+    // Where there is a policy, clients sign what they ask.
+    let require_clients = policy.is_some();
     let settings = Settings {
         name: config.name,
         addresses: announced.iter().map(ToString::to_string).collect(),
@@ -190,18 +206,30 @@ async fn start(
     if let Some(how) = misbehaviour {
         node.misbehave(how);
     }
+    let (policy, text) = policy.unzip();
+    match policy {
+        Some(policy) => node.begin_governed(policy),
+        None if node.had_policy() => return Err(RunError::PolicyGone { path: folder.policy_file() }),
+        None => info!("no policy.toml: whatever a member of the cluster proposes is taken part in"),
+    }
 
     let events = Arc::new(Events::new(entropy::fresh()?));
     let cluster = consign_api::ClusterId(*cluster.as_bytes());
     let clients = Clients { cluster, may_stand_alone: require_clients };
     let (api, limits, meters) = (config.api, Limits::default(), Arc::new(Meters::new()));
-    let http = Http::start(api, token, clients, limits, inbox.clone(), events.clone(), meters.clone())
+    let mut http = Http::start(api, token, clients, limits, inbox.clone(), events.clone(), meters.clone())
         .await
         .map_err(|e| RunError::Api { address: api, reason: cannot_listen(&e, "--api") })?;
     info!(address = %http.address, "listening for clients");
     if !http.address.ip().is_loopback() {
         warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");
     }
+    #[cfg(unix)]
+    if let Err(e) = http.serve_operator(&folder.operator_socket()) {
+        let socket = folder.operator_socket();
+        warn!(socket = %socket.display(), "no socket for the operator, nothing can be approved: {e}; a shorter path may help");
+    }
+    let policy = policy::watch(folder.clone(), text, inbox.clone());
     let storage = Storage::start(store, inbox.clone(), fatal.clone())?;
     let engine = Engine {
         node,
@@ -222,7 +250,7 @@ async fn start(
             fatal.guard(|| engine.run(&happened, first));
         })
         .map_err(RunError::Thread)?;
-    Ok(Running { folder, inbox, core, storage, p2p, http, _lock: lock })
+    Ok(Running { folder, inbox, core, storage, p2p, http, policy, _lock: lock })
 }
 
 /// Opens the store, on a thread that may take its time: deriving a key from a passphrase does.
@@ -237,9 +265,11 @@ async fn open(place: Place, unlock: Unlock) -> Result<(NodeStore, Identity), Run
 
 /// Takes no more calls, stops the core, lets the store finish what was ordered.
 async fn stop(running: Running) {
-    let Running { folder, inbox, core, storage, p2p, http, _lock } = running;
+    let Running { folder, inbox, core, storage, p2p, http, policy, _lock } = running;
     info!("stopping");
+    policy.abort();
     let _ = std::fs::remove_file(folder.api_address_file());
+    let _ = std::fs::remove_file(folder.operator_socket());
     http.finish().await;
     let _ = inbox.send(Inbox::Stop);
     let finished = tokio::task::spawn_blocking(move || {

@@ -24,6 +24,11 @@ impl Customer {
         Self { secret: ClientSecret::from_seed(&[seed; 32]), cluster: api::ClusterId(*cluster.as_bytes()) }
     }
 
+    /// Its public key.
+    pub(crate) fn key(&self) -> api::ClientKey {
+        self.secret.public()
+    }
+
     /// The same client as if the cluster were another one.
     pub(crate) fn elsewhere(self) -> Self {
         Self { cluster: api::ClusterId([99; 32]), ..self }

@@ -26,6 +26,7 @@ mod letters;
 mod lies;
 mod life;
 mod places;
+mod policies;
 mod pool;
 mod roster;
 mod shown;

@@ -66,7 +66,10 @@ impl Node {
         let wanted = match self.examine(&proposal) {
             Ok(wanted) if !self.busy() && !self.asks_too_much(from, &proposal) => wanted,
             Ok(_) => return self.answer_no(from, &proposal, "this node has all the work it may take"),
-            Err(reason) => return self.answer_no(from, &proposal, &reason),
+            Err(reason) => {
+                self.remember_waiting(&proposal, &reason);
+                return self.answer_no(from, &proposal, &reason);
+            }
         };
         let sizes = match self.sizes_of(&proposal) {
             Ok(sizes) => sizes,
@@ -122,6 +125,7 @@ impl Node {
     /// Examined and found good: what is needed before the accept?
     pub(super) fn take_part(&mut self, hash: Hash) {
         let Some(proposal) = self.ceremonies.get(&hash).map(|c| Arc::clone(&c.proposal)) else { return };
+        self.count_use(&proposal);
         let spent = self.spend(&proposal);
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         ceremony.spent = spent;

@@ -37,6 +37,7 @@ impl Node {
         if let Some(key) = key.filter(|key| key.is_whole()) {
             self.examine_sharing_out(proposal, &wanted, key)?;
         }
+        self.policy_lets(&self.asking(proposal, &wanted))?;
         let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
             .map_err(|e| e.to_string())?;
         if expected != *proposal {
@@ -64,11 +65,11 @@ impl Node {
     pub(in super::super) fn may(
         &self,
         client: Option<ClientKey>,
-        _: &Wanted,
-        _: Option<&Key>,
+        wanted: &Wanted,
+        key: Option<&Key>,
     ) -> Result<(), String> {
         let Some(client) = client else {
-            return if self.settings.require_clients {
+            return if self.settings.require_clients || self.is_governed() {
                 Err("this node does nothing that no client has signed: ask with a client key".to_owned())
             } else {
                 Ok(())
@@ -76,7 +77,10 @@ impl Node {
         };
         // One key, one purpose: what a node says to others must never pass for what a client asks.
         let is_node = NodeId::from_bytes(client.as_bytes()).is_ok_and(|id| self.admits(id) || id == self.me);
-        if is_node { Err(format!("{client} is the key of a node, not of a client")) } else { Ok(()) }
+        if is_node {
+            return Err(format!("{client} is the key of a node, not of a client"));
+        }
+        self.policy_refuses(client, wanted, key)
     }
 
     /// Whether a request may be brought here, for the first time or again: never twice what it has led to already, and

@@ -67,6 +67,7 @@ impl Node {
                     self.take_part(hash);
                 }
                 Err(reason) => {
+                    self.remember_waiting(&proposal, &reason);
                     self.end(hash, End::failed(api::ProblemKind::Refused, reason, [self.me]));
                 }
             }

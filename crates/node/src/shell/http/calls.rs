@@ -112,6 +112,8 @@ pub(super) fn view_of(reply: Reply) -> Result<api::CeremonyView, Failed> {
         | Reply::Messages(_)
         | Reply::Node(_)
         | Reply::Invitation(_)
+        | Reply::Approvals(_)
+        | Reply::Approval(_)
         | Reply::Health(_)
         | Reply::Counts(_) => Err(unexpected()),
     }

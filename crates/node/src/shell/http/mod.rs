@@ -5,8 +5,9 @@
 //! name to this machine cannot reach the API. Everything is limited: size and time of a body, calls and streams at a time,
 //! connections, and how long they may take to say what they want.
 //!
-//! Read next: `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they say), `calls.rs` (the calls),
-//! `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `described.rs`.
+//! Read next: `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they say), `calls.rs`
+//! (the calls), `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `described.rs`,
+//! `roster.rs` and `messages.rs` (what is asked of it), `operator.rs` (the operator's socket).
 
 mod answer;
 mod asker;
@@ -17,6 +18,8 @@ mod guard;
 mod listener;
 mod messages;
 mod once;
+#[cfg(unix)]
+mod operator;
 mod roster;
 mod serve;
 mod start;
@@ -96,8 +99,11 @@ impl Shared {
 pub(crate) struct Http {
     /// Where it really listens.
     pub address: SocketAddr,
+    shared: Arc<Shared>,
     stop: channel::Sender<bool>,
     task: JoinHandle<()>,
+    /// What serves the operator's socket.
+    operator: Option<JoinHandle<()>>,
 }
 
 impl Http {
@@ -130,8 +136,18 @@ impl Http {
             stopping: stopping.clone(),
             is_near: address.ip().is_loopback(),
         });
-        let task = tokio::spawn(serve::serve(listener, router(shared), limits, stopping));
-        Ok(Http { address, stop, task })
+        let task = tokio::spawn(serve::serve(listener, router(shared.clone()), limits, stopping));
+        Ok(Http { address, shared, stop, task, operator: None })
+    }
+
+    /// Serves the operator, too, on this socket.
+    ///
+    /// # Errors
+    /// If the socket cannot be made.
+    #[cfg(unix)]
+    pub(crate) fn serve_operator(&mut self, path: &std::path::Path) -> std::io::Result<()> {
+        self.operator = Some(operator::serve(path, self.shared.clone())?);
+        Ok(())
     }
 
     /// Takes no more calls and ends those that wait.
@@ -140,12 +156,21 @@ impl Http {
         if tokio::time::timeout(STOP_TIMEOUT, &mut self.task).await.is_err() {
             self.task.abort();
         }
+        if let Some(operator) = &mut self.operator
+            && tokio::time::timeout(STOP_TIMEOUT, operator).await.is_err()
+            && let Some(operator) = &self.operator
+        {
+            operator.abort();
+        }
     }
 }
 
 impl Drop for Http {
     fn drop(&mut self) {
         self.task.abort();
+        if let Some(operator) = &self.operator {
+            operator.abort();
+        }
     }
 }
 

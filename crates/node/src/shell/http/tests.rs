@@ -4,6 +4,7 @@ mod calls;
 mod ceremonies;
 mod described;
 mod evidence;
+mod operator;
 mod places;
 mod refusals;
 mod signed;

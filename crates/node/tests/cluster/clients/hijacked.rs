@@ -12,6 +12,7 @@ use super::{Customer, message, signature};
 use crate::client::verify;
 use crate::examined::{answer, refuses};
 use crate::hostile::{capture_node_1, proposal_of};
+use crate::policies::allow;
 use crate::sim::Sim;
 
 /// A cluster, a client with a key, and what node 0 proposes for a request of it that never gets further.
@@ -72,6 +73,23 @@ fn nothing_is_signed_that_no_client_asked_for() {
     // What the client did sign, and nobody has tampered with, is accepted.
     let proposal = for_message(&sim, &model, b"some money", signed.encode());
     assert_eq!(answer(&mut sim, &proposal), None);
+}
+
+/// An operator is asked about what a client has signed, and about nothing else that somebody brings in its name.
+#[test]
+fn no_operator_is_bothered_with_a_forgery() {
+    let (mut sim, customer, key, model) = with_model(516, Kind::Sign);
+    sim.write_policy(0, &customer, &allow("\"sign\"", "\"own\"", "approve = true\n"));
+    let signed = customer.sign(&sim, &message(&key, b"some money"), "1").encode();
+    let mut forged = signed.clone();
+    forged[2 + 32 + 32 + 16] ^= 1;
+    let proposal = for_message(&sim, &model, b"some money", forged);
+    refuses(&mut sim, &proposal, "does not hold");
+    assert!(sim.approvals(0).is_empty());
+    let proposal = for_message(&sim, &model, b"some money", signed);
+    refuses(&mut sim, &proposal, "waits for approval at node-0");
+    let waiting = sim.approvals(0);
+    assert_eq!((waiting.len(), waiting[0].proposer), (1, sim.api_id(1)));
 }
 
 /// No byte of a signed request can be altered: neither what is asked nor when, by whom, or under which name.

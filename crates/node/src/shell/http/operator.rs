@@ -1,0 +1,70 @@
+//! The operator's socket: a Unix socket in the data folder, for acts that nobody does over TCP. Who may open it is whoever
+//! the node runs as: the folder has mode 0700, the socket 0600. There is no token.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use consign_api as api;
+use consign_api::{Reply, Request};
+use tokio::net::UnixListener;
+use tokio::task::JoinHandle;
+
+use super::answer::{json, unexpected};
+use super::calls::{self, Answered, Id, id};
+use super::{Shared, body, stopped};
+
+/// Begins to serve on a socket that is made here; a file of an earlier process that was killed is replaced.
+pub(super) fn serve(path: &FilePath, shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    let stopping = shared.stopping.clone();
+    let served = axum::serve(listener, router(shared)).with_graceful_shutdown(stopped(stopping));
+    Ok(tokio::spawn(async move {
+        // It ends when the node stops, and not by an error.
+        let _ = served.await;
+    }))
+}
+
+/// All paths. What else an operator does to the roster (vouch, revoke) and to peers (block, forgive) belongs here.
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/v1/approvals", get(approvals))
+        .route("/v1/approvals/{id}", post(decide))
+        .route("/v1/invitations", post(invite))
+        .fallback(calls::no_such_path)
+        .method_not_allowed_fallback(calls::no_such_method)
+        .with_state(shared)
+}
+
+async fn approvals(State(shared): State<Arc<Shared>>) -> Answered {
+    let Reply::Approvals(page) = shared.ask(Request::ListApprovals).await?.reply else {
+        return Err(unexpected());
+    };
+    Ok(json(StatusCode::OK, &page))
+}
+
+async fn decide(State(shared): State<Arc<Shared>>, path: Id, request: HttpRequest) -> Answered {
+    let id = id(path)?;
+    let body = body::parse(&body::raw(request).await?)?;
+    let Reply::Approval(view) = shared.ask(Request::DecideApproval(api::Decide { id, body })).await?.reply
+    else {
+        return Err(unexpected());
+    };
+    Ok(json(StatusCode::OK, &view))
+}
+
+async fn invite(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Answered {
+    let wanted = Request::Invite(body::parse(&body::raw(request).await?)?);
+    let Reply::Invitation(view) = shared.ask(wanted).await?.reply else { return Err(unexpected()) };
+    Ok(json(StatusCode::CREATED, &view))
+}
