@@ -51,17 +51,6 @@ impl<'de> Visitor<'de> for Bounded {
         }
         hex::decode(text).map_err(E::custom)
     }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut bytes = Vec::new();
-        while let Some(byte) = seq.next_element()? {
-            if bytes.len() == self.limit {
-                return Err(A::Error::invalid_length(self.limit + 1, &self));
-            }
-            bytes.push(byte);
-        }
-        Ok(bytes)
-    }
 }
 
 /// Entries a list of a proof may have: the repetitions of the release levels, the most of any.

@@ -4,6 +4,7 @@ use consign_cggmp24::Level;
 use consign_cggmp24::aux_info::{Aux, AuxError, AuxPublic, Primes};
 use consign_cggmp24::curve::{Point, Scalar, Toy};
 use consign_cggmp24::key::{KeyError, KeyInfo, KeyShare};
+use consign_cggmp24::parties::Parties;
 use consign_rounds::sim::{honest, party};
 use consign_rounds::{PartyIndex, encode};
 use consign_zk::natural::Natural;
@@ -29,6 +30,18 @@ fn a_share_is_stored_and_read() {
         assert_eq!(again.index(), share.index());
         assert_eq!(again.encode(), share.encode());
     }
+}
+
+/// One party alone, as an imported key has, is party 1 and no other.
+#[test]
+fn who_is_alone_is_the_first() {
+    let read = |list: &Vec<(PartyIndex, [u8; 32])>| {
+        let bytes = encode(list);
+        consign_rounds::decode::<Parties>(&bytes, bytes.len())
+    };
+    assert_eq!(read(&vec![(party(1), [7; 32])]).unwrap(), Parties::alone([7; 32]));
+    assert!(read(&vec![(party(2), [7; 32])]).is_err());
+    assert!(read(&vec![]).is_err());
 }
 
 #[test]

@@ -95,6 +95,27 @@ fn the_identifier_is_that_of_the_public_half_and_fixes_all_of_it() {
     }
 }
 
+/// What a judge reads has one form.
+#[test]
+fn the_public_half_is_read_in_one_order_only() {
+    type Public = consign_cggmp24::sign::PresignaturePublic<Toy>;
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 2, 3, 1);
+    let mut made = committee.presign(&[1, 2], 1, 1);
+    let public = made.get_mut(&party(1)).unwrap().pop().unwrap().public().clone();
+    let bytes = consign_rounds::encode(&public);
+    assert_eq!(consign_rounds::decode::<Public>(&bytes, bytes.len()).unwrap(), public);
+    let shares: Vec<_> = public.shares.iter().map(|(index, share)| (*index, *share)).collect();
+    let rewritten = |list: &[_]| {
+        let (there, other) = (consign_rounds::encode(&shares), consign_rounds::encode(&list.to_vec()));
+        let at = bytes.windows(there.len()).position(|part| part == there).unwrap();
+        let bytes = [&bytes[..at], &other, &bytes[at + there.len()..]].concat();
+        consign_rounds::decode::<Public>(&bytes, bytes.len())
+    };
+    assert_eq!(rewritten(&shares).unwrap(), public);
+    assert!(rewritten(&[shares[1], shares[0]]).is_err(), "descending");
+    assert!(rewritten(&[shares[0], shares[0]]).is_err(), "twice");
+}
+
 #[test]
 fn wrong_partial_signatures_name_their_authors_only() {
     let committee = Committee::<Toy>::dealt(Level::Tiny, 3, 5, 7);
