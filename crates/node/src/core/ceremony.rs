@@ -222,6 +222,11 @@ impl Ceremony {
         running.began
     }
 
+    /// Whether this node takes no part, and waits for what the participants report.
+    pub(super) fn is_watched(&self) -> bool {
+        matches!(self.part, Part::Watching { .. })
+    }
+
     /// The epoch that its session makes, if it is a change of a key and under way.
     pub(super) fn epoch_id(&self) -> Option<EpochId> {
         let Part::Running(running) = &self.part else { return None };

@@ -91,7 +91,9 @@ impl Node {
         let base = Some(Hash(now.session.0));
         let older = |c: &Ceremony| {
             if c.proposal.is_change() {
-                c.proposal.base != base && c.epoch_id() != Some(now)
+                // Who asked and takes no part knows no session: the epoch may be known before the participants report.
+                let led = c.epoch_id() == Some(now) || (c.is_watched() && c.proposal.epoch == now.epoch);
+                c.proposal.base != base && !led
             } else {
                 // Two epochs may have one number, and this node has moved from one to the other.
                 c.proposal.is_signing() && c.proposal.epoch <= now.epoch

@@ -308,6 +308,8 @@ fn garbage_and_strangers_change_nothing() {
             inputs: None,
         })),
     ];
+    // What others still have to write down about the key.
+    sim.pass(5_000);
     let before: Vec<_> = (0..3).map(|i| Table::ALL.map(|t| sim.records(i, t))).collect();
     for message in &messages {
         let bytes = message.encode();
