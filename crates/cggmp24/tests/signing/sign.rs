@@ -95,6 +95,20 @@ fn the_identifier_is_that_of_the_public_half_and_fixes_all_of_it() {
     }
 }
 
+#[test]
+fn a_public_half_without_a_signers_share_is_not_complete() {
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 2, 3, 1);
+    let mut made = committee.presign(&[1, 2], 1, 1);
+    let public = made.get_mut(&party(1)).unwrap().pop().unwrap().public().clone();
+    assert!(public.is_complete());
+    let (mut less, mut more, mut other) = (public.clone(), public.clone(), public.clone());
+    let (_, share) = less.shares.pop_first().unwrap();
+    more.shares.insert(party(3), share);
+    other.shares.remove(&party(2));
+    other.shares.insert(party(3), share);
+    assert!(!less.is_complete() && !more.is_complete() && !other.is_complete());
+}
+
 /// What a judge reads has one form.
 #[test]
 fn the_public_half_is_read_in_one_order_only() {
