@@ -230,7 +230,7 @@ fn the_memory_of_counts_is_bounded() {
 /// What the manual shows is a policy.
 #[test]
 fn the_examples_of_the_manual_are_good() {
-    let manual = include_str!("../../../../../docs/policy.md");
+    let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/", "policy.md"));
     let examples: Vec<_> =
         manual.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert_eq!(examples.len(), 4);
