@@ -4,7 +4,7 @@ use consign_cggmp24::Level;
 use consign_cggmp24::curve::{Curve, P256, Point, Scalar, Secp256k1, Toy};
 use consign_cggmp24::derivation::{DerivationError, ExtendedKey, Path, bitcoin_address, ethereum_address};
 use consign_cggmp24::ecdsa::{Digest, Signature};
-use consign_cggmp24::key::{KeyInfo, KeyShare};
+use consign_cggmp24::key::{KeyError, KeyInfo, KeyShare};
 use consign_cggmp24::presign::{self, PresignError};
 use consign_cggmp24::sign::interactive;
 use consign_cggmp24::testing::{Committee, NONCE, members, party, subset};
@@ -333,6 +333,22 @@ fn a_key_without_chain_code_has_no_children() {
     let digest = Digest::raw::<Toy>([9; 32]).unwrap();
     let interactive = interactive::Public::new(&key, aux, subset(&[1, 2]), &path("m/0"), digest);
     assert_eq!(interactive.err(), Some(PresignError::Path(DerivationError::NoChainCode)));
+}
+
+/// Shares that make the key, of which one makes nothing of a child: no sound ceremony ends so, but it can be written.
+#[test]
+fn a_child_of_which_a_signer_holds_nothing_is_refused() {
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 2, 2, 1);
+    let (mut key, aux) = (committee.key().clone(), committee.aux_public());
+    let X = key.public_key;
+    let shift = key.derived(&path("m/0")).unwrap() - X;
+    let first = -shift;
+    // A line through X at 0 and the first share at 1.
+    key.public_shares = vec![first, first + first - X];
+    key.validate().unwrap();
+    let at = |p: &str| presign::Public::new(&key, aux, subset(&[1, 2]), &path(p), 1).err();
+    assert_eq!(at("m/0"), Some(PresignError::Key(KeyError::Interpolation)));
+    assert_eq!(at("m/1"), None);
 }
 
 /// What the signers compare is the key that they hold; what they sign for is its child.

@@ -1,67 +1,62 @@
 //! What an operator decides. One [`Request`] each, so whatever carries them, the core need not know.
 
-use std::sync::Arc;
-
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request as HttpRequest, State};
+use axum::extract::{Path, Request as HttpRequest};
 use axum::http::StatusCode;
 use consign_api as api;
 use consign_api::{Problem, ProblemKind, Reply, Request};
 
 use super::answer::{json, unexpected};
+use super::asker::Asker;
+use super::body;
 use super::calls::{Answered, Id, id};
-use super::{Shared, body};
 
 /// `POST /v1/validators/{id}/{act}`. The same again changes nothing, so it needs no `Idempotency-Key`.
 pub(super) async fn decide(
-    State(shared): State<Arc<Shared>>,
+    asker: Asker,
     path: Result<Path<(String, String)>, PathRejection>,
     request: HttpRequest,
 ) -> Answered {
+    asker.needs_token(request.headers())?;
     let malformed = |e: PathRejection| Problem::new(ProblemKind::Malformed, format!("{}.", e.body_text()));
     let Path((validator, act)) = path.map_err(malformed)?;
     let act = act.parse().map_err(|e| Problem::new(ProblemKind::NotFound, format!("{e}.")))?;
     let validator = id(Ok(Path(validator)))?;
     let api::Nothing {} = body::parse(&body::raw(request).await?)?;
-    let reply = shared.ask(Request::Decide(api::Decision { validator, act })).await?.reply;
+    let reply = asker.ask(Request::Decide(api::Decision { validator, act })).await?.reply;
     let Reply::Validator(view) = reply else { return Err(unexpected()) };
     Ok(json(StatusCode::OK, &view))
 }
 
 /// `GET /v1/charter`.
-pub(super) async fn charter(State(shared): State<Arc<Shared>>) -> Answered {
-    answer(&shared, Request::ShowCharter).await
+pub(super) async fn charter(asker: Asker) -> Answered {
+    answer(&asker, Request::ShowCharter).await
 }
 
 /// `POST /v1/charter/proposals`.
-pub(super) async fn propose_charter(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Answered {
+pub(super) async fn propose_charter(asker: Asker, request: HttpRequest) -> Answered {
+    asker.needs_token(request.headers())?;
     let wanted = body::parse(&body::raw(request).await?)?;
-    answer(&shared, Request::ProposeCharter(wanted)).await
+    answer(&asker, Request::ProposeCharter(wanted)).await
 }
 
 /// `POST /v1/charter/{id}/sign`.
-pub(super) async fn sign_charter(
-    State(shared): State<Arc<Shared>>,
-    path: Id,
-    request: HttpRequest,
-) -> Answered {
+pub(super) async fn sign_charter(asker: Asker, path: Id, request: HttpRequest) -> Answered {
+    asker.needs_token(request.headers())?;
     let charter = id(path)?;
     let api::SignTerms { force } = body::parse(&body::raw(request).await?)?;
-    answer(&shared, Request::SignCharter(api::SignCharter { charter, force })).await
+    answer(&asker, Request::SignCharter(api::SignCharter { charter, force })).await
 }
 
 /// `POST /v1/charter/{id}/switch`.
-pub(super) async fn switch_charter(
-    State(shared): State<Arc<Shared>>,
-    path: Id,
-    request: HttpRequest,
-) -> Answered {
+pub(super) async fn switch_charter(asker: Asker, path: Id, request: HttpRequest) -> Answered {
+    asker.needs_token(request.headers())?;
     let charter = id(path)?;
     let api::Nothing {} = body::parse(&body::raw(request).await?)?;
-    answer(&shared, Request::SwitchCharter(charter)).await
+    answer(&asker, Request::SwitchCharter(charter)).await
 }
 
-async fn answer(shared: &Shared, request: Request) -> Answered {
-    let Reply::Charter(view) = shared.ask(request).await?.reply else { return Err(unexpected()) };
+async fn answer(asker: &Asker, request: Request) -> Answered {
+    let Reply::Charter(view) = asker.ask(request).await?.reply else { return Err(unexpected()) };
     Ok(json(StatusCode::OK, &view))
 }

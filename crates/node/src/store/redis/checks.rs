@@ -74,6 +74,13 @@ fn check_info(info: &str, place: &str) -> Result<(), StoreError> {
         ));
     }
     check_role(&fields, place)?;
+    if fields.get("loading") == Some(&"1") {
+        return Err(unfit(
+            place,
+            "it is still reading its files".to_owned(),
+            "start the node again in a moment".to_owned(),
+        ));
+    }
     if fields.get("aof_enabled") != Some(&"1") {
         return Err(unfit(
             place,
@@ -131,6 +138,7 @@ mod tests {
             ("redis_version:7.0.15", "redis_version:6.2.9", "its version is 6.2.9"),
             ("redis_version:7.0.15", "redis_version:soon", "its version is soon"),
             ("redis_version:7.0.15", "x:y", "its version is unknown"),
+            ("aof_enabled:1", "loading:1", "still reading"),
             ("aof_enabled:1", "aof_enabled:0", "append-only file"),
             ("aof_enabled:1", "x:y", "append-only file"),
             ("aof_last_write_status:ok", "aof_last_write_status:err", "could not write"),

@@ -1,5 +1,7 @@
 //! A real Redis server for tests: on a socket in a folder of its own, gone when dropped.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +11,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// Whether a server listens, and has read its files.
+fn answers(socket: &Path) -> bool {
+    let Ok(mut stream) = UnixStream::connect(socket) else { return false };
+    let mut answer = [0; 5];
+    let asked = stream.write_all(b"PING\r\n").and_then(|()| stream.read_exact(&mut answer));
+    asked.is_ok() && answer == *b"+PONG"
+}
 
 /// A running server.
 pub(crate) struct Server {
@@ -29,10 +39,10 @@ impl Server {
             panic!("these tests need the program redis-server ({error}): install it, `apt-get install redis-server` on Debian")
         });
         let begun = Instant::now();
-        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+        while !answers(&socket) {
             let ended = process.try_wait().unwrap();
             assert!(ended.is_none(), "redis-server ended with {ended:?}");
-            assert!(begun.elapsed() < PATIENCE, "redis-server does not listen");
+            assert!(begun.elapsed() < PATIENCE, "redis-server does not answer");
             std::thread::sleep(LOOK);
         }
         Server { process: Some(process), socket }

@@ -119,13 +119,27 @@ async fn a_signature_that_does_not_hold_opens_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_the_operators_is_not_signed() {
     let site = Site::start(starts).await;
-    for path in ["/v1/keys/import", "/v1/invitations"] {
+    let id = "11".repeat(32);
+    let vouch = format!("/v1/validators/{id}/vouch");
+    let (sign, switch) = (format!("/v1/charter/{id}/sign"), format!("/v1/charter/{id}/switch"));
+    let paths = [
+        "/v1/keys/import",
+        "/v1/invitations",
+        &vouch,
+        "/v1/charter/proposals",
+        &sign,
+        &switch,
+        "/v1/messages",
+    ];
+    for path in paths {
         let validity = Validity::new(now(), now() + 60).unwrap();
         let key = "1".parse().unwrap();
         let call = SignedRequest::sign(&secret(), CLUSTER, path, key, b"{}".to_vec(), validity).unwrap();
         let line = format!("POST {path}");
         assert_eq!(send(&site, true, &line, &lines(&call), b"{}").0, 400, "{path}");
         assert_eq!(send(&site, false, &line, &lines(&call), b"{}").0, 401, "{path}");
+        let junk = "signature: x\r\nsignature-input: x\r\n";
+        assert_eq!(send(&site, false, &line, junk, b"{}").0, 401, "{path}");
     }
     assert_eq!(site.asked(), []);
 }
