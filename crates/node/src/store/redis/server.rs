@@ -12,12 +12,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Whether a server listens, and has read its files.
+/// Whether a server listens, and has read its files: then it answers, if only that it wants a password.
 fn answers(socket: &Path) -> bool {
     let Ok(mut stream) = UnixStream::connect(socket) else { return false };
     let mut answer = [0; 5];
     let asked = stream.write_all(b"PING\r\n").and_then(|()| stream.read_exact(&mut answer));
-    asked.is_ok() && answer == *b"+PONG"
+    asked.is_ok() && answer != *b"-LOAD"
 }
 
 /// A running server.
