@@ -184,7 +184,7 @@ fn keys(run: &mut Run) {
         "consign key import other --data ./a --curve secp256k1 --threshold 3 --member alice --member bob --member carol \
          --from - --i-understand < key.hex",
     );
-    run.works("consign ceremony list --data ./a --limit 10");
+    run.work(&["consign ceremony list --data ./a", "consign ceremony list --data ./a --limit 10"]);
     let id = run.shell.json("consign ceremony list --data ./a")[0]["id"].as_str().unwrap().to_owned();
     run.shell.mean("3f9a", &id);
     run.works("consign ceremony watch --data ./a 3f9a");
