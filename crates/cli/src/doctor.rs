@@ -314,6 +314,7 @@ mod tests {
                 to: "passphrase, in a backup".to_owned(),
             }],
             presignatures: 0,
+            standing: None,
             public_key: String::new(),
             chain_code: None,
             xpub: None,

@@ -174,6 +174,7 @@ fn key_view() -> KeyView {
         imported: None,
         exports: Vec::new(),
         presignatures: 0,
+        standing: None,
         public_key: "02".to_owned(),
         chain_code: None,
         xpub: None,
