@@ -15,7 +15,7 @@ use crate::policies::allow;
 use crate::sim::Sim;
 
 const DAY_S: u64 = 24 * 60 * 60;
-const PRESIGN: &str = "[[standing]]\nceremony = \"presign\"\nkeys = [\"own\"]\nlow = 2\nhigh = 4\n";
+const PRESIGN: &str = "[[standing]]\nceremony = \"presign\"\nkeys = [\"own\"]\nlow = 4\nhigh = 4\n";
 const REFRESH: &str = "[[standing]]\nname = \"daily\"\nceremony = \"refresh\"\nkeys = [\"own\"]\nevery_days = 1\n\
                        moduli = \"keep\"\n";
 
@@ -102,9 +102,9 @@ fn pools_are_filled_without_a_client() {
         verify(&key, &made, text);
         assert!(made.presigned);
     }
-    sim.until("they are full again", |sim| (0..3).all(|i| sim.keys(i)[0].presignatures >= 6));
+    sim.until("they are full again", full);
     let standing = sim.keys(0)[0].standing.clone().unwrap();
-    assert_eq!((standing.low, standing.high, standing.refresh_due), (Some(2), Some(4), None));
+    assert_eq!((standing.low, standing.high, standing.refresh_due), (Some(4), Some(4), None));
     // One that has no such order takes no part: the others go on, and know why.
     sim.write_policy(2, &shop, &rules(""));
     for text in 4..9_u8 {
@@ -146,8 +146,8 @@ fn a_hijacked_holder_gets_no_more_than_the_marks() {
     let unsigned = RawRequest::parse(&over.request[2..]).unwrap().0.encode();
     let unsigned = Proposal { request: unsigned, ..over.clone() };
     refuses(&mut sim, &unsigned, "no client has signed");
-    let old = Proposal { request: presign(&sim, &model, &key, &[1, 2], 4, 4).request, ..over };
-    refuses(&mut sim, &old, "does not follow from the request");
+    let other = Proposal { batch: 3, ..presign(&sim, &model, &key, &[1, 2], 4, 4) };
+    refuses(&mut sim, &other, "does not follow from the request");
 
     // One at a time for a key.
     let good = presign(&sim, &model, &key, &[1, 2], 4, 5);

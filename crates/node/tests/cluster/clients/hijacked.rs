@@ -218,7 +218,7 @@ fn nobody_uses_up_the_rate_of_a_client() {
     let (mut sim, customer, _, model) = with_model(517, Kind::Keygen);
     let rules = allow("\"keygen\"", "\"own\"", "per_minute = 2\n");
     sim.write_policy(0, &customer, &rules);
-    let call = customer.sign(&sim, &sim.create_key(2, &[0, 1, 2]), "again and again").encode();
+    let call = customer.sign(&sim, &sim.create_key(2, &[0, 1, 2]), "again").encode();
     // All of them are there before the first one has its primes.
     for salt in 0..3 {
         let (salt, kind, aux) = ([salt; 16], Kind::Aux, None);
