@@ -8,6 +8,7 @@ mod finishing;
 mod inbox;
 mod priming;
 mod reports;
+mod rivals;
 mod round0;
 mod running;
 mod turns;
@@ -21,6 +22,7 @@ use consign_rounds::SessionId;
 use zeroize::Zeroizing;
 
 use self::inbox::Inbox;
+pub(super) use self::rivals::Held;
 pub(super) use self::turns::Turn;
 pub use self::turns::{TURN_MS, TURN_WITH_PRIMES_MS};
 use super::chain::AnyStep;
@@ -75,6 +77,8 @@ pub(super) struct Ceremony {
     passed_by: Option<NodeId>,
     /// This node's index; none at a proposer that takes no part.
     me: Option<u16>,
+    /// Since when it is known here, on the monotonic clock.
+    since: u64,
     /// At the proposer, until the start.
     gathering: Option<Gathering>,
     part: Part,
@@ -266,6 +270,7 @@ impl Node {
             self.tick_gathering(hash);
             self.tick_part(hash);
         }
+        self.tick_held();
     }
 
     fn tick_part(&mut self, hash: Hash) {
@@ -382,6 +387,7 @@ impl Node {
             }
         }
         self.ended(request, hash, &proposal, end);
+        self.release_held(request);
     }
 
     /// Ends a ceremony whose session must not say another word: it is gone, and what it knew is wiped. One that has its

@@ -107,6 +107,7 @@ impl Node {
     pub(super) fn spend(&mut self, proposal: &Proposal) -> Option<Spent> {
         let id = proposal.base.filter(|_| proposal.kind == Kind::Online)?;
         let (own, batch) = self.presignatures.spend(&id)?;
+        self.tell_spent(request_id(&proposal.cluster, &proposal.request), id);
         Some(Spent { shown: own.public(), own: Some(own), batch })
     }
 
@@ -161,6 +162,9 @@ impl Node {
         let examined = drafted.map_err(|unfit| unfit.to_string()).and_then(|proposal| {
             self.examine(&proposal)?;
             let asked = request_id(&proposal.cluster, &request);
+            if self.try_under_way(asked).is_some() {
+                return Err("a try of the request is under way here".to_owned());
+            }
             let full = self.busy() || self.passes_too_much(from, asked);
             if full { Err("this node has all the work it may take".to_owned()) } else { Ok(proposal) }
         });

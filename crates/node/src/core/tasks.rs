@@ -27,6 +27,9 @@ pub const PAUSES_MS: [u64; 2] = [500, 2_000];
 /// more about the moment than about the way.
 const SAME_MS: u64 = 50;
 
+/// Time between two looks at a try of another node, in milliseconds, before an own one follows.
+const LOOK_MS: u64 = 200;
+
 /// Longest random part of such a pause, in milliseconds.
 const SPREAD_MS: u64 = 500;
 
@@ -80,6 +83,12 @@ impl Task {
     /// It is left to somebody else for a while, who comes last from then on.
     pub(super) fn pass(&mut self, to: NodeId, presignature: Hash, until: u64) {
         self.passed = Some((to, presignature));
+        self.due = Some(until);
+    }
+
+    /// Its try under way was given up for another node's, which may bring its result.
+    pub(super) fn yields(&mut self, until: u64) {
+        self.spending = false;
         self.due = Some(until);
     }
 
@@ -427,6 +436,11 @@ impl Node {
         let is_signed = |c: &Ceremony| c.request == request && c.proposal.is_signing() && c.is_finishing();
         if self.ceremonies.values().any(is_signed) {
             return;
+        }
+        if self.try_under_way(request).is_some() {
+            // Another node's, in which this one takes part.
+            let due = self.now.monotonic.saturating_add(LOOK_MS);
+            return self.tasks.get_mut(&request).map_or((), |task| task.due = Some(due));
         }
         match self.next_step(request) {
             Ok(proposal) => self.set_out(request, proposal),

@@ -181,6 +181,7 @@ mod tests {
             timings: vec![PhaseTime { phase: Phase::Presign, ms: 250 }],
             outcome: None,
             failure: failure.map(|kind| Problem::new(kind, "x")),
+            presignatures: Vec::new(),
             evidence: Vec::new(),
         }
     }

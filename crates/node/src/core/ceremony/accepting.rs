@@ -75,6 +75,9 @@ impl Node {
             Ok(sizes) => sizes,
             Err(reason) => return self.answer_no(from, &proposal, &reason),
         };
+        if !self.makes_way(from, &proposal) {
+            return;
+        }
         self.clear_way(&proposal);
         self.take_turn(&proposal);
         let request = request_id(&proposal.cluster, &proposal.request);
@@ -83,6 +86,7 @@ impl Node {
             proposal: Arc::clone(&proposal),
             request,
             me: Some(me),
+            since: self.now.monotonic,
             gathering: None,
             part: Part::Recording,
             primes: None,

@@ -44,6 +44,7 @@ impl Node {
             proposal: Arc::new(proposal),
             request,
             me,
+            since: self.now.monotonic,
             gathering: Some(Gathering { accepts: BTreeMap::new(), heard }),
             part: Part::Watching { until: None, made: BTreeMap::new() },
             primes: None,
