@@ -29,7 +29,7 @@ const STOP_TIME: Duration = Duration::from_secs(20);
 /// The variable that switches off faster arithmetic; the only one of the product's that nodes of trials see.
 const LANES: &str = "CONSIGN_LANES";
 /// The seed of the one client that the policies of all nodes name.
-const CLIENT_SEED: [u8; 32] = [0x5e; 32];
+pub(crate) const CLIENT_SEED: [u8; 32] = [0x5e; 32];
 /// Lines of a log that are shown of a node that ended.
 const LOG_LINES: usize = 15;
 

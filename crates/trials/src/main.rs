@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use consign_api::Level;
-use consign_trials::{Fault, Outcome, Setup, hosts, pool};
+use consign_trials::{Fault, Outcome, Setup, copied_back, garbage, hosts, latency, pool, schema};
 
 /// Trials of Consign with real node processes
 #[derive(Parser, Debug)]
@@ -55,6 +55,50 @@ enum Trial {
         #[arg(long, default_value_t = 100)]
         signatures: usize,
     },
+
+    /// Schemathesis against a node's own description: every answer is as described. Needs Python 3 and a package index
+    Schema {
+        /// Examples for each call
+        #[arg(long, default_value_t = 40)]
+        examples: usize,
+
+        /// The interpreter
+        #[arg(long, value_name = "FILE", default_value = "python3")]
+        python: PathBuf,
+    },
+
+    /// A node's folder is copied back to an older state: it notices, and signs nothing
+    CopiedBack,
+
+    /// Malformed HTTP requests and malformed messages of peers: memory stays bounded, the node keeps signing
+    Garbage {
+        /// How many HTTP requests
+        #[arg(long, default_value_t = 100_000)]
+        calls: usize,
+
+        /// How many frames of peers
+        #[arg(long, default_value_t = 100_000)]
+        frames: usize,
+    },
+
+    /// How long a signature from the pool takes through HTTP, what the time goes into, and how many a second there are
+    Latency {
+        /// Signatures one after the other
+        #[arg(long, default_value_t = 200)]
+        one_by_one: usize,
+
+        /// Signatures by many clients at a time
+        #[arg(long, default_value_t = 256)]
+        together: usize,
+
+        /// How many clients at a time
+        #[arg(long, default_value_t = 64)]
+        clients: usize,
+
+        /// Do not fail where the target is missed, for a debug build
+        #[arg(long)]
+        no_target: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -84,6 +128,12 @@ fn run(trials: Trials) -> Outcome {
         Trial::Pool { requests, clients } => {
             pool::run(&setup, &pool::Size { requests, clients, between_kills_ms: (4_000, 12_000) })
         }
+        Trial::Latency { one_by_one, together, clients, no_target } => {
+            latency::run(&setup, &latency::Size { one_by_one, together, clients, target: !no_target })
+        }
+        Trial::Schema { examples, python } => schema::run(&setup, examples, &python),
+        Trial::CopiedBack => copied_back::run(&setup),
+        Trial::Garbage { calls, frames } => garbage::run(&setup, &garbage::Size { calls, frames }),
         Trial::Hosts { signatures } => hosts::run(&setup, signatures),
     }
 }

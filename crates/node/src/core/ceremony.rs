@@ -48,6 +48,8 @@ pub const MAX_RUNNING_OF_ONE: usize = MAX_RUNNING / 2;
 pub const MAX_AUX_OF_ONE: usize = 4;
 /// Most that run here because one other node passed requests on: each uses up a presignature of this node.
 pub const MAX_PASSED_OF_ONE: usize = 8;
+/// What a node says that would take part, but not now.
+pub(super) const NO_PLACE: &str = "this node has all the work it may take";
 /// How much longer the rounds of a proposal may take than they need here, so that this node accepts it.
 pub const DEADLINE_FACTOR: u32 = 2;
 /// How long an ended session still answers reveals, in milliseconds.

@@ -7,6 +7,7 @@ use consign_api as api;
 
 use super::CallId;
 use super::asked::Asked;
+use super::ceremony::NO_PLACE;
 use super::checks::{Check, Shown};
 use super::hash::Hash;
 use super::keys::Key;
@@ -95,7 +96,7 @@ impl Node {
         let Some((_, Wanted::Reshare(wanted))) = Asked::parse(&proposal.request) else { return };
         let key = Hash(wanted.key.0);
         if self.parked.len() >= MAX_PARKED || theirs >= MAX_PARKED_OF_ONE || !self.is_member(from) {
-            return self.answer_no(from, &proposal, "this node has all the work it may take");
+            return self.answer_no(from, &proposal, NO_PLACE);
         }
         if !self.ask_key(key) {
             return self.answer_no(

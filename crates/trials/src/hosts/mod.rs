@@ -33,6 +33,8 @@ const DEADLINE: Duration = Duration::from_secs(150);
 const BATCH: u32 = 8;
 /// Clients at a time.
 const CLIENTS: usize = 3;
+/// Shortest and longest pause of a client before each request, in milliseconds.
+const THINK_MS: (u64, u64) = (0, 4_000);
 /// Shortest and longest pause between two blows, and time until what was broken is mended, in milliseconds.
 const PAUSE_MS: (u64, u64) = (500, 6_000);
 const BROKEN_MS: (u64, u64) = (500, 20_000);
@@ -160,8 +162,11 @@ fn weather(setup: &Setup, net: &Net, cluster: &Cluster, key: &KeyView, signature
             if number >= signatures {
                 return Ok(());
             }
-            let node = cluster.node(Chance::new(setup.seed, 1000 + number as u64).below(NAMES.len()))?;
+            let mut chance = Chance::new(setup.seed, 1000 + number as u64);
+            let node = cluster.node(chance.below(NAMES.len()))?;
             let message = format!("in bad weather {number}");
+            // Spread over the blows.
+            std::thread::sleep(Duration::from_millis(chance.between(THINK_MS.0, THINK_MS.1)));
             let signed = request(cluster.id, key, &message, &message.replace(' ', "-"))?;
             let Timed { answer, time } =
                 cluster.at(node, |client| bring_to_the_end(client, &signed, key, &message, DEADLINE))?;

@@ -13,7 +13,7 @@ use super::super::hash::Hash;
 use super::super::node::Node;
 use super::super::proposal::Proposal;
 use super::super::wire::PeerMessage;
-use super::{Ceremony, MAX_RUNNING, MAX_RUNNING_OF_ONE};
+use super::{Ceremony, MAX_RUNNING, MAX_RUNNING_OF_ONE, NO_PLACE};
 use crate::identity::NodeId;
 
 /// How long a try of another node may go without its start before one with a smaller hash takes its place, in milliseconds;
@@ -96,7 +96,7 @@ impl Node {
         }
         let theirs = self.held.iter().filter(|other| other.from == held.from).count();
         if self.held.len() >= MAX_HELD || theirs >= MAX_HELD_OF_ONE {
-            return self.answer_no(held.from, &held.proposal, "another try of the request is under way here");
+            return self.answer_no(held.from, &held.proposal, NO_PLACE);
         }
         let until = self.now.monotonic.saturating_add(HELD_MS);
         self.held.push(Held { until, ..held });
@@ -119,7 +119,7 @@ impl Node {
             std::mem::take(&mut self.held).into_iter().partition(|held| held.until <= now);
         self.held = held;
         for held in late {
-            self.answer_no(held.from, &held.proposal, "another try of the request is under way here");
+            self.answer_no(held.from, &held.proposal, NO_PLACE);
         }
         self.look_at_held(|_| true);
     }
