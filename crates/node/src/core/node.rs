@@ -9,7 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::audit::Log;
-use super::ceremony::{Ceremony, Turn};
+use super::ceremony::{Ceremony, Held, Turn};
 use super::charter::SignedCharter;
 use super::checks::{Checks, Shown};
 use super::evidence::EvidenceRecord;
@@ -162,6 +162,8 @@ pub struct Node {
     pub(super) process: [u8; 16],
     pub(super) requests: Remembered,
     pub(super) ceremonies: BTreeMap<Hash, Ceremony>,
+    /// Proposals that wait for another try of their request.
+    pub(super) held: Vec<Held>,
     /// Whose turn it is to change a key.
     pub(super) turns: BTreeMap<Hash, Turn>,
     pub(super) tasks: BTreeMap<Hash, Task>,
@@ -238,6 +240,7 @@ impl Node {
             process: [0; 16],
             requests: Remembered::read(store)?,
             ceremonies: BTreeMap::new(),
+            held: Vec::new(),
             turns: BTreeMap::new(),
             tasks: BTreeMap::new(),
             stories: BTreeMap::new(),
