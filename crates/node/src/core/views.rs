@@ -136,10 +136,12 @@ impl Node {
             api::Request::ShowKey(key) => Some(*key),
             api::Request::Signed(signed) => self.named_by(signed),
             // Whoever is asked for it then, is asked in the name of the client: it may not know of every key.
-            api::Request::By(client, request) if self.names(*client) => match &**request {
-                api::Request::ShowKey(_) | api::Request::Signed(_) => self.key_in(request),
-                _ => None,
-            },
+            api::Request::By(client, request)
+                if self.names(*client)
+                    && matches!(**request, api::Request::ShowKey(_) | api::Request::Signed(_)) =>
+            {
+                self.key_in(request)
+            }
             api::Request::By(..)
             | api::Request::CreateKey(_)
             | api::Request::ListKeys(_)
