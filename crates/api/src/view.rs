@@ -289,6 +289,9 @@ pub struct ValidatorView {
     /// What it calls itself; unknown before its first announcement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Label>,
+    /// The version of its program, as it says; unknown before its first announcement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Where it says it listens (multiaddresses).
     pub addresses: Vec<String>,
     /// Whether the charter names it a founder.
@@ -308,6 +311,9 @@ pub struct ValidatorView {
     /// Round-trip time in milliseconds, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
+    /// How many seconds its clock is ahead of that of the node that answers, or behind it if negative, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_offset_s: Option<i64>,
     /// Whether two processes were heard to speak for it: its data folder was copied, and one of them must stop.
     #[serde(default)]
     pub runs_twice: bool,
@@ -398,6 +404,8 @@ pub struct Counts {
     pub connected: usize,
     /// The slowest round trip to one of these, in milliseconds, where known.
     pub slowest_ms: Option<u64>,
+    /// How far the clock of one of these is ahead, or behind if negative, in seconds: the one that is farthest off.
+    pub clock_offset_s: Option<i64>,
     /// Validators that it has evidence against.
     pub convicted: usize,
 }

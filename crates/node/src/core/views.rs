@@ -272,6 +272,7 @@ impl Node {
             id: api_id(id),
             peer_id: id.to_peer_id().to_string(),
             name: record.as_ref().and_then(|r| api::Label::try_from(r.name.clone()).ok()),
+            version: record.as_ref().map(|r| r.version.clone()),
             addresses: record.map(|r| r.addresses).unwrap_or_default(),
             founder: roster.is_founder(id),
             member: roster.is_member(id),
@@ -280,6 +281,7 @@ impl Node {
             this_node: id == self.me,
             connected: self.is_up(id),
             latency_ms: self.peers.get(&id).and_then(|p| p.latency),
+            clock_offset_s: self.peers.get(&id).filter(|p| p.up).and_then(|p| p.clock_offset_s),
             runs_twice: self.peers.get(&id).is_some_and(|p| p.twice),
             evidence: self.evidence_against(id),
             blocked: self.blocked.contains(&id),
@@ -292,6 +294,7 @@ impl Node {
         let members = self.home.roster().map(|roster| roster.members()).unwrap_or_default();
         let others: Vec<_> = members.into_iter().filter(|id| *id != self.me).collect();
         let connected: Vec<_> = others.iter().filter(|id| self.is_up(**id)).collect();
+        let offset = |id: &&NodeId| self.peers.get(*id).and_then(|peer| peer.clock_offset_s);
         let latency = |id: &&NodeId| self.peers.get(*id).and_then(|peer| peer.latency);
         api::Counts {
             keys: self.keys.len(),
@@ -300,6 +303,11 @@ impl Node {
             members: others.len(),
             connected: connected.len(),
             slowest_ms: connected.iter().copied().filter_map(|id| latency(&id)).max(),
+            clock_offset_s: connected
+                .iter()
+                .copied()
+                .filter_map(|id| offset(&id))
+                .max_by_key(|offset| offset.unsigned_abs()),
             convicted: self.culprits.len(),
         }
     }
