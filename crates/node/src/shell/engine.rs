@@ -15,6 +15,10 @@ use super::inbox::{Answer, Inbox};
 use super::meters::Meters;
 use super::{p2p, storage};
 use crate::core::{CallId, Input, Level, Node, Output, TICK_MS};
+use crate::store::Tenure;
+
+/// Time between two looks whether the node may speak again.
+const SILENCE: Duration = Duration::from_millis(20);
 
 /// What the core thread works with.
 pub(crate) struct Engine {
@@ -27,6 +31,8 @@ pub(crate) struct Engine {
     pub meters: Arc<Meters>,
     pub fatal: Fatal,
     pub calls: Calls,
+    /// Until when this process speaks for its party, where another one may take over.
+    pub tenure: Option<Tenure>,
 }
 
 /// The calls that wait for their answer.
@@ -55,7 +61,22 @@ impl Engine {
     pub(crate) fn run(mut self, inbox: &Receiver<Inbox>, first: Vec<Output>) {
         self.carry_out(first);
         let mut ticked = self.clock.now().monotonic;
+        let mut silent = false;
         while !self.fatal.is_raised() {
+            // What has come waits: perhaps the store answers after all, or another process speaks by now and this one ends.
+            if self.tenure.as_ref().is_some_and(Tenure::is_over) {
+                if !silent {
+                    tracing::warn!(
+                        "the store has not answered for too long: this process is silent, another may take over"
+                    );
+                }
+                silent = true;
+                std::thread::sleep(SILENCE);
+                continue;
+            }
+            if std::mem::take(&mut silent) {
+                tracing::info!("the store answers again, and nobody has taken over: this process goes on");
+            }
             let due = (ticked + TICK_MS).saturating_sub(self.clock.now().monotonic);
             match inbox.recv_timeout(Duration::from_millis(due)) {
                 Ok(Inbox::Stop) | Err(RecvTimeoutError::Disconnected) => return,

@@ -1,6 +1,6 @@
 //! Everything of a node that touches the world: files, sockets, clock, threads.
 //!
-//! [`run`] runs a node on a data folder. One thread owns the core (`engine.rs`); all that happens reaches it through
+//! [`run`] runs a node on a data folder, as soon as no other process holds its store (`standby.rs`). One thread owns the core (`engine.rs`); all that happens reaches it through
 //! one queue (`inbox.rs`): calls (`http/`), messages (`p2p/`), durable writes (`storage.rs`), results of arithmetic
 //! (`compute.rs`) and time (`clock.rs`). What the core wants done is carried out in the order it says.
 
@@ -17,6 +17,7 @@ pub mod lock;
 mod meters;
 pub mod p2p;
 mod policy;
+mod standby;
 mod storage;
 pub mod token;
 
@@ -45,7 +46,7 @@ use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
 use crate::identity::Identity;
-use crate::store::{NodeStore, Place, StoreError, Unlock};
+use crate::store::{NodeStore, Store as _, StoreError, Unlock};
 
 /// Why a node does not run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -157,10 +158,19 @@ async fn run_as(
     misbehaviour: Option<Misbehaviour>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
+    tokio::pin!(shutdown);
+    let lock = FolderLock::acquire(&folder)?;
+    // Before anybody waits for a passphrase.
+    policy::read(&folder)?;
+    // A file of an earlier process that was killed names an address nobody listens on.
+    let _ = std::fs::remove_file(folder.api_address_file());
+    let Some(opened) = standby::open(&folder, &config, unlock, shutdown.as_mut()).await? else {
+        return Ok(());
+    };
     let (fatal, mut reports) = Fatal::new();
-    let running = start(folder, config, unlock, misbehaviour, fatal).await?;
+    let running = start(folder, lock, config, opened, misbehaviour, fatal).await?;
     let ended = tokio::select! {
-        () = shutdown => Ok(()),
+        () = &mut shutdown => Ok(()),
         Some(error) = reports.recv() => Err(error),
     };
     stop(running).await;
@@ -173,24 +183,22 @@ async fn run_as(
 
 async fn start(
     folder: DataFolder,
+    lock: FolderLock,
     config: Config,
-    unlock: Unlock,
+    (store, identity): (NodeStore, Identity),
     misbehaviour: Option<Misbehaviour>,
     fatal: Fatal,
 ) -> Result<Running, RunError> {
-    let lock = FolderLock::acquire(&folder)?;
-    // Before anybody waits for a passphrase.
+    // Again: it may have changed while another process spoke for this node.
     let policy = policy::read(&folder)?;
-    // A file of an earlier process that was killed names an address nobody listens on.
-    let _ = std::fs::remove_file(folder.api_address_file());
-    let (store, identity) = open(config.place(&folder), unlock).await?;
     let identity = Arc::new(identity);
+    let tenure = store.tenure();
     let cluster = setup::cluster(&store)?;
     let token = Token::new(&token::load_or_create(&folder)?);
     let clock = Clock::start();
     let (inbox, happened) = mpsc::channel();
 
-    let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone()).await?;
+    let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone(), tenure.clone()).await?;
     let announced = if config.announce.is_empty() { &p2p.addresses } else { &config.announce };
     // Where there is a policy, clients sign what they ask.
     let require_clients = policy.is_some();
@@ -241,6 +249,7 @@ async fn start(
         meters,
         fatal: fatal.clone(),
         calls: Calls::default(),
+        tenure,
     };
     // Calls that come before the core runs wait in its queue.
     folder.write_file(&folder.api_address_file(), http.address.to_string().as_bytes())?;
@@ -253,17 +262,8 @@ async fn start(
     Ok(Running { folder, inbox, core, storage, p2p, http, policy, _lock: lock })
 }
 
-/// Opens the store, on a thread that may take its time: deriving a key from a passphrase does.
-async fn open(place: Place, unlock: Unlock) -> Result<(NodeStore, Identity), RunError> {
-    let opened = tokio::task::spawn_blocking(move || {
-        let store = place.open(&unlock)?;
-        let identity = setup::identity(&store)?;
-        Ok((store, identity))
-    });
-    opened.await.map_err(|e| RunError::Panicked(e.to_string()))?
-}
-
-/// Takes no more calls, stops the core, lets the store finish what was ordered.
+/// Takes no more calls, stops the core, ends all connections, and lets the store finish what was ordered. The store comes
+/// last: as soon as it is given back, another process may speak for this node.
 async fn stop(running: Running) {
     let Running { folder, inbox, core, storage, p2p, http, policy, _lock } = running;
     info!("stopping");
@@ -272,13 +272,10 @@ async fn stop(running: Running) {
     let _ = std::fs::remove_file(folder.operator_socket());
     http.finish().await;
     let _ = inbox.send(Inbox::Stop);
-    let finished = tokio::task::spawn_blocking(move || {
-        // A panic of the core was reported already. With it goes the last sender of orders.
-        let _ = core.join();
-        storage.finish();
-    });
-    let _ = finished.await;
+    // A panic of the core was reported already. With it goes the last sender of orders.
+    let _ = tokio::task::spawn_blocking(move || core.join()).await;
     p2p.finish().await;
+    let _ = tokio::task::spawn_blocking(move || storage.finish()).await;
     info!("stopped");
 }
 

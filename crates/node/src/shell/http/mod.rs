@@ -7,7 +7,8 @@
 //!
 //! Read next: `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they say), `calls.rs`
 //! (the calls), `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `described.rs`,
-//! `roster.rs` and `messages.rs` (what is asked of it), `operator.rs` (the operator's socket).
+//! `roster.rs` and `messages.rs` (what is asked of it), `operator.rs` (the operator's socket),
+//! `standby.rs` (what a process says that stands by).
 
 mod answer;
 mod asker;
@@ -22,6 +23,7 @@ mod once;
 mod operator;
 mod roster;
 mod serve;
+mod standby;
 mod start;
 mod watch;
 
@@ -41,6 +43,7 @@ use tokio::task::JoinHandle;
 pub(crate) use self::asker::Clients;
 use self::once::Once;
 pub(crate) use self::serve::Limits;
+pub(crate) use self::standby::StandbyHttp;
 use super::clock::Clock;
 use super::events::Events;
 use super::inbox::{Answer, Call, Inbox, InboxSender};
