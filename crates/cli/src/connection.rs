@@ -6,8 +6,8 @@ use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
     CeremonyId, CeremonyView, CharterId, CharterView, CreateKey, Decision, Discard, EvidenceId, EvidenceView,
-    ImportKey, InvitationView, Invite, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery,
-    Presign, ProposeCharter, Refresh, Reshare, SendMessage, Sign, SignCharter, ValidatorView,
+    HealthView, ImportKey, InvitationView, Invite, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page,
+    PageQuery, Presign, ProposeCharter, Refresh, Reshare, SendMessage, Sign, SignCharter, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -89,6 +89,11 @@ impl Connection {
     /// Where the node's API listens.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Whether it lives.
+    pub(crate) fn health(&self) -> Result<HealthView, Failure> {
+        Ok(self.client.health()?)
     }
 
     /// The node itself.

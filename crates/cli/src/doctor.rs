@@ -29,6 +29,10 @@ Exits with 0 if nothing is wrong or only something to look at, else with 1; with
 pub(crate) struct Doctor {
     #[command(flatten)]
     data: Data,
+
+    /// Only ask whether the process lives, as a health check of a container does; one that stands by does
+    #[arg(long)]
+    alive: bool,
 }
 
 /// How bad it is.
@@ -63,6 +67,10 @@ fn bad(text: impl Into<String>) -> Finding {
 impl Doctor {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        if self.alive {
+            let health = Connection::open(&self.data.data)?.health()?;
+            return out.show(&health, || format!("it lives: {}", health.status));
+        }
         let folder = DataFolder::open(&self.data.data)?;
         let config = Config::load(&folder, &Flags::default())?;
         let mut found = vec![of_store(config.place(&folder).mark())];

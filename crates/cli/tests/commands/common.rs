@@ -212,7 +212,7 @@ impl TestNode {
 
     /// Starts the process and waits until it stands by.
     pub(crate) fn start_standby(&mut self) {
-        self.spawn();
+        self.spawn(&[], &[]);
         until("the node to stand by", || {
             if let Some(status) = self.process.as_mut().unwrap().try_wait().unwrap() {
                 panic!("the node ended with {status}: {}", self.log());
@@ -238,7 +238,12 @@ impl TestNode {
 
     /// Starts the process and waits until it answers.
     pub(crate) fn start(&mut self) {
-        self.spawn();
+        self.start_with(&[], &[]);
+    }
+
+    /// The same, with more flags and variables.
+    pub(crate) fn start_with(&mut self, flags: &[&str], variables: &[(&str, &str)]) {
+        self.spawn(flags, variables);
         until("the node to answer", || {
             if let Some(status) = self.process.as_mut().unwrap().try_wait().unwrap() {
                 panic!("the node ended with {status}: {}", self.log());
@@ -247,9 +252,11 @@ impl TestNode {
         });
     }
 
-    fn spawn(&mut self) {
+    fn spawn(&mut self, flags: &[&str], variables: &[(&str, &str)]) {
         let log = std::fs::File::create(self.data.join("log")).unwrap();
-        let mut command = consign(&["node", "--log", "info"]);
+        let flags = if flags.is_empty() { &["--log", "info"] } else { flags };
+        let mut command = consign(&[&["node"], flags].concat());
+        command.envs(variables.iter().copied());
         command.arg("--data").arg(&self.data).env("CONSIGN_PASSPHRASE", PASSPHRASE);
         command.env("CONSIGN_TEST_FAILPOINT", self.failpoint());
         command.stdout(log.try_clone().unwrap()).stderr(log);

@@ -23,6 +23,8 @@ mod kills;
 #[cfg(debug_assertions)]
 mod kills_signing;
 #[cfg(debug_assertions)]
+mod operation;
+#[cfg(debug_assertions)]
 #[path = "../../../node/src/store/redis/server.rs"]
 mod redis_server;
 #[cfg(debug_assertions)]

@@ -90,6 +90,7 @@ fn a_standby_takes_over_under_load() {
         standby.start_standby();
         let said = standby.ask(&["doctor"]).ok();
         assert!(said.out.contains("stands by"), "{}", said.out);
+        assert_eq!(standby.ask(&["doctor", "--alive"]).ok().json()["status"], "standby");
         standby.ask(&["key", "sign", "pay", "x"]).fails(5, "Ask that one");
     }
     let name = std::fs::read_to_string(standbys[0].data.join("config.toml")).unwrap();

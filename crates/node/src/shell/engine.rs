@@ -13,6 +13,7 @@ use super::events::Events;
 use super::fatal::Fatal;
 use super::inbox::{Answer, Inbox};
 use super::meters::Meters;
+use super::spans::Spans;
 use super::{p2p, storage};
 use crate::core::{CallId, Input, Level, Node, Output, TICK_MS};
 use crate::store::Tenure;
@@ -29,6 +30,7 @@ pub(crate) struct Engine {
     pub p2p: mpsc::UnboundedSender<p2p::Command>,
     pub events: Arc<Events>,
     pub meters: Arc<Meters>,
+    pub spans: Spans,
     pub fatal: Fatal,
     pub calls: Calls,
     /// Until when this process speaks for its party, where another one may take over.
@@ -143,6 +145,7 @@ impl Engine {
                 Output::Compute(id, job) => self.compute.run(id, job),
                 Output::Event(event) => {
                     self.meters.changed(&event.ceremony);
+                    self.spans.changed(&event.ceremony);
                     self.events.publish(*event);
                 }
                 Output::Log(Level::Warn, line) => tracing::warn!("{line}"),

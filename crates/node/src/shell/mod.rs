@@ -6,6 +6,7 @@
 
 pub mod clock;
 mod compute;
+mod disk;
 mod engine;
 pub mod entropy;
 mod events;
@@ -17,6 +18,7 @@ pub mod lock;
 mod meters;
 pub mod p2p;
 mod policy;
+mod spans;
 mod standby;
 mod storage;
 pub mod token;
@@ -39,6 +41,7 @@ use self::inbox::{Inbox, InboxSender};
 use self::lock::{FolderLock, LockError};
 use self::meters::Meters;
 use self::p2p::P2p;
+use self::spans::Spans;
 use self::storage::Storage;
 use self::token::Token;
 use crate::config::{Config, DataFolder, FolderError, PolicyFileError};
@@ -46,7 +49,7 @@ use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
 use crate::identity::Identity;
-use crate::store::{NodeStore, Store as _, StoreError, Unlock};
+use crate::store::{NodeStore, Place, Store as _, StoreError, Unlock};
 
 /// Why a node does not run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +120,7 @@ struct Running {
     storage: Storage,
     p2p: P2p,
     http: Http,
-    policy: JoinTask<()>,
+    watches: Vec<JoinTask<()>>,
     _lock: FolderLock,
 }
 
@@ -193,6 +196,8 @@ async fn start(
     let policy = policy::read(&folder)?;
     let identity = Arc::new(identity);
     let tenure = store.tenure();
+    let place = config.place(&folder);
+    let spans = Spans::new(consign_api::NodeId(*identity.node_id().as_bytes()));
     let cluster = setup::cluster(&store)?;
     let token = Token::new(&token::load_or_create(&folder)?);
     let clock = Clock::start();
@@ -233,11 +238,8 @@ async fn start(
         warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");
     }
     #[cfg(unix)]
-    if let Err(e) = http.serve_operator(&folder.operator_socket()) {
-        let socket = folder.operator_socket();
-        warn!(socket = %socket.display(), "no socket for the operator, nothing can be approved: {e}; a shorter path may help");
-    }
-    let policy = policy::watch(folder.clone(), text, inbox.clone());
+    serve_operator(&mut http, &folder);
+    let watches = watch(&folder, &place, text, &inbox);
     let storage = Storage::start(store, inbox.clone(), fatal.clone())?;
     let engine = Engine {
         node,
@@ -247,6 +249,7 @@ async fn start(
         p2p: p2p.commands.clone(),
         events,
         meters,
+        spans,
         fatal: fatal.clone(),
         calls: Calls::default(),
         tenure,
@@ -259,15 +262,39 @@ async fn start(
             fatal.guard(|| engine.run(&happened, first));
         })
         .map_err(RunError::Thread)?;
-    Ok(Running { folder, inbox, core, storage, p2p, http, policy, _lock: lock })
+    Ok(Running { folder, inbox, core, storage, p2p, http, watches, _lock: lock })
+}
+
+/// Serves the operator on a socket, or says why not.
+#[cfg(unix)]
+fn serve_operator(http: &mut Http, folder: &DataFolder) {
+    let socket = folder.operator_socket();
+    if let Err(e) = http.serve_operator(&socket) {
+        warn!(socket = %socket.display(), "no socket for the operator, nothing can be approved: {e}; a shorter path may help");
+    }
+}
+
+/// Watches the policy, whose text is `policy` now, and the disk of the store.
+fn watch(
+    folder: &DataFolder,
+    place: &Place,
+    policy: Option<String>,
+    inbox: &InboxSender,
+) -> Vec<JoinTask<()>> {
+    let mut watches = vec![policy::watch(folder.clone(), policy, inbox.clone())];
+    // The disk of a server is the server's.
+    if matches!(place, Place::File(_)) {
+        watches.push(disk::watch(folder.clone(), inbox.clone()));
+    }
+    watches
 }
 
 /// Takes no more calls, stops the core, ends all connections, and lets the store finish what was ordered. The store comes
 /// last: as soon as it is given back, another process may speak for this node.
 async fn stop(running: Running) {
-    let Running { folder, inbox, core, storage, p2p, http, policy, _lock } = running;
+    let Running { folder, inbox, core, storage, p2p, http, watches, _lock } = running;
     info!("stopping");
-    policy.abort();
+    watches.iter().for_each(JoinTask::abort);
     let _ = std::fs::remove_file(folder.api_address_file());
     let _ = std::fs::remove_file(folder.operator_socket());
     http.finish().await;

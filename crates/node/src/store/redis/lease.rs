@@ -117,11 +117,8 @@ impl Redis {
     /// Runs a script that answers three words.
     fn ask_words(&self, call: &::redis::Cmd) -> Result<[String; 3], StoreError> {
         let answer = self.ask_raw(call, "give the lease")?;
-        let words = match answer {
-            Answer::Array(parts) => parts,
-            _ => Vec::new(),
-        };
-        let words: Vec<_> = words.into_iter().filter_map(super::text).collect();
+        let Answer::Array(parts) = answer else { return Err(self.no_sense()) };
+        let words: Vec<_> = parts.into_iter().filter_map(super::text).collect();
         words.try_into().map_err(|_| self.no_sense())
     }
 }
