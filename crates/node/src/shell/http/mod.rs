@@ -56,8 +56,8 @@ const CORE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_CALLS: usize = 256;
 /// Streams of events at a time; past it 503.
 const MAX_STREAMS: usize = 64;
-/// How long calls that run may take to end when the node stops. Then they are told that it does.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long calls that run may take to end when the node stops. Then they are told that it does. (Not so long in tests.)
+const STOP_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 5_000 });
 /// How long connections may take after that.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
