@@ -1,10 +1,12 @@
 //! A small blocking client of the API, for the command line and for tests: one call, one function.
 //!
-//! It talks to one node, over plain HTTP on loopback as a rule, and trusts what it shows. What it asks can be signed by a
-//! client's key: then no node can make it ask for anything else. Read next: [`signing`], [`events`].
+//! It talks to one node, over plain HTTP on loopback as a rule. [`Client`] hands on what the node shows; what it asks can be
+//! signed by a client's key: then no node can make it ask for anything else. [`Trusting`] believes no node: it checks keys
+//! by their certificates, pins them, and verifies signatures. Read next: [`signing`], [`events`], [`trusting`].
 
 pub mod events;
 pub mod signing;
+pub mod trusting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +19,12 @@ use zeroize::Zeroizing;
 
 pub use events::Events;
 use signing::Signing;
+pub use trusting::{TrustError, Trusting};
 
-use crate::limits::{MAX_ANSWER_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
+use crate::limits::{MAX_ANSWER_BYTES, MAX_CERTIFICATE_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
-    CeremonyId, CeremonyView, CharterId, CharterView, ClientSecret, ClusterId, CreateKey, Decision, Discard,
+    CeremonyId, CeremonyView, CharterId, CharterView, ClientKey, ClientSecret, ClusterId, CreateKey, Decision, Discard,
     EvidenceId, EvidenceView, HealthView, ImportKey, InvitationView, Invite, KeyId, KeyView, MessageQuery,
     MessageView, NodeView, Nothing, Page, PageQuery, PresignTerms, Problem, ProposeCharter, RefreshTerms,
     ReshareTerms, SendMessage, Sign, SignCharter, SignTerms, SignedRequest, ValidatorView,
@@ -129,6 +132,12 @@ impl Client {
     #[must_use]
     pub fn signed_by(self, secret: ClientSecret, cluster: ClusterId) -> Self {
         Self { signing: Some(Arc::new(Signing::new(secret, cluster))), ..self }
+    }
+
+    /// The client in whose name it asks, and for which cluster.
+    #[must_use]
+    pub fn signs_as(&self) -> Option<(ClientKey, ClusterId)> {
+        self.signing.as_ref().map(|signing| signing.who())
     }
 
     /// The same without the token: its signature alone must open the node.
@@ -239,6 +248,18 @@ impl Client {
         self.post("/v1/keys", body, start)
     }
 
+    /// The same call, signed and not sent: [`bring`](Self::bring) sends it, and who keeps it can compare with it what the
+    /// key's certificate says that it was made for.
+    ///
+    /// # Errors
+    /// [`ClientError::Unsigned`] without a client's key.
+    pub fn signed_create_key(&self, body: &CreateKey, start: &Start) -> Result<SignedRequest, ClientError> {
+        let none = || ClientError::Unsigned("there is no client's key to ask with".to_owned());
+        let signing = self.signing.as_ref().ok_or_else(none)?;
+        let bytes = serde_json::to_vec(body).expect("invariant: plain data always encodes");
+        signing.request("/v1/keys", start.idempotency_key.as_deref(), bytes)
+    }
+
     /// `POST /v1/keys/import`. As [`Client::create_key`]. The body holds the private key: it is wiped here, but not in
     /// the buffers of the HTTP client.
     ///
@@ -338,6 +359,15 @@ impl Client {
     /// [`ClientError`].
     pub fn key(&self, id: &KeyId) -> Result<KeyView, ClientError> {
         self.get(&format!("/v1/keys/{id}"))
+    }
+
+    /// `GET /v1/keys/{id}/certificate`: the file, not judged yet.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn certificate(&self, id: &KeyId) -> Result<Vec<u8>, ClientError> {
+        let limit = u64::try_from(MAX_CERTIFICATE_BYTES).unwrap_or(u64::MAX);
+        self.bytes(self.ask(&format!("/v1/keys/{id}/certificate"))?, limit)
     }
 
     /// One page of `GET /v1/ceremonies`, newest first.

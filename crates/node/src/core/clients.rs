@@ -26,12 +26,13 @@ impl Node {
                 let reply = self.list_keys_of(Some(client), query).unwrap_or_else(api::Reply::Problem);
                 self.out.push(Output::Reply(call, reply));
             }
-            api::Request::ShowKey(key)
+            api::Request::ShowKey(key) | api::Request::ShowCertificate(key)
                 if self.keys.get(&Hash(key.0)).is_some_and(|key| !self.may_see(client, key)) =>
             {
                 self.out.push(Output::Reply(call, api::Reply::Problem(no_such_key())));
             }
             api::Request::ShowKey(_)
+            | api::Request::ShowCertificate(_)
             | api::Request::ListCeremonies(_)
             | api::Request::ShowCeremony(_)
             | api::Request::ListEvidence(_)
