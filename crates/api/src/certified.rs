@@ -40,6 +40,10 @@ pub struct Pin {
     /// Who has imported it, and so knew the whole private key once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<NodeId>,
+    /// The session in which an imported key was shared out first: its dealer alone can make such a step at any time, so
+    /// only the first one that was seen counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_out: Option<String>,
     /// The number of the epoch.
     pub epoch: u64,
     /// The session that made the epoch: 64 hexadecimal digits. Epochs are ordered by number, then by this.
@@ -101,7 +105,9 @@ pub trait Judge {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mistrust {
     /// The certificate shows nothing.
-    #[error("the certificate that the node shows for the key {key} proves nothing: {why}; do not use this node")]
+    #[error(
+        "the certificate that the node shows for the key {key} proves nothing: {why}; do not use this node"
+    )]
     Worthless {
         /// The key.
         key: KeyId,

@@ -42,6 +42,7 @@ pub(crate) fn certified() -> Certified {
             chain_code: Some("03".repeat(32)),
             owner: Some(client(1).public()),
             imported: None,
+            shared_out: None,
             epoch: 0,
             session: "07".repeat(32),
             threshold: body.threshold,
@@ -200,6 +201,31 @@ fn what_was_seen_stays_and_epochs_only_grow() {
     assert_eq!(pins.see(me, &twin), Ok(()));
     assert!(matches!(pins.see(me, &later), Err(Mistrust::Older { .. })));
     assert_eq!(pins.of(&twin.pin.key), Some(&twin.pin));
+
+    // Out of the dealer's hands an imported key goes once.
+    let mut imported = certified();
+    (imported.pin.key, imported.pin.imported) = (KeyId([6; 32]), Some(NodeId([1; 32])));
+    pins.trust(&imported).unwrap();
+    for (epoch, session, is_first) in [(1, "01", true), (2, "01", true), (3, "02", false)] {
+        (imported.pin.epoch, imported.pin.shared_out) = (epoch, Some(session.repeat(32)));
+        let seen = pins.trust(&imported);
+        assert_eq!(seen.is_ok(), is_first, "{seen:?}");
+    }
+    pins = Pins::default();
+    pins.see(me, &twin).unwrap();
+
+    // Two processes of one client: the later epoch stays, and a contradiction is told.
+    let mut one = Pins::default();
+    one.see(me, &certified()).unwrap();
+    let mut both = one.clone();
+    both.merge(&pins).unwrap();
+    one.merge(&both).unwrap();
+    assert_eq!((both.keys(), one.keys()), (pins.keys(), pins.keys()));
+    let mut liar = Pins::default();
+    let mut lie = certified();
+    lie.pin.public_key = "03".repeat(33);
+    liar.trust(&lie).unwrap();
+    assert!(matches!(both.merge(&liar), Err(Mistrust::Changed { what: "public key", .. })));
 
     let read = Pins::from_json(pins.to_json().as_bytes()).unwrap();
     assert_eq!(read, pins);

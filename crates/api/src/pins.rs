@@ -111,7 +111,28 @@ impl Pins {
     /// # Errors
     /// [`Mistrust::Changed`], [`Mistrust::Older`].
     pub fn trust(&mut self, shown: &Certified) -> Result<(), Mistrust> {
-        let new = &shown.pin;
+        self.take(&shown.pin)
+    }
+
+    /// Adds what another process of the same client has seen meanwhile.
+    ///
+    /// # Errors
+    /// [`Mistrust::Changed`]: somebody has shown different things to the two.
+    pub fn merge(&mut self, other: &Self) -> Result<(), Mistrust> {
+        for pin in &other.keys {
+            match self.take(pin) {
+                Ok(()) | Err(Mistrust::Older { .. }) => {}
+                Err(why) => return Err(why),
+            }
+        }
+        for (name, validator) in &other.validators {
+            self.validators.entry(name.clone()).or_insert(*validator);
+        }
+        self.cluster = self.cluster.or(other.cluster);
+        Ok(())
+    }
+
+    fn take(&mut self, new: &Pin) -> Result<(), Mistrust> {
         let Some(old) = self.keys.iter_mut().find(|pin| pin.key == new.key) else {
             self.keys.push(new.clone());
             return Ok(());
@@ -131,6 +152,7 @@ impl Pins {
             ("label", old.label == new.label),
             ("owner", old.owner == new.owner),
             ("origin", old.imported == new.imported),
+            ("first resharing", old.shared_out.is_none() || old.shared_out == new.shared_out),
             ("committee", !is_same || held),
         ];
         if let Some(what) = differing(same) {

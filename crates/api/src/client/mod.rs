@@ -24,10 +24,11 @@ pub use trusting::{TrustError, Trusting};
 use crate::limits::{MAX_ANSWER_BYTES, MAX_CERTIFICATE_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
-    CeremonyId, CeremonyView, CharterId, CharterView, ClientKey, ClientSecret, ClusterId, CreateKey, Decision, Discard,
-    EvidenceId, EvidenceView, HealthView, ImportKey, InvitationView, Invite, KeyId, KeyView, MessageQuery,
-    MessageView, NodeView, Nothing, Page, PageQuery, PresignTerms, Problem, ProposeCharter, RefreshTerms,
-    ReshareTerms, SendMessage, Sign, SignCharter, SignTerms, SignedRequest, ValidatorView,
+    CeremonyId, CeremonyView, CharterId, CharterView, ClientKey, ClientSecret, ClusterId, CreateKey,
+    Decision, Discard, EvidenceId, EvidenceView, HealthView, ImportKey, InvitationView, Invite, KeyId,
+    KeyView, MessageQuery, MessageView, NodeView, Nothing, Page, PageQuery, PresignTerms, Problem,
+    ProposeCharter, RefreshTerms, ReshareTerms, SendMessage, Sign, SignCharter, SignTerms, SignedRequest,
+    ValidatorView,
 };
 
 /// How long a connection may take to be made: the node is near.

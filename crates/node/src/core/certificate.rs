@@ -121,6 +121,7 @@ fn certified(key: &Key, cluster: api::ClusterId, request: Vec<u8>) -> api::Certi
             chain_code: info.chain_code().map(hex::encode),
             owner: key.owner(),
             imported: key.dealer().map(|dealer| api_id(dealer.id)),
+            shared_out: key.shared_out().map(|session| hex::encode(session.0)),
             epoch: info.epoch(),
             session: hex::encode(info.session().0),
             threshold: info.threshold(),
@@ -152,8 +153,8 @@ impl api::Judge for Judge {
         digest: &[u8; 32],
         signature: &api::SignatureView,
     ) -> Result<(), String> {
-        let child =
-            child_of(key, path).ok_or_else(|| "the key has no child at the path that was asked for".to_owned())?;
+        let child = child_of(key, path)
+            .ok_or_else(|| "the key has no child at the path that was asked for".to_owned())?;
         let told = (signature.key, &signature.path, signature.public_key.as_str());
         if told != (key.key, path, hex::encode(child.sec1()).as_str()) {
             return Err("it is said to be of another key or child than was asked for".to_owned());

@@ -91,6 +91,11 @@ impl Key {
         Ok(key)
     }
 
+    /// The session in which its dealer shared it out, if it was imported.
+    pub(in super::super) fn shared_out(&self) -> Option<SessionId> {
+        self.dealer().and(self.chain.first()).map(|step| step.info().session())
+    }
+
     /// Threshold and holders of its first epoch.
     pub(in super::super) fn first(&self) -> (u16, &[Participant]) {
         (self.origin.info.as_ref().threshold(), self.makers())

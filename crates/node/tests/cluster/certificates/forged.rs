@@ -29,7 +29,10 @@ fn party(index: u16) -> PartyIndex {
 }
 
 /// What the judge says of a certificate that was changed.
-fn with(certificate: &Certificate, change: impl FnOnce(&mut Certificate)) -> Result<api::Certified, NotCertified> {
+fn with(
+    certificate: &Certificate,
+    change: impl FnOnce(&mut Certificate),
+) -> Result<api::Certified, NotCertified> {
     let mut other = certificate.clone();
     change(&mut other);
     judge(&other.to_file())
@@ -83,14 +86,19 @@ fn a_key_of_the_nodes_own_making_is_refused() {
     for change in changes {
         let verdict = with(&right, |c| change(&mut c.proposal));
         // On another curve the points are none, before anything is compared.
-        assert!(matches!(verdict, Err(NotCertified::Proposal | NotCertified::NotACertificate)), "{verdict:?}");
+        assert!(
+            matches!(verdict, Err(NotCertified::Proposal | NotCertified::NotACertificate)),
+            "{verdict:?}"
+        );
     }
     // With another request it does, and then the accepts are none; so with another salt.
     let thief = Customer::of(&sim, 7).sign(&sim, &sim.create_key(2, &[0, 1, 2]), "mine").encode();
-    let changes: [&dyn Fn(&mut Proposal); 2] =
-        [&|p| p.request.clone_from(&thief), &|p| p.salt = [1; 16]];
+    let changes: [&dyn Fn(&mut Proposal); 2] = [&|p| p.request.clone_from(&thief), &|p| p.salt = [1; 16]];
     for change in changes {
-        assert_eq!(with(&right, |c| change(&mut c.proposal)), Err(NotCertified::Accepts(NoEntry::Invalid(1))));
+        assert_eq!(
+            with(&right, |c| change(&mut c.proposal)),
+            Err(NotCertified::Accepts(NoEntry::Invalid(1)))
+        );
     }
     let mut unsigned = right.proposal.request.clone();
     unsigned[2 + 32 + 32 + 16] ^= 1;
@@ -114,7 +122,10 @@ fn a_key_of_the_nodes_own_making_is_refused() {
     assert_eq!(with(&right, |c| by_all(c, rng)), Err(NotCertified::Accepts(NoEntry::Invalid(1))));
 
     // Accepts that are of another proposal, too few, or one of them twice.
-    assert_eq!(with(&right, |c| c.accepts.clone_from(&other.accepts)), Err(NotCertified::Accepts(NoEntry::Invalid(1))));
+    assert_eq!(
+        with(&right, |c| c.accepts.clone_from(&other.accepts)),
+        Err(NotCertified::Accepts(NoEntry::Invalid(1)))
+    );
     let incomplete = Err(NotCertified::Accepts(NoEntry::Incomplete));
     assert_eq!(with(&right, |c| drop(c.accepts.pop())), incomplete);
     assert_eq!(with(&right, |c| c.accepts[2] = c.accepts[1].clone()), incomplete);

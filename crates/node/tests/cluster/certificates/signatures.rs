@@ -4,7 +4,6 @@ use consign_api as api;
 use consign_api::{Judge as _, Pin};
 use consign_node::core::certificate::{Judge, judge};
 
-
 use crate::sim::{Sim, Weather};
 
 fn sign_of(sim: &mut Sim, key: &api::KeyView, path: &str, text: &[u8]) -> api::SignatureView {
