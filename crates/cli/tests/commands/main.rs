@@ -21,6 +21,8 @@ mod certificates;
 #[cfg(debug_assertions)]
 mod demo;
 #[cfg(debug_assertions)]
+mod documents;
+#[cfg(debug_assertions)]
 mod kills;
 #[cfg(debug_assertions)]
 mod kills_signing;
