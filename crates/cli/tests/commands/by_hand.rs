@@ -119,11 +119,16 @@ fn from_init_to_signatures_and_through_restarts() {
     nodes[2].start();
     nodes[2].meets(3);
     assert_eq!(sign(&nodes[2], &["pay", "all back"])["verified"], true);
-    let mut shown = nodes[2].ask(&["key", "show", "pay"]).ok().json();
-    assert_eq!(shown.as_object_mut().unwrap().remove("certificate"), Some("holds".into()));
-    assert_eq!(shown, key);
+    remembers(&nodes[2], &key);
     let both = nodes[0].ask(&["key", "list"]).ok().json();
     assert!(both.as_array().unwrap().contains(&key) && both.as_array().unwrap().len() == 3, "{both}");
+}
+
+/// A node shows the key as it was made, with its certificate.
+fn remembers(node: &TestNode, key: &Value) {
+    let mut shown = node.ask(&["key", "show", "pay"]).ok().json();
+    assert_eq!(shown.as_object_mut().unwrap().remove("certificate"), Some("holds".into()));
+    assert_eq!(shown, *key);
 }
 
 /// A client signs what it asks, at any node; its key file is its own.

@@ -139,6 +139,20 @@ fn with_client<'a>(arguments: &[&'a str], client: &'a str) -> Vec<&'a str> {
     [arguments, &["--client", client]].concat()
 }
 
+/// What the tests of lies are about: a client, with a key of its own that is pinned and one of somebody else.
+struct Scene<'a> {
+    nodes: &'a [TestNode],
+    puppet: Puppet,
+    /// The file with the client's key.
+    shop: &'a str,
+    mine: &'a Value,
+    theirs: &'a Value,
+}
+
+const CREATE: [&str; 5] = ["key", "create", "--level", "insecure-test", "--name"];
+const SHOW: [&str; 3] = ["key", "show", "mine"];
+const SIGN: [&str; 4] = ["key", "sign", "mine", "the text"];
+
 #[test]
 fn a_client_believes_no_node() {
     let place = tempfile::tempdir().unwrap();
@@ -146,110 +160,150 @@ fn a_client_believes_no_node() {
     let shop = place.path().join("shop.key");
     let shop = shop.to_str().unwrap();
     let client = run(&["--json", "client", "new", shop]).ok().json()["client"].as_str().unwrap().to_owned();
-    let create = ["key", "create", "--level", "insecure-test", "--name"];
-    let theirs = nodes[0].ask(&[&create[..], &["pay"]].concat()).ok().json();
+    let theirs = nodes[0].ask(&[&CREATE[..], &["pay"]].concat()).ok().json();
     let their_making = last_ceremony(&nodes[0]);
     assert_eq!(nodes[0].ask(&["key", "show", "pay"]).ok().json()["certificate"], "holds");
 
-    // A key of its own is pinned; who holds it is told in full.
-    let data = nodes[0].data.to_str().unwrap();
-    let said = run(&with_client(&[&create[..], &["mine", "--data", data]].concat(), shop)).ok();
-    let mut mine = nodes[0].ask(&with_client(&["key", "show", "mine"], shop)).ok().json();
-    mine.as_object_mut().unwrap().remove("certificate");
-    let ids: Vec<_> = mine["committee"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|m| m["validator"].as_str().unwrap().to_owned())
-        .collect();
-    assert!(said.err.contains(&format!("anna is {}", ids[0])), "{}", said.err);
-    let pins = format!("{shop}.pins");
-    assert_eq!(std::fs::metadata(&pins).unwrap().permissions().mode() & 0o777, 0o600);
-    let pinned: Value = serde_json::from_slice(&std::fs::read(&pins).unwrap()).unwrap();
-    assert_eq!(
-        (&pinned["keys"][0]["public_key"], &pinned["validators"]["bert"]),
-        (&mine["public_key"], &ids[1].clone().into())
-    );
+    let mine = own_key(&nodes[0], shop);
     settled(&nodes[1], "mine", 0);
     settled(&nodes[1], "pay", 0);
-    offline(&nodes[1], place.path(), &client, &ids, &mine);
-
-    // One that somebody else has asked for waits for a person's word.
-    nodes[1].ask(&with_client(&["key", "show", "pay"], shop)).fails(7, "consign key trust");
-    let public_key = mine["public_key"].as_str().unwrap();
-    nodes[1]
-        .ask(&with_client(&["key", "trust", "pay", "--public-key", public_key], shop))
-        .fails(7, "it is another one");
-    let public_key = theirs["public_key"].as_str().unwrap();
-    nodes[1].ask(&with_client(&["key", "trust", "pay", "--public-key", public_key], shop)).ok();
-    let shown = nodes[1].ask(&with_client(&["key", "show", "pay"], shop)).ok().json();
-    assert!(shown["certificate"].as_str().unwrap().contains("pinned"));
-    nodes[1].ask(&["key", "trust", "pay"]).fails(2, "--client");
+    offline(&nodes[1], place.path(), &client, &mine);
+    key_of_somebody_else(&nodes[1], shop, &mine, &theirs);
 
     // From here on a node lies.
     let puppet = Puppet::of(&nodes[0], place.path());
-    let lie = |answers: &[(String, u16, Vec<u8>)], arguments: &[&str], why: &str| {
-        puppet.with(answers, |node| node.ask(&with_client(arguments, shop))).fails(7, why);
+    let scene = Scene { nodes: &nodes, puppet, shop, mine: &mine, theirs: &theirs };
+    scene.puppet.node.ask(&with_client(&SHOW, shop)).ok();
+    scene.about_keys(their_making);
+    scene.about_signatures();
+    scene.about_names();
+    scene.about_the_past();
+}
+
+/// A key of the client's own is pinned; who holds it is told in full.
+fn own_key(node: &TestNode, shop: &str) -> Value {
+    let data = node.data.to_str().unwrap();
+    let said = run(&with_client(&[&CREATE[..], &["mine", "--data", data]].concat(), shop)).ok();
+    let mut mine = node.ask(&with_client(&SHOW, shop)).ok().json();
+    mine.as_object_mut().unwrap().remove("certificate");
+    let [anna, bert] = ids(&mine);
+    assert!(said.err.contains(&format!("anna is {anna}")), "{}", said.err);
+    let pins = format!("{shop}.pins");
+    assert_eq!(std::fs::metadata(&pins).unwrap().permissions().mode() & 0o777, 0o600);
+    let pinned: Value = serde_json::from_slice(&std::fs::read(&pins).unwrap()).unwrap();
+    assert_eq!(pinned["keys"][0]["public_key"], mine["public_key"]);
+    assert_eq!(pinned["validators"]["bert"], bert);
+    mine
+}
+
+/// The ids of the two holders.
+fn ids(key: &Value) -> [String; 2] {
+    [0, 1].map(|i| key["committee"][i]["validator"].as_str().unwrap().to_owned())
+}
+
+/// It waits for a person's word.
+fn key_of_somebody_else(node: &TestNode, shop: &str, mine: &Value, theirs: &Value) {
+    node.ask(&with_client(&["key", "show", "pay"], shop)).fails(7, "consign key trust");
+    let trust = |public_key: &Value| {
+        let trust = ["key", "trust", "pay", "--public-key", public_key.as_str().unwrap()];
+        node.ask(&with_client(&trust, shop))
     };
-    puppet.node.ask(&with_client(&["key", "show", "mine"], shop)).ok();
-    let (id, other) = (mine["id"].as_str().unwrap(), theirs["id"].as_str().unwrap());
-    let path = format!("/v1/keys/{id}");
-    let (view, certificate) = (get(&nodes[0], &path), get(&nodes[0], &format!("{path}/certificate")));
-    let show = ["key", "show", "mine"];
-    let new_key = [&create[..], &["new"]].concat();
-    let call = |what: &str, path: &str| format!("{what} {path}");
-    let get_key = |body: Vec<u8>| (call("GET", &path), 200, body);
-    let get_certificate = |body: Vec<u8>| (format!("GET {path}/certificate"), 200, body);
-    lie(&[("POST /v1/keys".to_owned(), 201, their_making)], &new_key, "was not made for this request");
-    lie(&[get_key(changed(&view, "/public_key", public_key))], &show, "another public key");
-    lie(
-        &[get_key(changed(&view, "/ethereum_address", "0x00"))],
-        &["key", "address", "mine"],
-        "Ethereum address",
-    );
-    lie(&[get_key(changed(&view, "/threshold", 3))], &show, "another threshold");
-    let foreign = get(&nodes[0], &format!("/v1/keys/{other}/certificate"));
-    lie(&[get_certificate(foreign)], &show, "certificate of another key");
-    let mut spoilt = certificate.clone();
-    *spoilt.last_mut().unwrap() ^= 1;
-    lie(&[get_certificate(spoilt)], &show, "proves nothing");
-    let list = get(&nodes[0], "/v1/keys");
-    let both: Value = serde_json::from_slice(&list).unwrap();
-    let at = both["items"].as_array().unwrap().iter().position(|key| key["id"] == id).unwrap();
-    let listed = changed(&list, &format!("/items/{at}/public_key"), public_key);
-    lie(&[("GET /v1/keys".to_owned(), 200, listed)], &["key", "list"], "another public key");
+    trust(&mine["public_key"]).fails(7, "it is another one");
+    trust(&theirs["public_key"]).ok();
+    let shown = node.ask(&with_client(&["key", "show", "pay"], shop)).ok().json();
+    assert!(shown["certificate"].as_str().unwrap().contains("pinned"));
+    node.ask(&["key", "trust", "pay"]).fails(2, "--client");
+}
 
-    // A signature of something else, as it is and dressed up.
-    nodes[0].ask(&["key", "sign", "mine", "another text"]).ok();
-    let signing = last_ceremony(&nodes[0]);
-    let sign = ["key", "sign", "mine", "the text"];
-    let post = |body| (format!("POST {path}/signatures"), 201, body);
-    lie(&[post(signing.clone())], &sign, "something else");
-    let digest = nodes[0].ask(&["key", "sign", "mine", "the text"]).ok().json()["digest"].clone();
-    lie(&[post(changed(&signing, "/outcome/signature/digest", digest))], &sign, "does not verify");
+impl Scene<'_> {
+    /// The node answers so, and is not believed.
+    #[track_caller]
+    fn lie(&self, answers: &[(String, u16, Vec<u8>)], arguments: &[&str], why: &str) {
+        self.puppet.with(answers, |node| node.ask(&with_client(arguments, self.shop))).fails(7, why);
+    }
 
-    // Another validator under a known name, and another cluster.
-    let roster = get(&nodes[0], "/v1/validators");
-    let page: Value = serde_json::from_slice(&roster).unwrap();
-    let at = page["items"].as_array().unwrap().iter().position(|v| v["name"] == "bert").unwrap();
-    let roster = changed(&roster, &format!("/items/{at}/id"), "07".repeat(32));
-    lie(&[("GET /v1/validators".to_owned(), 200, roster)], &new_key, "has known bert as");
-    let node = changed(&get(&nodes[0], "/v1/node"), "/cluster", "07".repeat(32));
-    lie(&[("GET /v1/node".to_owned(), 200, node)], &show, "has asked");
+    /// The path of the client's key.
+    fn path(&self) -> String {
+        format!("/v1/keys/{}", self.mine["id"].as_str().unwrap())
+    }
 
-    // What was true once is noticed, as soon as the client has seen more.
-    let now = nodes[1]
-        .ask(&with_client(&["key", "reshare", "mine", "--member", "bert", "--member", "anna"], shop))
-        .ok()
-        .json();
-    assert_eq!((&now["epoch"], &now["public_key"]), (&1.into(), &mine["public_key"]));
-    settled(&nodes[0], "mine", 1);
-    lie(&[get_key(view), get_certificate(certificate)], &show, "has seen epoch 1");
-    assert_eq!(puppet.node.ask(&with_client(&sign, shop)).ok().json()["verified"], true);
+    fn key(&self, body: Vec<u8>) -> (String, u16, Vec<u8>) {
+        (format!("GET {}", self.path()), 200, body)
+    }
+
+    fn certificate(&self, body: Vec<u8>) -> (String, u16, Vec<u8>) {
+        (format!("GET {}/certificate", self.path()), 200, body)
+    }
+
+    fn about_keys(&self, their_making: Vec<u8>) {
+        let new_key = [&CREATE[..], &["new"]].concat();
+        let made = ("POST /v1/keys".to_owned(), 201, their_making);
+        self.lie(&[made], &new_key, "was not made for this request");
+        let view = get(&self.nodes[0], &self.path());
+        let theirs = &self.theirs["public_key"];
+        let shown = |field, value: Value| self.key(changed(&view, field, value));
+        self.lie(&[shown("/public_key", theirs.clone())], &SHOW, "another public key");
+        let address = ["key", "address", "mine"];
+        self.lie(&[shown("/ethereum_address", "0x00".into())], &address, "Ethereum address");
+        self.lie(&[shown("/threshold", 3.into())], &SHOW, "another threshold");
+        let other = format!("/v1/keys/{}/certificate", self.theirs["id"].as_str().unwrap());
+        let other = get(&self.nodes[0], &other);
+        self.lie(&[self.certificate(other)], &SHOW, "certificate of another key");
+        let mut spoilt = get(&self.nodes[0], &format!("{}/certificate", self.path()));
+        *spoilt.last_mut().unwrap() ^= 1;
+        self.lie(&[self.certificate(spoilt)], &SHOW, "proves nothing");
+        let list = get(&self.nodes[0], "/v1/keys");
+        let at = place_of(&list, "id", &self.mine["id"]);
+        let list = changed(&list, &format!("/items/{at}/public_key"), theirs.clone());
+        self.lie(&[("GET /v1/keys".to_owned(), 200, list)], &["key", "list"], "another public key");
+    }
+
+    /// A signature of something else, as it is and dressed up.
+    fn about_signatures(&self) {
+        let node = &self.nodes[0];
+        node.ask(&["key", "sign", "mine", "another text"]).ok();
+        let signing = last_ceremony(node);
+        let post = |body| (format!("POST {}/signatures", self.path()), 201, body);
+        self.lie(&[post(signing.clone())], &SIGN, "something else");
+        let digest = node.ask(&SIGN).ok().json()["digest"].clone();
+        let dressed = changed(&signing, "/outcome/signature/digest", digest);
+        self.lie(&[post(dressed)], &SIGN, "does not verify");
+    }
+
+    /// Another validator under a known name, and another cluster.
+    fn about_names(&self) {
+        let roster = get(&self.nodes[0], "/v1/validators");
+        let at = place_of(&roster, "name", &"bert".into());
+        let roster = changed(&roster, &format!("/items/{at}/id"), "07".repeat(32));
+        let roster = ("GET /v1/validators".to_owned(), 200, roster);
+        self.lie(&[roster], &[&CREATE[..], &["new"]].concat(), "has known bert as");
+        let node = changed(&get(&self.nodes[0], "/v1/node"), "/cluster", "07".repeat(32));
+        self.lie(&[("GET /v1/node".to_owned(), 200, node)], &SHOW, "has asked");
+    }
+
+    /// What was true once is noticed, as soon as the client has seen more.
+    fn about_the_past(&self) {
+        let view = get(&self.nodes[0], &self.path());
+        let certificate = get(&self.nodes[0], &format!("{}/certificate", self.path()));
+        let reshare = ["key", "reshare", "mine", "--member", "bert", "--member", "anna"];
+        let now = self.nodes[1].ask(&with_client(&reshare, self.shop)).ok().json();
+        assert_eq!((&now["epoch"], &now["public_key"]), (&1.into(), &self.mine["public_key"]));
+        settled(&self.nodes[0], "mine", 1);
+        self.lie(&[self.key(view), self.certificate(certificate)], &SHOW, "has seen epoch 1");
+        let signature = self.puppet.node.ask(&with_client(&SIGN, self.shop)).ok().json();
+        assert_eq!(signature["verified"], true);
+    }
+}
+
+/// Where an item stands in a page.
+fn place_of(page: &[u8], field: &str, value: &Value) -> usize {
+    let page: Value = serde_json::from_slice(page).unwrap();
+    page["items"].as_array().unwrap().iter().position(|item| item[field] == *value).unwrap()
 }
 
 /// The certificate in a file: without a node, it shows all that matters.
-fn offline(node: &TestNode, place: &Path, client: &str, ids: &[String], key: &Value) {
+fn offline(node: &TestNode, place: &Path, client: &str, key: &Value) {
+    let ids = ids(key);
     let file = place.join("mine.certificate");
     let path = file.to_str().unwrap();
     node.ask(&["key", "certificate", "mine", "--out", path]).ok();

@@ -221,9 +221,10 @@ async fn changes_and_signatures_are_what_was_asked_for() {
     next(|view| (view.epoch, view.committee) = (2, members(&[3, 1])));
     assert_eq!(client.reshare(&reshare(1), &Start::default()).unwrap().epoch, 2);
     assert_eq!(client.pins().keys()[0].committee, members(&[3, 1]));
-    let not_held = |answer| match why(answer) {
-        Mistrust::NotHeld { what, .. } => what,
-        other => panic!("{other:?}"),
+    let not_held = |answer| {
+        let why = why(answer);
+        let Mistrust::NotHeld { what, .. } = why else { panic!("{why:?}") };
+        what
     };
     next(|_| {});
     assert_eq!(not_held(client.refresh(&refresh(2), &Start::default())), "epoch");
