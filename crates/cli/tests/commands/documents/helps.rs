@@ -249,10 +249,13 @@ fn policies(run: &mut Run) {
     });
     run.shell.run("consign key trust --data ./a --client shop.key vault");
     let key = run.shell.has_key("./a", "pay");
-    run.shell.mean(SOME_KEY, key["public_key"].as_str().unwrap());
     run.works("consign key trust --data ./a --client shop.key pay");
-    run.works(&format!("consign key trust --data ./a --client shop.key pay --public-key {SOME_KEY}"));
-    run.works(&format!("consign verify-certificate pay.certificate --public-key {SOME_KEY}"));
+    for line in
+        ["consign key trust --data ./a --client shop.key pay", "consign verify-certificate pay.certificate"]
+    {
+        run.shell.mean(SOME_KEY, key["public_key"].as_str().unwrap());
+        run.works(&format!("{line} --public-key {SOME_KEY}"));
+    }
     run.works("consign key sign --data ./a --client shop.key pay \"invoice 4711\"");
     for (line, request) in
         [("consign approve --data ./a 3f9a", "one"), ("consign approve --data ./a 3f9a --deny", "two")]
