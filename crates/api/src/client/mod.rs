@@ -1,12 +1,14 @@
 //! A small blocking client of the API, for the command line and for tests: one call, one function.
 //!
-//! It talks to one node, over plain HTTP on loopback as a rule, and trusts what it shows. What it asks can be signed by a
-//! client's key: then no node can make it ask for anything else. Read next: [`signing`], [`events`], [`operator`].
+//! It talks to one node, over plain HTTP on loopback as a rule. [`Client`] hands on what the node shows; what it asks can be
+//! signed by a client's key: then no node can make it ask for anything else. [`Trusting`] believes no node: it checks keys
+//! by their certificates, pins them, and verifies signatures. Read next: [`signing`], [`events`], [`operator`], [`trusting`].
 
 pub mod events;
 #[cfg(unix)]
 pub mod operator;
 pub mod signing;
+pub mod trusting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +21,14 @@ use zeroize::Zeroizing;
 
 pub use events::Events;
 use signing::Signing;
+pub use trusting::{TrustError, Trusting};
 
-use crate::limits::{MAX_ANSWER_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
+use crate::limits::{MAX_ANSWER_BYTES, MAX_CERTIFICATE_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
-    CeremonyId, CeremonyView, CharterView, ClientSecret, ClusterId, CreateKey, Discard, EvidenceId,
-    EvidenceView, HealthView, ImportKey, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page,
-    PageQuery, PresignTerms, Problem, RefreshTerms, ReshareTerms, SendMessage, Sign, SignedRequest,
+    CeremonyId, CeremonyView, CharterView, ClientKey, ClientSecret, ClusterId, CreateKey, Discard,
+    EvidenceId, EvidenceView, HealthView, ImportKey, KeyId, KeyView, MessageQuery, MessageView, NodeView,
+    Page, PageQuery, PresignTerms, Problem, RefreshTerms, ReshareTerms, SendMessage, Sign, SignedRequest,
     ValidatorView,
 };
 
@@ -135,6 +138,12 @@ impl Client {
         Self { signing: Some(Arc::new(Signing::new(secret, cluster))), ..self }
     }
 
+    /// The client in whose name it asks, and for which cluster.
+    #[must_use]
+    pub fn signs_as(&self) -> Option<(ClientKey, ClusterId)> {
+        self.signing.as_ref().map(|signing| signing.who())
+    }
+
     /// The same without the token: its signature alone must open the node.
     #[must_use]
     pub fn without_token(self) -> Self {
@@ -199,6 +208,18 @@ impl Client {
     /// [`ClientError`].
     pub fn create_key(&self, body: &CreateKey, start: &Start) -> Result<CeremonyView, ClientError> {
         self.post("/v1/keys", body, start)
+    }
+
+    /// The same call, signed and not sent: [`bring`](Self::bring) sends it, and who keeps it can compare with it what the
+    /// key's certificate says that it was made for.
+    ///
+    /// # Errors
+    /// [`ClientError::Unsigned`] without a client's key.
+    pub fn signed_create_key(&self, body: &CreateKey, start: &Start) -> Result<SignedRequest, ClientError> {
+        let none = || ClientError::Unsigned("there is no client's key to ask with".to_owned());
+        let signing = self.signing.as_ref().ok_or_else(none)?;
+        let bytes = serde_json::to_vec(body).expect("invariant: plain data always encodes");
+        signing.request("/v1/keys", start, bytes)
     }
 
     /// `POST /v1/keys/import`. As [`Client::create_key`]. The body holds the private key: it is wiped here, but not in
@@ -300,6 +321,15 @@ impl Client {
     /// [`ClientError`].
     pub fn key(&self, id: &KeyId) -> Result<KeyView, ClientError> {
         self.get(&format!("/v1/keys/{id}"))
+    }
+
+    /// `GET /v1/keys/{id}/certificate`: the file, not judged yet.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn certificate(&self, id: &KeyId) -> Result<Vec<u8>, ClientError> {
+        let limit = u64::try_from(MAX_CERTIFICATE_BYTES).unwrap_or(u64::MAX);
+        self.bytes(self.ask(&format!("/v1/keys/{id}/certificate"))?, limit)
     }
 
     /// One page of `GET /v1/ceremonies`, newest first.

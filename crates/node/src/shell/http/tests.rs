@@ -8,6 +8,7 @@ mod operator;
 mod places;
 mod refusals;
 mod signed;
+mod trusting;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
