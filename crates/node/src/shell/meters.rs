@@ -73,6 +73,7 @@ struct Gauges {
     members: Gauge,
     connected: Gauge,
     convicted: Gauge,
+    clock_offset: Gauge,
     round_trip: Gauge<f64, AtomicU64>,
 }
 
@@ -105,6 +106,8 @@ impl Meters {
         }
         let help = "Slowest round trip to a connected member";
         registry.register_with_unit("peer_round_trip", help, Unit::Seconds, now.round_trip.clone());
+        let help = "How far the clock of a connected member is ahead of this one, of the member that is farthest off";
+        registry.register_with_unit("peer_clock_offset", help, Unit::Seconds, now.clock_offset.clone());
         let steps = Steps::new(&mut registry);
         Meters { registry, calls, ceremonies, phases, ended: Mutex::default(), now, steps }
     }
@@ -154,6 +157,7 @@ impl Meters {
         set(&self.now.members, counts.members);
         set(&self.now.connected, counts.connected);
         set(&self.now.convicted, counts.convicted);
+        self.now.clock_offset.set(counts.clock_offset_s.unwrap_or(0));
         let slowest = u32::try_from(counts.slowest_ms.unwrap_or(0)).unwrap_or(u32::MAX);
         self.now.round_trip.set(f64::from(slowest) / 1000.0);
         let mut text = String::new();
@@ -201,8 +205,13 @@ mod tests {
         meters.answered(200);
         meters.answered(200);
         meters.answered(404);
-        let counts =
-            api::Counts { keys: 3, presignatures: 7, slowest_ms: Some(1500), ..api::Counts::default() };
+        let counts = api::Counts {
+            keys: 3,
+            presignatures: 7,
+            slowest_ms: Some(1500),
+            clock_offset_s: Some(-7),
+            ..api::Counts::default()
+        };
         let text = meters.text(&counts).unwrap();
         for line in [
             r#"consign_ceremonies_total{kind="sign",outcome="done"} 1"#,
@@ -213,6 +222,7 @@ mod tests {
             "consign_keys 3",
             "consign_presignatures 7",
             "consign_peer_round_trip_seconds 1.5",
+            "consign_peer_clock_offset_seconds -7",
             "# EOF",
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");

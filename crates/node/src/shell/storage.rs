@@ -112,7 +112,7 @@ fn gather(group: &mut Vec<(WriteId, Vec<Write>)>, queue: &mpsc::Receiver<Order>)
                 room -= writes.len().max(1);
                 group.push((id, writes));
             }
-            other => return Some(other),
+            other @ (Order::Store(..) | Order::Take(..)) => return Some(other),
         }
     }
     None

@@ -14,6 +14,7 @@ use consign_api::{ClientKey, ClusterId, Problem, ProblemKind, Request, SignedReq
 
 use super::Shared;
 use super::answer::Failed;
+use super::roster::operators_only;
 use crate::shell::inbox::Answer;
 
 /// How the HTTP layer treats clients that sign.
@@ -83,6 +84,9 @@ impl FromRequestParts<Arc<Shared>> for Asker {
 impl Asker {
     /// Asks the core.
     pub(super) async fn ask(&self, request: Request) -> Result<Answer, Problem> {
+        if request.is_operators() {
+            return Err(operators_only());
+        }
         let request = match (self.entry, &request) {
             (Entry::Token, _) | (_, Request::Health | Request::Count) => request,
             (Entry::Client(client), _) => Request::By(client, Box::new(request)),
