@@ -34,7 +34,7 @@ pub fn run(setup: &Setup) -> Outcome {
     let presign = || -> Outcome {
         let signers = [anna, bert].into_iter().filter_map(named).collect();
         let terms = PresignTerms { count: 4, signers };
-        let start = Start { wait_s: 120, idempotency_key: None };
+        let start = Start { wait_s: 120, idempotency_key: None, valid_for_s: None };
         let made = cluster.at(anna, |client| client.presign(&key.id, &terms, &start))?;
         ensure(made.state == CeremonyState::Done, || "presignatures take too long".to_owned())
     };
