@@ -236,6 +236,7 @@ pub const CALLS: &[Call] = &[
         summary: "Messages that came to this node or were sent by it, oldest first",
         query: Some(of::<MessageQuery>),
         answers: &[(200, "A page of messages.", Content::Json(of::<Page<MessageView>>))],
+        problems: &[Kind::Forbidden],
         ..GET
     },
     Call {
