@@ -86,6 +86,56 @@ pub enum Request {
     By(ClientKey, Box<Request>),
     /// For `GET /metrics`: answered by [`Reply::Counts`].
     Count,
+    /// `GET /readyz`: answered by [`Reply::Health`], or by a problem if the node cannot work.
+    Ready,
+}
+
+impl Request {
+    /// Whether only the operator of the node may ask it, who has its token or its socket: clients do not, whatever they sign.
+    #[must_use]
+    pub fn is_operators(&self) -> bool {
+        match self {
+            Self::ImportKey(_)
+            | Self::DiscardKey(_)
+            | Self::Invite(_)
+            | Self::Decide(_)
+            | Self::ProposeCharter(_)
+            | Self::SignCharter(_)
+            | Self::SwitchCharter(_)
+            | Self::SendMessage(_)
+            | Self::ListMessages(_)
+            | Self::ListApprovals
+            | Self::DecideApproval(_) => true,
+            Self::CreateKey(_)
+            | Self::ListKeys(_)
+            | Self::ShowKey(_)
+            | Self::Sign(_)
+            | Self::Presign(_)
+            | Self::Refresh(_)
+            | Self::Reshare(_)
+            | Self::ListCeremonies(_)
+            | Self::ShowCeremony(_)
+            | Self::ListEvidence(_)
+            | Self::ShowEvidence(_)
+            | Self::ListValidators
+            | Self::ShowNode
+            | Self::ShowCharter
+            | Self::Health
+            | Self::Ready
+            | Self::Count
+            | Self::Signed(_) => false,
+            Self::By(_, request) => request.is_operators(),
+        }
+    }
+
+    /// Whether it starts a ceremony, for which a client signs.
+    #[must_use]
+    pub fn starts(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateKey(_) | Self::Sign(_) | Self::Presign(_) | Self::Refresh(_) | Self::Reshare(_)
+        )
+    }
 }
 
 /// The answer to one call. A call that starts a ceremony is answered when the ceremony is

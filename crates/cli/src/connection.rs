@@ -1,8 +1,9 @@
-//! The way to a running node: its API's address and token lie in its data folder.
+//! The way to a running node: its API's address and token lie in its data folder, if that is on this machine; a node
+//! elsewhere is opened by a client's signature.
 
 use std::path::{Path, PathBuf};
 
-use consign_api::client::{Client, ClientError, Start};
+use consign_api::client::{Client, ClientError, Endpoint, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
     CeremonyId, CeremonyView, CharterId, CharterView, CreateKey, Decision, Discard, EvidenceId, EvidenceView,
@@ -13,10 +14,14 @@ use consign_node::config::DataFolder;
 
 use crate::client;
 use crate::failure::Failure;
+use crate::files;
 use crate::flags::Call;
 
 /// Longest address or token that is read from a file, in bytes.
 const MAX_FILE_BYTES: u64 = 1024;
+
+/// Longest file with certificates of authorities, in bytes: all that a system trusts.
+const MAX_AUTHORITIES_BYTES: usize = 1 << 20;
 
 /// A running node.
 pub(crate) struct Connection {
@@ -30,9 +35,10 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Problem(problem) => Self::Refused(problem),
-            ClientError::Transport { .. } | ClientError::BadAnswer { .. } => {
+            ClientError::Transport { .. } | ClientError::BadAnswer { .. } | ClientError::Untrusted { .. } => {
                 Self::NotRunning(error.to_string())
             }
+            ClientError::Endpoint(_) => Self::Usage(error.to_string()),
             ClientError::Unsigned(_) => Self::Failed(error.to_string()),
         }
     }
@@ -57,6 +63,9 @@ impl Connection {
 
     /// The node of a call, which is made in a client's name if that is told.
     pub(crate) fn of(call: &Call) -> Result<Self, Failure> {
+        if let Some(url) = &call.api_url {
+            return Self::far(url, call);
+        }
         let node = Self { request: call.request.clone(), ..Self::open(&call.data.data)? };
         let Some(file) = &call.client else { return Ok(node) };
         let secret = client::read(file)?;
@@ -65,6 +74,31 @@ impl Connection {
             None => node.node()?.cluster,
         };
         Ok(Self { client: node.client.signed_by(secret, cluster), ..node })
+    }
+
+    /// A node by its address alone, on whatever machine. No token goes there, and what it says about itself is not believed.
+    fn far(url: &str, call: &Call) -> Result<Self, Failure> {
+        let (Some(file), Some(cluster)) = (&call.client, call.cluster) else {
+            let text = "--api-url needs --client and --cluster: a node elsewhere is opened by what a client signs for its \
+                        cluster";
+            return Err(Failure::Usage(text.to_owned()));
+        };
+        let authorities = match &call.ca {
+            None => None,
+            Some(path) => {
+                let pem = files::read(path, MAX_AUTHORITIES_BYTES)?;
+                if pem.len() > MAX_AUTHORITIES_BYTES {
+                    return Err(Failure::Usage(format!(
+                        "{} is larger than {MAX_AUTHORITIES_BYTES} bytes: name a file with certificates",
+                        path.display()
+                    )));
+                }
+                Some(pem)
+            }
+        };
+        let endpoint = Endpoint::new(url, authorities.as_deref()).map_err(ClientError::from)?;
+        let client = Client::at(&endpoint).signed_by(client::read(file)?, cluster);
+        Ok(Self { client, address: endpoint.url().to_owned(), request: call.request.clone() })
     }
 
     /// The same for a secret, which leaves this machine in no case: the API must listen on loopback.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use consign_node::config::{Config, DataFolder, Flags};
+use consign_node::config::{Config, DataFolder, Flags, TlsFiles};
 use consign_node::identity::Identity;
 use consign_node::shell::lock::FolderLock;
 use consign_node::shell::token;
@@ -23,8 +23,7 @@ pub(crate) fn folder(
     refuse_existing(path)?;
     let mut draft = Draft::begin(path)?;
     let mut config = Config::load(&draft.folder, flags)?;
-    // In the file a relative path would be meant relative to the file.
-    config.key_file = config.key_file.map(std::path::absolute).transpose()?;
+    absolute(&mut config)?;
     let unlock = passphrase::of_new_store(&config)?;
     draft.fill(&config, &unlock, first)
 }
@@ -38,7 +37,7 @@ pub(crate) fn folder_from(
     records: &[Write],
 ) -> Result<(), Failure> {
     refuse_non_empty(path)?;
-    config.key_file = config.key_file.map(std::path::absolute).transpose()?;
+    absolute(&mut config)?;
     let unlock = unlock(&config)?;
     let mut draft = Draft::begin(path)?;
     // Somebody may have been faster while the passphrase was typed; from here on the lock keeps others out.
@@ -55,6 +54,16 @@ pub(crate) fn folder_with(
 ) -> Result<(), Failure> {
     refuse_existing(path)?;
     Draft::begin(path)?.fill(config, unlock, first)
+}
+
+/// In the file a relative path would be meant relative to the file.
+fn absolute(config: &mut Config) -> Result<(), Failure> {
+    config.key_file = config.key_file.take().map(std::path::absolute).transpose()?;
+    if let Some(TlsFiles { certificate, key }) = &mut config.api.tls {
+        *certificate = std::path::absolute(&certificate)?;
+        *key = std::path::absolute(&key)?;
+    }
+    Ok(())
 }
 
 /// Random bytes of the operating system.

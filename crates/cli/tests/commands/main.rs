@@ -29,3 +29,5 @@ mod redis_server;
 mod redis_store;
 #[cfg(debug_assertions)]
 mod roster;
+#[cfg(debug_assertions)]
+mod secured;

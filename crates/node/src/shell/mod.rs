@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 
+pub use self::http::tls::{TlsError, check as check_tls};
 use tokio::task::JoinHandle as JoinTask;
 use tracing::{info, warn};
 
@@ -33,14 +34,14 @@ use self::compute::Compute;
 use self::engine::{Calls, Engine};
 use self::events::Events;
 use self::fatal::Fatal;
-use self::http::{Clients, Http, Limits};
+use self::http::{Doors, Http, Limits, Tls};
 use self::inbox::{Inbox, InboxSender};
 use self::lock::{FolderLock, LockError};
 use self::meters::Meters;
 use self::p2p::P2p;
 use self::storage::Storage;
 use self::token::Token;
-use crate::config::{Config, DataFolder, FolderError, PolicyFileError};
+use crate::config::{ApiConfig, Config, DataFolder, FolderError, PolicyFileError};
 use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
@@ -95,6 +96,19 @@ pub enum RunError {
         /// Why, and what to do.
         reason: String,
     },
+    /// Other machines could reach an API that encrypts nothing.
+    #[error(
+        "the API would be open to other machines on {address} without encryption: give it a certificate (`tls_certificate` and \
+         `tls_key` in the section [api] of config.toml, or --tls-certificate and --tls-key), let it listen on 127.0.0.1, or say \
+         that it is meant with --allow-plain-http"
+    )]
+    PlainHttp {
+        /// Which address.
+        address: SocketAddr,
+    },
+    /// The API's certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}; free some memory, or raise the limit on processes")]
     Thread(std::io::Error),
@@ -181,6 +195,7 @@ async fn start(
     let lock = FolderLock::acquire(&folder)?;
     // Before anybody waits for a passphrase.
     let policy = policy::read(&folder)?;
+    let doors = doors(&config.api)?;
     // A file of an earlier process that was killed names an address nobody listens on.
     let _ = std::fs::remove_file(folder.api_address_file());
     let (store, identity) = open(config.place(&folder), unlock).await?;
@@ -215,22 +230,20 @@ async fn start(
 
     let events = Arc::new(Events::new(entropy::fresh()?));
     let cluster = consign_api::ClusterId(*cluster.as_bytes());
-    let clients = Clients { cluster, may_stand_alone: require_clients };
-    let (api, limits, meters) = (config.api, Limits::default(), Arc::new(Meters::new()));
-    let mut http = Http::start(api, token, clients, limits, inbox.clone(), events.clone(), meters.clone())
+    let (meters, tls) = (Arc::new(Meters::new()), config.api.tls.is_some());
+    let listen = config.api.listen;
+    let storage = Storage::start(store, inbox.clone(), fatal.clone())?;
+    let (probe, queue) = (storage.probe(), inbox.clone());
+    let mut http = Http::start(doors, token, cluster, queue, events.clone(), meters.clone(), probe)
         .await
-        .map_err(|e| RunError::Api { address: api, reason: cannot_listen(&e, "--api") })?;
-    info!(address = %http.address, "listening for clients");
-    if !http.address.ip().is_loopback() {
-        warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");
-    }
+        .map_err(|e| RunError::Api { address: listen, reason: cannot_listen(&e, "--api") })?;
+    info!(address = %http.address, tls, "listening for clients");
     #[cfg(unix)]
     if let Err(e) = http.serve_operator(&folder.operator_socket()) {
         let socket = folder.operator_socket();
         warn!(socket = %socket.display(), "no socket for the operator, nothing can be approved: {e}; a shorter path may help");
     }
     let policy = policy::watch(folder.clone(), text, inbox.clone());
-    let storage = Storage::start(store, inbox.clone(), fatal.clone())?;
     let engine = Engine {
         node,
         clock,
@@ -243,7 +256,7 @@ async fn start(
         calls: Calls::default(),
     };
     // Calls that come before the core runs wait in its queue.
-    folder.write_file(&folder.api_address_file(), http.address.to_string().as_bytes())?;
+    folder.write_file(&folder.api_address_file(), http.near.to_string().as_bytes())?;
     let core = Builder::new()
         .name("consign-core".to_owned())
         .spawn(move || {
@@ -251,6 +264,18 @@ async fn start(
         })
         .map_err(RunError::Thread)?;
     Ok(Running { folder, inbox, core, storage, p2p, http, policy, _lock: lock })
+}
+
+/// Where clients shall come in, if that is safe.
+fn doors(api: &ApiConfig) -> Result<Doors, RunError> {
+    if api.is_exposed() {
+        return Err(RunError::PlainHttp { address: api.listen });
+    }
+    if api.tls.is_none() && !api.listen.ip().is_loopback() {
+        warn!(address = %api.listen, "the API is open to other machines without encryption, as its operator has said");
+    }
+    let tls = api.tls.clone().map(Tls::open).transpose()?;
+    Ok(Doors { address: api.listen, tls, names: api.names.clone(), limits: Limits::default() })
 }
 
 /// Opens the store, on a thread that may take its time: deriving a key from a passphrase does.

@@ -6,10 +6,11 @@ use axum::http::StatusCode;
 use consign_api as api;
 use consign_api::{Problem, ProblemKind, Reply, Request};
 
-use super::answer::{json, unexpected};
+use super::answer::{Failed, json, unexpected};
 use super::asker::Asker;
 use super::body;
 use super::calls::{Answered, Id, id};
+use super::once::Outcome as Kept;
 
 /// `POST /v1/validators/{id}/{act}`. The same again changes nothing, so it needs no `Idempotency-Key`.
 pub(super) async fn decide(
@@ -36,8 +37,19 @@ pub(super) async fn charter(asker: Asker) -> Answered {
 /// `POST /v1/charter/proposals`.
 pub(super) async fn propose_charter(asker: Asker, request: HttpRequest) -> Answered {
     asker.needs_token(request.headers())?;
-    let wanted = body::parse(&body::raw(request).await?)?;
-    answer(&asker, Request::ProposeCharter(wanted)).await
+    let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
+    let bytes = body::raw(request).await?;
+    let wanted = Request::ProposeCharter(body::parse(&bytes)?);
+    // Each proposal is another one, so the same call again must not make a second.
+    let place = asker.once.place(&headers, &path, &bytes)?;
+    let kept = place.get_or_try_init(|| async {
+        let view = ask(&asker, wanted).await?;
+        Ok::<_, Failed>(Kept::Charter(Box::new(view)))
+    });
+    match kept.await? {
+        Kept::Charter(view) => Ok(json(StatusCode::OK, view)),
+        Kept::Ceremony(_) | Kept::Invitation(_) | Kept::Message(_) => Err(unexpected()),
+    }
 }
 
 /// `POST /v1/charter/{id}/sign`.
@@ -57,6 +69,10 @@ pub(super) async fn switch_charter(asker: Asker, path: Id, request: HttpRequest)
 }
 
 async fn answer(asker: &Asker, request: Request) -> Answered {
+    Ok(json(StatusCode::OK, &ask(asker, request).await?))
+}
+
+async fn ask(asker: &Asker, request: Request) -> Result<api::CharterView, Failed> {
     let Reply::Charter(view) = asker.ask(request).await?.reply else { return Err(unexpected()) };
-    Ok(json(StatusCode::OK, &view))
+    Ok(view)
 }

@@ -50,7 +50,7 @@ fn answers(request: &Request) -> Reply {
         }
         Request::Signed(_) => Reply::Started(ceremony_in(CeremonyState::Proposed)),
         Request::By(_, inner) => answers(inner),
-        Request::Health => Reply::Health(HealthView::ok()),
+        Request::Health | Request::Ready => Reply::Health(HealthView::ok()),
         Request::Count => Reply::Counts(api::Counts { keys: 3, ..api::Counts::default() }),
     }
 }
@@ -171,6 +171,23 @@ async fn charters_are_shown_proposed_signed_and_followed() {
         Request::SwitchCharter(charter),
     ];
     assert_eq!(site.asked(), expected);
+    // The same call under one name is one proposal.
+    let body = serde_json::to_string(&api::ProposeCharter {
+        founders: vec![NodeId([1; 32])],
+        members: vec![],
+        force: false,
+    });
+    let body = body.unwrap();
+    let named = "content-type: application/json\r\nidempotency-key: next\r\n";
+    for _ in 0..2 {
+        let (status, _, answer) = site.call("POST /v1/charter/proposals", named, &body);
+        assert_eq!(
+            (status, serde_json::from_str::<api::CharterView>(&answer).unwrap()),
+            (200, charter_view())
+        );
+    }
+    assert_eq!(site.call("POST /v1/charter/proposals", named, &body.replace("false", "true")).0, 409);
+    assert_eq!(site.asked().len(), expected.len() + 1);
 }
 
 fn import_key() -> api::ImportKey {
