@@ -49,5 +49,5 @@ pub use terms::{
 };
 pub use view::{
     CeremonyView, Counts, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member,
-    NodeView, Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,
+    NodeView, Outcome, Page, PhaseTime, Progress, SignatureView, StandingView, ValidatorView,
 };

@@ -56,17 +56,17 @@ pub enum Request {
     ListValidators,
     /// `GET /v1/node`: answered by [`Reply::Node`].
     ShowNode,
-    /// `POST /v1/invitations`: answered by [`Reply::Invitation`]. For founders only.
+    /// `POST /v1/invitations` on the operator's socket: answered by [`Reply::Invitation`]. For founders only.
     Invite(Invite),
-    /// `POST /v1/validators/{id}/{act}`: answered by [`Reply::Validator`] once it is durable.
+    /// `POST /v1/validators/{id}/{act}` on the operator's socket: answered by [`Reply::Validator`] once it is durable.
     Decide(Decision),
     /// `GET /v1/charter`: answered by [`Reply::Charter`].
     ShowCharter,
-    /// `POST /v1/charter/proposals`: answered by [`Reply::Charter`] once it is durable. For founders only.
+    /// `POST /v1/charter/proposals` on the operator's socket: answered by [`Reply::Charter`] once it is durable. For founders only.
     ProposeCharter(ProposeCharter),
-    /// `POST /v1/charter/{id}/sign`: answered by [`Reply::Charter`] once it is durable. For founders only.
+    /// `POST /v1/charter/{id}/sign` on the operator's socket: answered by [`Reply::Charter`] once it is durable. For founders only.
     SignCharter(SignCharter),
-    /// `POST /v1/charter/{id}/switch`: answered by [`Reply::Charter`] once it is durable.
+    /// `POST /v1/charter/{id}/switch` on the operator's socket: answered by [`Reply::Charter`] once it is durable.
     SwitchCharter(CharterId),
     /// `POST /v1/messages`: answered by [`Reply::Message`] once it is durable.
     SendMessage(SendMessage),
@@ -91,22 +91,21 @@ pub enum Request {
 }
 
 impl Request {
-    /// Whether only the operator of the node may ask it, who has its token or its socket: clients do not, whatever they sign.
+    /// Whether it is an act of the node's operator: those come over the operator's socket, and never over TCP.
     #[must_use]
     pub fn is_operators(&self) -> bool {
         match self {
-            Self::ImportKey(_)
-            | Self::DiscardKey(_)
-            | Self::Invite(_)
+            Self::Invite(_)
             | Self::Decide(_)
             | Self::ProposeCharter(_)
             | Self::SignCharter(_)
             | Self::SwitchCharter(_)
-            | Self::SendMessage(_)
-            | Self::ListMessages(_)
             | Self::ListApprovals
             | Self::DecideApproval(_) => true,
+            Self::By(_, request) => request.is_operators(),
             Self::CreateKey(_)
+            | Self::ImportKey(_)
+            | Self::DiscardKey(_)
             | Self::ListKeys(_)
             | Self::ShowKey(_)
             | Self::Sign(_)
@@ -120,21 +119,13 @@ impl Request {
             | Self::ListValidators
             | Self::ShowNode
             | Self::ShowCharter
+            | Self::SendMessage(_)
+            | Self::ListMessages(_)
             | Self::Health
+            | Self::Signed(_)
             | Self::Ready
-            | Self::Count
-            | Self::Signed(_) => false,
-            Self::By(_, request) => request.is_operators(),
+            | Self::Count => false,
         }
-    }
-
-    /// Whether it starts a ceremony, for which a client signs.
-    #[must_use]
-    pub fn starts(&self) -> bool {
-        matches!(
-            self,
-            Self::CreateKey(_) | Self::Sign(_) | Self::Presign(_) | Self::Refresh(_) | Self::Reshare(_)
-        )
     }
 }
 

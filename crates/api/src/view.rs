@@ -70,6 +70,9 @@ pub struct KeyView {
     /// who made them.
     #[serde(default)]
     pub presignatures: u32,
+    /// What the standing orders of the node that answers want for it; absent if none is about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingView>,
     /// Public key: compressed SEC1, 33 bytes, hexadecimal.
     pub public_key: String,
     /// Chain code, 32 bytes in hexadecimal: with it, and the public key, anybody finds the public keys of all children
@@ -85,6 +88,27 @@ pub struct KeyView {
     /// Bitcoin address of the main network (P2WPKH, BIP-173); on secp256k1 only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bitcoin_address: Option<String>,
+}
+
+/// What a node does for a key, and takes part in, without a client: its policy's standing orders.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StandingView {
+    /// More presignatures are made for a signer set that has fewer than this ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<u32>,
+    /// ... and never more than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<u32>,
+    /// When its shares are to be renewed: Unix time in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_due: Option<u64>,
+    /// Why the last try of the node that answers came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Who kept it from success.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_for: Vec<NodeId>,
 }
 
 /// A share that its operator exported from the node that answers, or that lies in a backup of it.

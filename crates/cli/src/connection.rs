@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Endpoint, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CharterId, CharterView, CreateKey, Decision, Discard, EvidenceId, EvidenceView,
-    ImportKey, InvitationView, Invite, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery,
-    Presign, ProposeCharter, Refresh, Reshare, SendMessage, Sign, SignCharter, ValidatorView,
+    CeremonyId, CeremonyView, CharterView, CreateKey, Discard, EvidenceId, EvidenceView, ImportKey, KeyId,
+    KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, Presign, Refresh, Reshare, SendMessage,
+    Sign, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     address: String,
     /// What the caller calls its request.
     request: Option<String>,
+    /// For how many seconds it counts, if that is said.
+    valid_for_s: Option<u64>,
 }
 
 impl From<ClientError> for Failure {
@@ -58,7 +60,7 @@ impl Connection {
             let file = folder.api_token_file();
             Failure::Failed(format!("the API token is missing: restore {} from a backup", file.display()))
         })?;
-        Ok(Self { client: Client::new(&address, &token), address, request: None })
+        Ok(Self { client: Client::new(&address, &token), address, request: None, valid_for_s: None })
     }
 
     /// The node of a call, which is made in a client's name if that is told.
@@ -66,7 +68,8 @@ impl Connection {
         if let Some(url) = &call.api_url {
             return Self::far(url, call);
         }
-        let node = Self { request: call.request.clone(), ..Self::open(&call.data.data)? };
+        let request = call.request.clone();
+        let node = Self { request, valid_for_s: valid_for(call), ..Self::open(&call.data.data)? };
         let Some(file) = &call.client else { return Ok(node) };
         let secret = client::read(file)?;
         let cluster = match call.cluster {
@@ -98,7 +101,8 @@ impl Connection {
         };
         let endpoint = Endpoint::new(url, authorities.as_deref()).map_err(ClientError::from)?;
         let client = Client::at(&endpoint).signed_by(client::read(file)?, cluster);
-        Ok(Self { client, address: endpoint.url().to_owned(), request: call.request.clone() })
+        let (address, valid_for_s) = (endpoint.url().to_owned(), valid_for(call));
+        Ok(Self { client, address, request: call.request.clone(), valid_for_s })
     }
 
     /// The same for a secret, which leaves this machine in no case: the API must listen on loopback.
@@ -117,7 +121,7 @@ impl Connection {
     }
 
     fn start(&self) -> Start {
-        Start { idempotency_key: self.request.clone(), ..Start::default() }
+        Start { idempotency_key: self.request.clone(), valid_for_s: self.valid_for_s, ..Start::default() }
     }
 
     /// Where the node's API listens.
@@ -195,34 +199,9 @@ impl Connection {
         Ok(self.client.reshare(&request.key, &request.terms, &self.start())?)
     }
 
-    /// A new invitation.
-    pub(crate) fn invite(&self, request: &Invite) -> Result<InvitationView, Failure> {
-        Ok(self.client.invite(request)?)
-    }
-
-    /// Decides about a validator; it as it is then.
-    pub(crate) fn decide(&self, decision: Decision) -> Result<ValidatorView, Failure> {
-        Ok(self.client.decide(&decision)?)
-    }
-
     /// The charter, and what may follow it.
     pub(crate) fn charter(&self) -> Result<CharterView, Failure> {
         Ok(self.client.charter()?)
-    }
-
-    /// Proposes the next charter.
-    pub(crate) fn propose_charter(&self, wanted: &ProposeCharter) -> Result<CharterView, Failure> {
-        Ok(self.client.propose_charter(wanted)?)
-    }
-
-    /// Signs a proposed charter.
-    pub(crate) fn sign_charter(&self, wanted: &SignCharter) -> Result<CharterView, Failure> {
-        Ok(self.client.sign_charter(wanted)?)
-    }
-
-    /// Follows a rival.
-    pub(crate) fn switch_charter(&self, charter: &CharterId) -> Result<CharterView, Failure> {
-        Ok(self.client.switch_charter(charter)?)
     }
 
     /// Sends a message.
@@ -267,6 +246,11 @@ impl Connection {
         // A stream that ends early says that the node knows no more; it is asked once again.
         if now.state.is_over() { Ok(now) } else { self.ceremony(now.id) }
     }
+}
+
+/// For how long the signature of a call counts, in seconds.
+fn valid_for(call: &Call) -> Option<u64> {
+    call.valid_for.map(|minutes| u64::from(minutes) * 60)
 }
 
 /// The content of a short file; nothing if there is none.

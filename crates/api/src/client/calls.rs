@@ -4,10 +4,9 @@ use super::exchange::{page_path, percent};
 use super::{Client, ClientError, Events, Start};
 use crate::limits::MAX_EVIDENCE_BYTES;
 use crate::{
-    CeremonyId, CeremonyView, CharterId, CharterView, CreateKey, Decision, Discard, EvidenceId, EvidenceView,
-    HealthView, ImportKey, InvitationView, Invite, KeyId, KeyView, MessageQuery, MessageView, NodeView,
-    Nothing, Page, PageQuery, PresignTerms, ProposeCharter, RefreshTerms, ReshareTerms, SendMessage, Sign,
-    SignCharter, SignTerms, SignedRequest, ValidatorView,
+    CeremonyId, CeremonyView, CharterView, CreateKey, Discard, EvidenceId, EvidenceView, HealthView, ImportKey, KeyId,
+    KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, PresignTerms, RefreshTerms, ReshareTerms,
+    SendMessage, Sign, SignedRequest, ValidatorView,
 };
 
 impl Client {
@@ -35,54 +34,12 @@ impl Client {
         Ok(self.get::<Page<ValidatorView>>("/v1/validators")?.items)
     }
 
-    /// `POST /v1/invitations`.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn invite(&self, invite: &Invite) -> Result<InvitationView, ClientError> {
-        self.post_as_operator("/v1/invitations", invite, &Start::default())
-    }
-
-    /// `POST /v1/validators/{id}/{act}`: the validator as it is then.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn decide(&self, decision: &Decision) -> Result<ValidatorView, ClientError> {
-        let path = format!("/v1/validators/{}/{}", decision.validator, decision.act);
-        self.post(&path, &Nothing {}, &Start::default())
-    }
-
     /// `GET /v1/charter`.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn charter(&self) -> Result<CharterView, ClientError> {
         self.get("/v1/charter")
-    }
-
-    /// `POST /v1/charter/proposals`.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn propose_charter(&self, wanted: &ProposeCharter) -> Result<CharterView, ClientError> {
-        self.post("/v1/charter/proposals", wanted, &Start::default())
-    }
-
-    /// `POST /v1/charter/{id}/sign`.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn sign_charter(&self, wanted: &SignCharter) -> Result<CharterView, ClientError> {
-        let terms = SignTerms { force: wanted.force };
-        self.post(&format!("/v1/charter/{}/sign", wanted.charter), &terms, &Start::default())
-    }
-
-    /// `POST /v1/charter/{id}/switch`.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn switch_charter(&self, charter: &CharterId) -> Result<CharterView, ClientError> {
-        self.post(&format!("/v1/charter/{charter}/switch"), &Nothing {}, &Start::default())
     }
 
     /// `POST /v1/messages`.
@@ -184,7 +141,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn bring(&self, signed: &SignedRequest, wait_s: u32) -> Result<CeremonyView, ClientError> {
-        let start = Start { wait_s, idempotency_key: None };
+        let start = Start { wait_s, ..Start::default() };
         self.send(signed.path(), signed.headers(), signed.body(), &start)
     }
 

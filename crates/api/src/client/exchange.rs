@@ -64,7 +64,7 @@ impl Client {
     ) -> Result<T, ClientError> {
         let Some(signing) = &self.signing else { return self.post_as_operator(path, body, start) };
         let bytes = serde_json::to_vec(body).expect("invariant: plain data always encodes");
-        let signed = signing.request(path, start.idempotency_key.as_deref(), bytes)?;
+        let signed = signing.request(path, start, bytes)?;
         self.send(path, signed.headers(), signed.body(), start)
     }
 

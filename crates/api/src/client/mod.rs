@@ -2,12 +2,15 @@
 //!
 //! It talks to one node, over plain HTTP on loopback or over TLS, and trusts what it shows. What it asks can be signed by a
 //! client's key: then no node can make it ask for anything else. Read next: [`endpoint`] (where a node is), `calls.rs` (what
-//! it is asked), `exchange.rs` (how), [`signing`], [`events`].
+//! it is asked), `exchange.rs` (how), [`signing`],
+//! [`events`], [`operator`].
 
 mod calls;
 pub mod endpoint;
 pub mod events;
 mod exchange;
+#[cfg(unix)]
+pub mod operator;
 pub mod signing;
 
 use std::sync::Arc;
@@ -91,13 +94,15 @@ pub struct Start {
     /// The `Idempotency-Key`: the same key with the same body is answered with the same ceremony. A signed call has one in
     /// any case, random if none is given here.
     pub idempotency_key: Option<String>,
+    /// For how many seconds the signature counts, if not for the usual few minutes: more only where operators approve.
+    pub valid_for_s: Option<u64>,
 }
 
 impl Start {
     /// Waits as long as the API allows.
     #[must_use]
     pub fn and_wait() -> Self {
-        Self { wait_s: MAX_WAIT_S, idempotency_key: None }
+        Self { wait_s: MAX_WAIT_S, ..Self::default() }
     }
 }
 
@@ -135,7 +140,7 @@ impl Client {
     }
 
     /// The same, but what it asks from now on carries a client's signature, for one cluster only. What is for the operator
-    /// of the node (to import and discard keys, to invite) is asked with the token as before.
+    /// of the node (to import and discard keys) is asked with the token as before.
     #[must_use]
     pub fn signed_by(self, secret: ClientSecret, cluster: ClusterId) -> Self {
         Self { signing: Some(Arc::new(Signing::new(secret, cluster))), ..self }

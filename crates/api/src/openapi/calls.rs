@@ -3,9 +3,10 @@
 use super::{Call, Content, of};
 use crate::ProblemKind as Kind;
 use crate::{
-    CeremonyView, CharterView, CreateKey, DiscardQuery, EvidenceView, HealthView, ImportKey, InvitationView,
-    Invite, KeyView, MessageQuery, MessageView, NodeView, Nothing, Page, PageQuery, PresignTerms,
-    ProposeCharter, RefreshTerms, ReshareTerms, SendMessage, SignBody, SignTerms, ValidatorView,
+    ApprovalView, CeremonyView, CharterView, CreateKey, DecideBody, DiscardQuery, EvidenceView, HealthView,
+    ImportKey, InvitationView, Invite, KeyView, MessageQuery, MessageView, NodeView, Nothing, Page,
+    PageQuery, PresignTerms, ProposeCharter, RefreshTerms, ReshareTerms, SendMessage, SignBody, SignTerms,
+    ValidatorView,
 };
 
 const DONE: (u16, &str, Content) =
@@ -41,6 +42,7 @@ const GET: Call = Call {
     open: false,
     named: false,
     waits: false,
+    operator: false,
 };
 /// A call that starts a ceremony.
 const START: Call = Call {
@@ -52,6 +54,9 @@ const START: Call = Call {
     ..GET
 };
 const POST: Call = Call { method: "POST", ..GET };
+
+/// What an operator does, over a socket of its own.
+const OPERATOR: Call = Call { method: "POST", operator: true, ..GET };
 
 /// All calls, in the order in which people meet them.
 pub const CALLS: &[Call] = &[
@@ -197,7 +202,7 @@ pub const CALLS: &[Call] = &[
             Kind::TooMany,
             Kind::NotJoined,
         ],
-        ..POST
+        ..OPERATOR
     },
     Call {
         path: "/v1/charter",
@@ -215,7 +220,7 @@ pub const CALLS: &[Call] = &[
         answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
         problems: &[Kind::Forbidden, Kind::UnknownValidator, Kind::NotJoined],
         named: true,
-        ..POST
+        ..OPERATOR
     },
     Call {
         path: "/v1/charter/{id}/sign",
@@ -224,7 +229,7 @@ pub const CALLS: &[Call] = &[
         body: Some(of::<SignTerms>),
         answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
         problems: &[Kind::Forbidden, Kind::UnknownCharter, Kind::TooMany, Kind::NotJoined],
-        ..POST
+        ..OPERATOR
     },
     Call {
         path: "/v1/charter/{id}/switch",
@@ -233,7 +238,7 @@ pub const CALLS: &[Call] = &[
         body: Some(of::<Nothing>),
         answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
         problems: &[Kind::UnknownCharter, Kind::TooMany, Kind::NotJoined],
-        ..POST
+        ..OPERATOR
     },
     Call {
         path: "/v1/messages",
@@ -268,8 +273,29 @@ pub const CALLS: &[Call] = &[
         body: Some(of::<Invite>),
         answers: &[(201, "The invitation: keep it secret.", Content::Json(of::<InvitationView>))],
         problems: &[Kind::Forbidden, Kind::NotJoined, Kind::StoreFailed],
-        named: true,
-        ..POST
+        ..OPERATOR
+    },
+    Call {
+        method: "GET",
+        path: "/v1/approvals",
+        name: "listApprovals",
+        summary: "What waits for the operator, then what was decided lately",
+        answers: &[(
+            200,
+            "The requests, as this node has read them.",
+            Content::Json(of::<Page<ApprovalView>>),
+        )],
+        ..OPERATOR
+    },
+    Call {
+        path: "/v1/approvals/{id}",
+        name: "approve",
+        summary: "Approve a request that waits, or deny it",
+        description: "The word is for this node, and for the content that was shown.",
+        body: Some(of::<DecideBody>),
+        answers: &[(200, "The request with the decision.", Content::Json(of::<ApprovalView>))],
+        problems: &[Kind::UnknownCeremony],
+        ..OPERATOR
     },
     Call {
         path: "/healthz",

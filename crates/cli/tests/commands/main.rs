@@ -19,6 +19,8 @@ mod by_hand;
 #[cfg(debug_assertions)]
 mod demo;
 #[cfg(debug_assertions)]
+mod documents;
+#[cfg(debug_assertions)]
 mod examples;
 #[cfg(debug_assertions)]
 mod kills;

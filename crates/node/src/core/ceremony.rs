@@ -23,12 +23,12 @@ use zeroize::Zeroizing;
 use self::inbox::Inbox;
 pub(super) use self::turns::Turn;
 pub use self::turns::{TURN_MS, TURN_WITH_PRIMES_MS};
+use super::asked::Asked;
 use super::chain::AnyStep;
 use super::curves::{Info, Presigned, Signed};
 use super::hash::Hash;
 use super::node::{Node, Then};
 use super::proposal::{Accept, Drawn, Kind, Proposal};
-use super::requests::MAX_TRIES;
 use super::sessions::{Act, Live, Standing};
 use super::sizes::Sizes;
 use super::spending::Spent;
@@ -183,6 +183,16 @@ impl Ceremony {
         self.finished && !self.is_over()
     }
 
+    /// Whether this node takes part in it.
+    pub(super) fn is_joined(&self) -> bool {
+        self.me.is_some()
+    }
+
+    /// Whether nobody has asked for it but standing orders.
+    pub(super) fn is_standing(&self) -> bool {
+        Asked::is_standing_form(&self.proposal.request)
+    }
+
     /// Whether its session has begun.
     pub(super) fn is_running(&self) -> bool {
         matches!(self.part, Part::Running(_))
@@ -245,7 +255,7 @@ impl Node {
     pub(super) fn passes_too_much(&self, from: NodeId, request: Hash) -> bool {
         let theirs = self.ceremonies.values().filter(|c| !c.is_over() && c.passed_by == Some(from));
         let spent = match self.requests.get(&request) {
-            Some(record) => record.tries_of(from) >= MAX_TRIES,
+            Some(record) => record.is_worn_out(from),
             None => self.requests.room(from, self.me, self.now.monotonic).is_err(),
         };
         spent || theirs.count() >= MAX_PASSED_OF_ONE

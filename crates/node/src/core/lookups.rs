@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 
 use consign_api as api;
 
-use super::CallId;
 use super::asked::Asked;
 use super::checks::{Check, Shown};
+use super::clients::no_such_key;
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::{Node, Then};
 use super::proposal::{Participant, Proposal};
 use super::requests::Wanted;
 use super::wire::{Certificate, PeerMessage};
+use super::{CallId, Output};
 use crate::identity::NodeId;
 use crate::store::{Table, Write};
 
@@ -229,7 +230,11 @@ impl Node {
         }
         let late: Vec<_> = self.lookups.iter().filter(|(_, l)| l.until <= now).map(|(c, _)| *c).collect();
         for call in late {
-            self.lookups.remove(&call);
+            // A client is told the same of a key that it may not know of.
+            if let Some(Lookup { request: api::Request::By(..), .. }) = self.lookups.remove(&call) {
+                self.out.push(Output::Reply(call, api::Reply::Problem(no_such_key())));
+                continue;
+            }
             let text = "No connected member shows such a key; list the keys with GET /v1/keys.";
             self.refuse(call, api::ProblemKind::UnknownKey, text);
         }

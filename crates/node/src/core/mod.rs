@@ -49,6 +49,7 @@ mod sessions;
 pub mod setup;
 mod sizes;
 pub mod spending;
+pub mod standing;
 mod stories;
 pub mod succession;
 pub mod tasks;

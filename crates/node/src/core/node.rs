@@ -30,6 +30,7 @@ use super::refill::Refill;
 use super::remembered::Remembered;
 use super::requests::Wanted;
 use super::spending::Early;
+use super::standing::Orders;
 use super::stories::Story;
 use super::succession::Drafts;
 use super::tasks::Task;
@@ -155,6 +156,8 @@ pub struct Node {
     /// Proposals that wait for presignatures.
     pub(super) early: Vec<Early>,
     pub(super) refill: Refill,
+    /// What it does without a client.
+    pub(super) orders: Orders,
     /// A random number of this process.
     pub(super) process: [u8; 16],
     pub(super) requests: Remembered,
@@ -231,6 +234,7 @@ impl Node {
             presignatures: Pool::default(),
             early: Vec::new(),
             refill: Refill::default(),
+            orders: Orders::read(store)?,
             process: [0; 16],
             requests: Remembered::read(store)?,
             ceremonies: BTreeMap::new(),
@@ -467,6 +471,7 @@ impl Node {
         self.tick_pool();
         self.tick_tasks();
         self.tick_refill();
+        self.tick_standing();
         self.tick_stories();
         self.tick_lookups();
     }

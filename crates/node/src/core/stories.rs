@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use consign_api as api;
+use consign_api::ClientKey;
 
 use super::asked::Asked;
 use super::hash::Hash;
 use super::node::{Node, Then};
 use super::proposal::{Kind, Participant, Proposal};
-use super::records::{BadRecord, decode, encode};
+use super::records::{BadRecord, decode_begin, decode_end, encode};
 use super::requests::Wanted;
 use super::views::{api_id, api_key};
 use super::{Level, Output};
@@ -32,6 +33,8 @@ pub(super) struct Story {
     phase_started: u64,
     /// Unix time of its begin; orders the list.
     pub(super) unix: u64,
+    /// Who has signed for it.
+    pub(super) client: Option<ClientKey>,
     /// When it is called failed, and why, unless the proposer goes on.
     fails: Option<(u64, api::Problem)>,
 }
@@ -39,15 +42,21 @@ pub(super) struct Story {
 impl Story {
     /// Reads a record.
     pub(super) fn read(value: &Value) -> Result<Self, BadRecord> {
-        let (unix, json): (u64, Vec<u8>) = decode(value)?;
+        let ((unix, json), rest): ((u64, Vec<u8>), _) = decode_begin(value)?;
+        let client = if rest.is_empty() { None } else { Some(decode_end(rest)?) };
         let view = serde_json::from_slice(&json).map_err(|_| BadRecord)?;
-        Ok(Self { view, started: 0, phase_started: 0, unix, fails: None })
+        Ok(Self { view, started: 0, phase_started: 0, unix, client, fails: None })
     }
 
-    /// The write that makes it durable. JSON, because the API's types leave fields out.
+    /// The write that makes it durable. JSON, because the API's types leave fields out. The client comes behind the rest,
+    /// so that a record without one ends there.
     fn write(&self, id: &Hash) -> Write {
         let json = serde_json::to_vec(&self.view).expect("invariant: views are plain data");
-        Write::put(Table::Ceremonies, id.0, encode(&(self.unix, json)))
+        let record = match &self.client {
+            None => encode(&(self.unix, json)),
+            Some(client) => encode(&((self.unix, json), client)),
+        };
+        Write::put(Table::Ceremonies, id.0, record)
     }
 
     /// Begins a phase, if it is another one.
@@ -123,6 +132,7 @@ impl Node {
             started: now,
             phase_started: now,
             unix,
+            client: Asked::parse(&proposal.request).and_then(|(asked, _)| asked.client()),
             fails: None,
         };
         let story = self.stories.entry(request).or_insert_with(fresh);

@@ -61,6 +61,8 @@ pub(crate) struct Sim {
     pub(crate) seed: u64,
     rng: ChaCha20Rng,
     pub(crate) clock: u64,
+    /// How many seconds the wall clocks of all have been put forward: days need not be lived through.
+    pub(crate) ahead: u64,
     pub(crate) machines: Vec<Machine>,
     queue: BTreeMap<(u64, u64), Event>,
     pub(crate) counter: u64,
@@ -108,6 +110,7 @@ impl Sim {
             seed,
             rng: ChaCha20Rng::seed_from_u64(seed),
             clock: 0,
+            ahead: 0,
             machines: Vec::new(),
             queue: BTreeMap::new(),
             counter: 0,
@@ -128,7 +131,7 @@ impl Sim {
     }
 
     fn now(&self) -> Now {
-        Now { monotonic: self.clock, unix: EPOCH + self.clock / 1000 }
+        Now { monotonic: self.clock, unix: EPOCH + self.ahead + self.clock / 1000 }
     }
 
     pub(crate) fn unix(&self) -> u64 {

@@ -129,6 +129,12 @@ impl Node {
         let spent = self.spend(&proposal);
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         ceremony.spent = spent;
+        // At once: whoever never lets it come to the accept has used up a try all the same.
+        let (request, proposer) = (ceremony.request, ceremony.passed_by.unwrap_or(proposal.proposer));
+        let asked = Asked::parse(&proposal.request);
+        let terms = asked.map_or((0, None), |(asked, _)| (asked.created(), asked.remembered()));
+        self.requests.count_try(request, terms, proposer, self.now.monotonic);
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         if !ceremony.proposal.needs_primes() {
             return self.record(hash);
         }
@@ -147,11 +153,13 @@ impl Node {
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         ceremony.part = Part::Recording;
         let request = ceremony.request;
-        let asked = Asked::parse(&ceremony.proposal.request);
-        let terms = asked.map_or((0, None), |(asked, _)| (asked.created(), asked.remembered()));
-        let proposer = ceremony.passed_by.unwrap_or(ceremony.proposal.proposer);
-        let record = self.requests.count_try(request, terms, proposer, self.now.monotonic);
-        let mut writes = vec![Write::put(Table::Requests, request.0, record.write())];
+        let record = self.requests.get(&request).map(super::super::records::RequestRecord::write);
+        let Some(record) = record else {
+            // The clock has jumped over a day since it was counted.
+            let text = "The record of the request is gone; ask again.";
+            return self.end(hash, End::failed(api::ProblemKind::Refused, text, [self.me]));
+        };
+        let mut writes = vec![Write::put(Table::Requests, request.0, record)];
         writes.extend(self.story_write(&request));
         self.store(writes, Then::Accept(hash));
     }

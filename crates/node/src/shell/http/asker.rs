@@ -12,6 +12,7 @@ use consign_api::{ClientKey, Problem, ProblemKind, Request, SignedRequest};
 
 use super::Shared;
 use super::answer::Failed;
+use super::roster::operators_only;
 use crate::shell::inbox::Answer;
 
 /// By what a call came in.
@@ -51,6 +52,9 @@ impl FromRequestParts<Arc<Shared>> for Asker {
 impl Asker {
     /// Asks the core.
     pub(super) async fn ask(&self, request: Request) -> Result<Answer, Problem> {
+        if request.is_operators() {
+            return Err(operators_only());
+        }
         match (self.entry, &request) {
             (Some(Entry::Token), _) | (_, Request::Health | Request::Ready | Request::Count) => {
                 self.shared.ask(request).await

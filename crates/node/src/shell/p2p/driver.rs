@@ -32,7 +32,6 @@ const MAX_WAITING: usize = 2;
 type Confirmation = Pin<Box<dyn Future<Output = (NodeId, Option<ResponseChannel<Taken>>)> + Send>>;
 
 /// A peer as the driver knows it.
-#[derive(Default)]
 struct Known {
     /// Named by the core.
     named: bool,
@@ -47,10 +46,35 @@ struct Known {
     dial_at: Option<Instant>,
 }
 
+impl Known {
+    fn new(sessions: &mut Sessions) -> Self {
+        Self {
+            named: false,
+            addresses: Vec::new(),
+            connected: None,
+            link: sessions.link(),
+            heard: Heard::default(),
+            waiting: 0,
+            failed_dials: 0,
+            dial_at: None,
+        }
+    }
+}
+
+/// Names for the ways to peers, counted up from a random number: no two processes and no two ways have the same.
+struct Sessions(u64);
+
+impl Sessions {
+    fn link(&mut self) -> Link {
+        self.0 = self.0.wrapping_add(1);
+        Link::new(self.0)
+    }
+}
+
 pub(super) struct Driver {
     swarm: Swarm<Behaviour>,
     inbox: InboxSender,
-    session: u64,
+    sessions: Sessions,
     me: PeerId,
     peers: BTreeMap<NodeId, Known>,
     ids: HashMap<PeerId, NodeId>,
@@ -61,7 +85,15 @@ impl Driver {
     pub(super) fn new(swarm: Swarm<Behaviour>, inbox: InboxSender, session: u64) -> Driver {
         let me = *swarm.local_peer_id();
         let (peers, ids) = (BTreeMap::new(), HashMap::new());
-        Driver { swarm, inbox, session, me, peers, ids, confirmations: FuturesUnordered::new() }
+        Driver {
+            swarm,
+            inbox,
+            sessions: Sessions(session),
+            me,
+            peers,
+            ids,
+            confirmations: FuturesUnordered::new(),
+        }
     }
 
     /// Runs until nobody can give orders any more; `early` happened before.
@@ -125,9 +157,9 @@ impl Driver {
             .map(|(id, _)| *id)
             .collect();
         for id in dismissed {
-            let known = self.peers.entry(id).or_default();
+            let Some(known) = self.peers.get_mut(&id) else { continue };
             known.named = false;
-            known.link = Link::default();
+            known.link = self.sessions.link();
             if known.connected.is_some() {
                 self.tell(Input::PeerDown(id));
                 self.disconnect(id);
@@ -137,7 +169,7 @@ impl Driver {
         }
         for (id, addresses) in named {
             self.ids.insert(id.to_peer_id(), id);
-            let known = self.peers.entry(id).or_default();
+            let known = self.peers.entry(id).or_insert_with(|| Known::new(&mut self.sessions));
             let is_new = !known.named;
             known.named = true;
             if known.addresses != addresses || is_new {
@@ -204,7 +236,7 @@ impl Driver {
         if known.connected.is_none() || known.link.is_empty() {
             return;
         }
-        let Some(frame) = known.link.next(self.session, Instant::now()) else { return };
+        let Some(frame) = known.link.next(Instant::now()) else { return };
         let (first, count) = (frame.first, frame.messages.len());
         let request = self.swarm.behaviour_mut().gate.send(&id.to_peer_id(), frame);
         known.link.sent(request, first, count);
@@ -257,7 +289,7 @@ impl Driver {
         // The gate lets in nobody else.
         let Ok(id) = NodeId::from_peer_id(&peer) else { return };
         self.ids.insert(peer, id);
-        let known = self.peers.entry(id).or_default();
+        let known = self.peers.entry(id).or_insert_with(|| Known::new(&mut self.sessions));
         known.connected = Some(Instant::now());
         known.failed_dials = 0;
         if known.named {

@@ -129,6 +129,26 @@ async fn messages_arrive_in_order_in_both_directions() {
     assert!(ups.contains(&Told::Up(a.id)) && ups.contains(&Told::Up(b.id)), "{ups:?}");
 }
 
+/// A peer that was thrown out and is let in again hears everything from the first word on, though it has heard as many
+/// words before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_named_again_hears_everything() {
+    let (mut a, mut b) = (Party::start(1).await, Party::start(2).await);
+    a.name(&[b.peer()]);
+    b.name(&[a.peer()]);
+    for i in 0..5 {
+        a.send(&b, &[i]);
+        assert_eq!(b.next_message().await, said(&a, &[i]));
+    }
+    a.name(&[]);
+    while a.next().await != Told::Down(b.id) {}
+    a.name(&[b.peer()]);
+    a.send(&b, b"again");
+    assert_eq!(b.next_message().await, said(&a, b"again"));
+    b.send(&a, b"heard");
+    assert_eq!(a.next_message().await, said(&b, b"heard"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_to_an_absent_peer_arrives_when_it_is_back() {
     let mut a = Party::start(1).await;
