@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CeremonyId, CeremonyKind, CeremonyState, CharterId, ClientKey, ClusterId, Curve, EvidenceId, HashName,
-    KeyId, KeyState, Label, Level, NodeId, PathText, Phase, PolicyView, Problem, Scheme,
+    KeyId, KeyState, Label, Level, NodeId, PathText, Phase, PolicyView, PresignatureId, Problem, Scheme,
 };
 
 /// One page of a list.
@@ -229,6 +229,10 @@ pub struct CeremonyView {
     /// Why it failed, when failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Problem>,
+    /// Presignatures that the node that answers has used up for it, in order, also where nothing came of them. Each serves
+    /// one ceremony, once. Noted on disk before the node says anything that makes use of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub presignatures: Vec<PresignatureId>,
     /// Evidence that came of it: who was convicted, also where others brought it to its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<EvidenceView>,
@@ -285,6 +289,9 @@ pub struct ValidatorView {
     /// What it calls itself; unknown before its first announcement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Label>,
+    /// The version of its program, as it says; unknown before its first announcement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Where it says it listens (multiaddresses).
     pub addresses: Vec<String>,
     /// Whether the charter names it a founder.
@@ -304,6 +311,9 @@ pub struct ValidatorView {
     /// Round-trip time in milliseconds, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
+    /// How many seconds its clock is ahead of that of the node that answers, or behind it if negative, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_offset_s: Option<i64>,
     /// Whether two processes were heard to speak for it: its data folder was copied, and one of them must stop.
     #[serde(default)]
     pub runs_twice: bool,
@@ -394,6 +404,8 @@ pub struct Counts {
     pub connected: usize,
     /// The slowest round trip to one of these, in milliseconds, where known.
     pub slowest_ms: Option<u64>,
+    /// How far the clock of one of these is ahead, or behind if negative, in seconds: the one that is farthest off.
+    pub clock_offset_s: Option<i64>,
     /// Validators that it has evidence against.
     pub convicted: usize,
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
+use consign_api::signed::MAX_SKEW_S;
 use consign_api::{CeremonyView, KeyState, KeyView, NodeView, ValidatorView};
 use consign_node::config::{ApiConfig, Config, DataFolder, Flags, is_private};
 use consign_node::shell::check_tls;
@@ -208,6 +209,16 @@ fn of_cluster(node: &NodeView, validators: &[ValidatorView]) -> Vec<Finding> {
         if other.this_node || !other.member {
             continue;
         }
+        if let Some(offset) = other.clock_offset_s.filter(|offset| offset.unsigned_abs() > MAX_SKEW_S) {
+            let way = if offset > 0 { "ahead of" } else { "behind" };
+            found.push(look(format!(
+                "the clock of {name} is {} s {way} this node's: one of them refuses requests that the other takes; set it",
+                offset.unsigned_abs()
+            )));
+        }
+        if let Some(version) = other.version.as_ref().filter(|version| **version != node.version) {
+            found.push(look(format!("{name} runs version {version}, this node {}", node.version)));
+        }
         found.push(match (other.connected, other.latency_ms) {
             (false, _) => {
                 let at = other.addresses.join(" or ");
@@ -341,6 +352,8 @@ mod tests {
             this_node: id == 1,
             connected: id != 1,
             latency_ms: Some(3),
+            clock_offset_s: None,
+            version: None,
             runs_twice: false,
             evidence: Vec::new(),
             convicted: false,
@@ -409,6 +422,9 @@ mod tests {
         let convict = |v: &mut ValidatorView| (v.convicted, v.evidence) = (true, vec![EvidenceId([7; 32])]);
         told(convict, Weight::Bad, "07070707");
         told(|v| v.blocked = true, Weight::Look, "blocked");
+        told(|v| v.clock_offset_s = Some(-31), Weight::Look, "31 s behind");
+        told(|v| v.clock_offset_s = Some(30), Weight::Good, "connected");
+        told(|v| v.version = Some("0.0.1".to_owned()), Weight::Look, "version 0.0.1");
         let stranger = NodeView { member: false, ..node() };
         assert_eq!(worst(&of_cluster(&stranger, &all())), Weight::Bad);
         let rivalled = NodeView { rival_charters: vec![consign_api::CharterId([7; 32])], ..node() };

@@ -10,12 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::hash::Hash;
 use super::node::OpenError;
 use super::policy::ClientKey;
-use super::records::{decode, encode};
+use super::records::{APPROVAL, decode, encode};
 use crate::identity::NodeId;
-use crate::store::{Store, Table, Write};
+use crate::store::{Store, Table, Value, Write};
 
-/// Opens the keys of decisions in the meta table; the request's id follows.
-const APPROVAL: &[u8] = b"approval/";
 /// Most requests that wait at a time. More are refused, and none forgotten for them.
 pub(super) const MAX_APPROVALS: usize = 256;
 /// Most that were decided and are kept: a person decides one by one.
@@ -130,6 +128,17 @@ pub(super) enum Answer {
 #[derive(Debug, Default)]
 pub(super) struct Approvals {
     asks: BTreeMap<Hash, Ask>,
+}
+
+/// What the log says of a decision.
+pub(super) fn summary(value: &Value) -> Option<String> {
+    let ask: Ask = decode(value).ok()?;
+    let said = if ask.answer == Some(true) { "approved" } else { "denied" };
+    let content = hex::encode(ask.content.get(..8).unwrap_or(&ask.content));
+    let Ask { client_name, ceremony, label, .. } = ask;
+    Some(format!(
+        "{said} by the operator: {ceremony} with the key {label} for {client_name}, content {content}"
+    ))
 }
 
 fn key_of(id: &Hash) -> Vec<u8> {

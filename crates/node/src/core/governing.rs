@@ -16,7 +16,7 @@ use super::keys::Key;
 use super::node::{Node, OpenError, Then};
 use super::policy::{Act, Change, ClientKey, Counts, Decision, Deed, KeyFacts, Policy, Rule};
 use super::proposal::Proposal;
-use super::records::{GOVERNED, encode};
+use super::records::{GOVERNED, POLICY, decode, encode};
 use super::requests::Wanted;
 use super::views::{api_id, short};
 use super::{CallId, Level};
@@ -28,8 +28,8 @@ const MAX_SHOWN_BYTES: usize = 1_024;
 
 /// What makes a stopped node forget that it had a policy, for an operator who wants none any more.
 #[must_use]
-pub fn ungoverned() -> Write {
-    Write::delete(Table::Meta, GOVERNED)
+pub fn ungoverned() -> [Write; 2] {
+    [Write::delete(Table::Meta, GOVERNED), Write::delete(Table::Meta, POLICY)]
 }
 
 /// The policy and what belongs to it.
@@ -42,13 +42,18 @@ pub(super) struct Governing {
     approvals: Approvals,
     /// Whether the store says that there is a policy.
     marked: bool,
+    /// The text of the policy that the store says was in force last.
+    stored: Option<String>,
 }
 
 impl Governing {
     /// No policy yet; what operators have approved.
     pub(super) fn read(store: &dyn Store) -> Result<Self, OpenError> {
         let marked = store.get(Table::Meta, GOVERNED)?.is_some();
-        Ok(Self { approvals: Approvals::read(store)?, marked, ..Self::default() })
+        let what = "the policy that was in force";
+        let stored = store.get(Table::Meta, POLICY)?.map(|value| decode(&value)).transpose();
+        let stored = stored.map_err(|source| OpenError::Record { what, source })?;
+        Ok(Self { approvals: Approvals::read(store)?, marked, stored, ..Self::default() })
     }
 }
 
@@ -108,8 +113,21 @@ impl Node {
                 self.governing.error = None;
                 self.governing.counts = Counts::default();
                 self.look_again();
+                let text = self.governing.policy.as_ref().map(|policy| policy.text().to_owned());
+                let mut writes = Vec::new();
                 if !std::mem::replace(&mut self.governing.marked, true) {
-                    self.store(vec![Write::put(Table::Meta, GOVERNED, encode(&()))], Then::Rest);
+                    writes.push(Write::put(Table::Meta, GOVERNED, encode(&())));
+                }
+                if self.governing.stored != text {
+                    writes.push(Write::put(
+                        Table::Meta,
+                        POLICY,
+                        encode(&text.as_deref().unwrap_or_default()),
+                    ));
+                    self.governing.stored = text;
+                }
+                if !writes.is_empty() {
+                    self.store(writes, Then::Rest);
                 }
             }
             Err(why) => {

@@ -14,6 +14,7 @@ mod changes;
 pub mod charter;
 pub mod checks;
 mod clients;
+pub mod clocks;
 mod curves;
 mod epochs;
 pub mod evidence;

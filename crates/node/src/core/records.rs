@@ -45,6 +45,10 @@ pub(super) const AUDIT_BASE: &[u8] = b"audit-base";
 pub(super) const HELD: &[u8] = b"held";
 /// Opens the keys of what peers have shown of their logs in the meta table.
 pub(super) const SEEN: &[u8] = b"seen/";
+/// Opens the keys of an operator's decisions about requests, in the meta table.
+pub(super) const APPROVAL: &[u8] = b"approval/";
+/// Key of the text of the policy in force, in the meta table.
+pub(super) const POLICY: &[u8] = b"policy";
 /// Key of the mark that there is a policy, in the meta table: without its file the node does not start.
 pub(super) const GOVERNED: &[u8] = b"governed";
 /// Opens the keys of since when the shares of keys are in force, in the meta table.

@@ -21,6 +21,8 @@ use crate::store::{Table, Value, Write};
 const MAX_STORIES: usize = 10_000;
 /// Most pieces of evidence that one story shows.
 const MAX_TOLD_EVIDENCE: usize = 16;
+/// Most presignatures that one story names: more than the tries that a participant allows all proposers together.
+const MAX_TOLD_PRESIGNATURES: usize = 64;
 /// How long a participant waits for the proposer's next phase or try before it calls the ceremony failed, in
 /// milliseconds: longer than any pause between two tries.
 const NEXT_STEP_MS: u64 = 30_000;
@@ -127,6 +129,7 @@ impl Node {
                 timings: Vec::new(),
                 outcome: None,
                 failure: None,
+                presignatures: Vec::new(),
                 evidence: Vec::new(),
             },
             started: now,
@@ -203,6 +206,15 @@ impl Node {
             story.fails = Some((now.saturating_add(NEXT_STEP_MS), problem));
             story.view.waiting_for = vec![story.view.proposer];
         });
+    }
+
+    /// This node uses up a presignature for it: goes to disk with the record of the request, before the accept leaves.
+    pub(super) fn tell_spent(&mut self, request: Hash, presignature: Hash) {
+        let Some(story) = self.stories.get_mut(&request) else { return };
+        if story.view.presignatures.len() < MAX_TOLD_PRESIGNATURES {
+            story.view.presignatures.push(api::PresignatureId(presignature.0));
+            self.changed.insert(request);
+        }
     }
 
     /// Somebody was convicted for what it did in one of the tries. That belongs to the story however it ends.

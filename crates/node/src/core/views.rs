@@ -137,10 +137,12 @@ impl Node {
             api::Request::ShowKey(key) => Some(*key),
             api::Request::Signed(signed) => self.named_by(signed),
             // Whoever is asked for it then, is asked in the name of the client: it may not know of every key.
-            api::Request::By(client, request) if self.names(*client) => match &**request {
-                api::Request::ShowKey(_) | api::Request::Signed(_) => self.key_in(request),
-                _ => None,
-            },
+            api::Request::By(client, request)
+                if self.names(*client)
+                    && matches!(**request, api::Request::ShowKey(_) | api::Request::Signed(_)) =>
+            {
+                self.key_in(request)
+            }
             api::Request::By(..)
             | api::Request::CreateKey(_)
             | api::Request::ListKeys(_)
@@ -272,6 +274,7 @@ impl Node {
             id: api_id(id),
             peer_id: id.to_peer_id().to_string(),
             name: record.as_ref().and_then(|r| api::Label::try_from(r.name.clone()).ok()),
+            version: record.as_ref().map(|r| r.version.clone()),
             addresses: record.map(|r| r.addresses).unwrap_or_default(),
             founder: roster.is_founder(id),
             member: roster.is_member(id),
@@ -280,6 +283,7 @@ impl Node {
             this_node: id == self.me,
             connected: self.is_up(id),
             latency_ms: self.peers.get(&id).and_then(|p| p.latency),
+            clock_offset_s: self.peers.get(&id).filter(|p| p.up).and_then(|p| p.clock_offset_s),
             runs_twice: self.peers.get(&id).is_some_and(|p| p.twice),
             evidence: self.evidence_against(id),
             blocked: self.blocked.contains(&id),
@@ -292,6 +296,7 @@ impl Node {
         let members = self.home.roster().map(|roster| roster.members()).unwrap_or_default();
         let others: Vec<_> = members.into_iter().filter(|id| *id != self.me).collect();
         let connected: Vec<_> = others.iter().filter(|id| self.is_up(**id)).collect();
+        let offset = |id: &&NodeId| self.peers.get(*id).and_then(|peer| peer.clock_offset_s);
         let latency = |id: &&NodeId| self.peers.get(*id).and_then(|peer| peer.latency);
         api::Counts {
             keys: self.keys.len(),
@@ -300,6 +305,11 @@ impl Node {
             members: others.len(),
             connected: connected.len(),
             slowest_ms: connected.iter().copied().filter_map(|id| latency(&id)).max(),
+            clock_offset_s: connected
+                .iter()
+                .copied()
+                .filter_map(|id| offset(&id))
+                .max_by_key(|offset| offset.unsigned_abs()),
             convicted: self.culprits.len(),
         }
     }

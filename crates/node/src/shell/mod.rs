@@ -17,6 +17,7 @@ pub mod lock;
 mod meters;
 pub mod p2p;
 mod policy;
+mod steps;
 mod storage;
 pub mod token;
 
@@ -232,7 +233,7 @@ async fn start(
     let cluster = consign_api::ClusterId(*cluster.as_bytes());
     let (meters, tls) = (Arc::new(Meters::new()), config.api.tls.is_some());
     let listen = config.api.listen;
-    let storage = Storage::start(store, inbox.clone(), fatal.clone())?;
+    let storage = Storage::start(store, inbox.clone(), fatal.clone(), meters.steps.clone())?;
     let (probe, queue) = (storage.probe(), inbox.clone());
     let mut http = Http::start(doors, token, cluster, queue, events.clone(), meters.clone(), probe)
         .await
@@ -248,7 +249,7 @@ async fn start(
         node,
         clock,
         storage: storage.orders(),
-        compute: Compute::start(&inbox, &fatal)?,
+        compute: Compute::start(&inbox, &fatal, &meters.steps)?,
         p2p: p2p.commands.clone(),
         events,
         meters,

@@ -2,6 +2,9 @@
 
 use consign_api as api;
 use consign_node::core::Input;
+use consign_node::core::Now;
+use consign_node::core::audit::{Chain, Kind};
+use consign_node::core::backup::Backup;
 use consign_node::core::policy::Policy;
 use consign_node::core::wire::PeerMessage;
 use consign_node::store::Table;
@@ -154,6 +157,17 @@ fn an_operator_approves_what_it_was_shown() {
     sim.until("it is back", |sim| sim.sees(0, 1) && sim.sees(1, 0));
     let Ok(api::Outcome::Signature(made)) = sim.bring(0, &call) else { panic!() };
     verify(&key, &made, b"pay 5");
+
+    // Both are in the log: what the operator said, and by which file.
+    let log = Chain::read(&sim.machines[1].store).unwrap();
+    let told = |kind| log.entries.iter().filter(move |placed| placed.entry.kind == kind);
+    let said: Vec<_> = told(Kind::Approval).map(|placed| placed.entry.summary.as_str()).collect();
+    assert!(matches!(said[..], [said] if said.starts_with("approved by the operator: sign")), "{said:?}");
+    let policies: Vec<_> = told(Kind::Policy).map(|placed| placed.entry.summary.as_str()).collect();
+    assert!(
+        matches!(policies[..], [policy] if policy.contains("SHA-256")),
+        "the same again is no news: {policies:?}"
+    );
 
     let call = shop.sign(&sim, &message(&key, b"pay 500"), "another");
     refused(sim.bring(0, &call), api::ProblemKind::Refused, "waits for approval");
@@ -331,4 +345,26 @@ fn a_stricter_policy_ends_what_is_under_way() {
     sim.write_policy(1, &shop, &allow("\"sign\"", "\"own\"", "hashes = [\"sha256\"]\n"));
     let Ok(api::Outcome::Signature(made)) = sim.finish(0, id) else { panic!() };
     verify(&key, &made, b"all is well");
+}
+
+/// A backup holds the policy, word for word, so that nobody opens a node by losing the folder.
+#[test]
+fn the_policy_is_in_the_backup() {
+    let mut sim = Sim::cluster_for_clients(708, 1);
+    let shop = Customer::of(&sim, 1);
+    let take = |sim: &Sim| {
+        let now = Now { monotonic: 0, unix: sim.unix() };
+        let made = Backup::take(&sim.machines[0].store, String::new(), "passphrase", now, [6; 32]).unwrap();
+        Backup::decode(&made.bytes).unwrap().restore(now, [7; 32]).unwrap().policy
+    };
+    assert_eq!(take(&sim), None);
+    for more in ["", "approve = true\n"] {
+        let rules = allow("\"sign\"", "\"own\"", more);
+        sim.write_policy(0, &shop, &rules);
+        let text = take(&sim).unwrap();
+        assert!(text.ends_with(&rules) && Policy::parse(&text).is_ok(), "{text}");
+    }
+    // A broken file is not the policy.
+    sim.handle(0, Input::Policy(Err("line 3: broken".to_owned())));
+    assert!(take(&sim).unwrap().contains("approve = true"));
 }

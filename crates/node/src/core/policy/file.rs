@@ -145,7 +145,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
     let names = clients(&lines, &file.client)?;
     let rules = rules(&lines, &file.allow, &names)?;
     let orders = orders(&lines, &file.standing)?;
-    Ok(Policy { names, rules, orders })
+    Ok(Policy { names, rules, orders, text: text.to_owned() })
 }
 
 fn clients(

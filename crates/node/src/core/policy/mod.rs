@@ -51,6 +51,7 @@ pub struct Policy {
     names: BTreeMap<ClientKey, String>,
     rules: Vec<Rule>,
     orders: Vec<Order>,
+    text: String,
 }
 
 /// One rule: who may do what with which keys. Rules only ever add: what one rule allows, no other takes away.
@@ -89,6 +90,12 @@ impl Policy {
     /// [`PolicyError`], with the line and what to do.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         file::parse(text)
+    }
+
+    /// What it was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// What the file calls a client; nothing if it does not know it.

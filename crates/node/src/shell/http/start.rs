@@ -84,7 +84,7 @@ async fn ceremony(
             begin(&asker, &place, wanted).await?
         }
     };
-    let view = end(&asker, view, sequence, &mut changes, body::wait(&headers)).await?;
+    let view = asker.waits(end(&asker, view, sequence, &mut changes, body::wait(&headers))).await?;
     Ok(answer(view))
 }
 

@@ -46,7 +46,7 @@ struct Site {
 fn storage() -> (Storage, Probe) {
     let (inbox, _) = channel();
     let (fatal, _) = Fatal::new();
-    let storage = Storage::start(crate::store::memory::Memory::new(), inbox, fatal).unwrap();
+    let storage = Storage::start(crate::store::memory::Memory::new(), inbox, fatal, Meters::new().steps.clone()).unwrap();
     let probe = storage.probe();
     (storage, probe)
 }
@@ -178,6 +178,7 @@ fn ceremony_in(state: CeremonyState) -> CeremonyView {
         timings: Vec::new(),
         outcome: over.then(|| Outcome::Key(Box::new(key_view()))),
         failure: None,
+        presignatures: Vec::new(),
         evidence: Vec::new(),
     }
 }

@@ -70,6 +70,8 @@ fn validator_view(id: NodeId) -> api::ValidatorView {
         this_node: false,
         connected: false,
         latency_ms: None,
+        clock_offset_s: None,
+        version: None,
         runs_twice: false,
         evidence: Vec::new(),
         convicted: false,
