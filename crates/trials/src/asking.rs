@@ -67,7 +67,13 @@ pub fn request(cluster: ClusterId, key: &KeyView, message: &str, name: &str) -> 
 ///
 /// # Errors
 /// [`Fault`], if the answer is a lie: a signature that does not verify, or bytes that no node sends.
-pub fn bring(client: &Client, request: &SignedRequest, key: &KeyView, message: &str, wait_s: u32) -> Outcome<Timed> {
+pub fn bring(
+    client: &Client,
+    request: &SignedRequest,
+    key: &KeyView,
+    message: &str,
+    wait_s: u32,
+) -> Outcome<Timed> {
     let begun = Instant::now();
     let answer = client.bring(request, wait_s);
     let time = begun.elapsed();

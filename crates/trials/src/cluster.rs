@@ -341,7 +341,10 @@ impl Node {
 
     /// Does something in the namespace of this node, with a maker of clients for it: with a cluster they sign, else they
     /// show a token.
-    pub fn call<T: Send>(&self, work: impl FnOnce(&dyn Fn(Option<ClusterId>, &str) -> Client) -> T + Send) -> T {
+    pub fn call<T: Send>(
+        &self,
+        work: impl FnOnce(&dyn Fn(Option<ClusterId>, &str) -> Client) -> T + Send,
+    ) -> T {
         let address = format!("127.0.0.1:{}", self.host.api);
         let make = |cluster: Option<ClusterId>, token: &str| {
             let client = Client::new(&address, token);

@@ -28,7 +28,7 @@ pub fn run(setup: &Setup) -> Outcome {
     let presign = || -> Outcome {
         let signers = [anna, bert].into_iter().filter_map(named).collect();
         let terms = PresignTerms { count: 4, signers };
-        let start = Start { wait_s: 120, idempotency_key: None };
+        let start = Start { wait_s: 120, idempotency_key: None, valid_for_s: None };
         let made = cluster.at(anna, |client| client.presign(&key.id, &terms, &start))?;
         ensure(made.state == CeremonyState::Done, || "presignatures take too long".to_owned())
     };
@@ -77,7 +77,8 @@ pub fn run(setup: &Setup) -> Outcome {
     }
     let log = bert.log();
     let alarm = log.lines().rev().find(|line| line.contains("WARN") && line.contains("went back"));
-    let alarm = alarm.ok_or_else(|| Fault::new("the node does not say in its log that its store went back"))?;
+    let alarm =
+        alarm.ok_or_else(|| Fault::new("the node does not say in its log that its store went back"))?;
     println!("its log: {}", alarm.split_once(": ").map_or(alarm, |(_, text)| text));
     let level = cluster.at(bert, |client| client.key(&key.id))?.presignatures;
     ensure(level == 0, || format!("it has {level} presignatures of before"))?;

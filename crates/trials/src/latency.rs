@@ -98,7 +98,7 @@ fn fill(cluster: &Cluster, key: &KeyView, each: usize) -> Outcome {
         let signers = [id(one), id(other)].into_iter().flatten().collect();
         let count = (wanted - level).next_multiple_of(2).min(BATCH);
         let terms = PresignTerms { count, signers };
-        let start = Start { wait_s: 120, idempotency_key: None };
+        let start = Start { wait_s: 120, idempotency_key: None, valid_for_s: None };
         let made = cluster.at(asked, |client| client.presign(&key.id, &terms, &start))?;
         ensure(made.state == CeremonyState::Done, || "presignatures take too long".to_owned())?;
         until("both to have them", || {
@@ -160,7 +160,8 @@ fn print(ones: &mut [One]) -> Duration {
     for (is_asked, title) in [(true, "at the node asked"), (false, "at the other signer")] {
         println!("  {title}:");
         for (step, what) in STEPS {
-            let mut times: Vec<_> = ones.iter().filter_map(|one| one.steps.get(&(is_asked, step)).copied()).collect();
+            let mut times: Vec<_> =
+                ones.iter().filter_map(|one| one.steps.get(&(is_asked, step)).copied()).collect();
             let (p50, p99) = (percentile(&mut times, 50), percentile(&mut times, 99));
             println!("    p50 {:>10}  p99 {:>10}  {what}", ms(p50), ms(p99));
         }
@@ -172,9 +173,13 @@ fn print(ones: &mut [One]) -> Duration {
     let of = |one: &One, which: &[(bool, &'static str)]| -> Duration {
         which.iter().filter_map(|step| one.steps.get(step)).sum()
     };
-    let here = [(true, "http"), (true, "call"), (true, "peer"), (true, "go-on"), (true, "store"), (true, "compute")];
+    let here =
+        [(true, "http"), (true, "call"), (true, "peer"), (true, "go-on"), (true, "store"), (true, "compute")];
     let rest = median(&|one| one.all.saturating_sub(of(one, &here)));
-    println!("  p50 {:>10}  the rest: network, the other signer, the client's own connection and checks", ms(rest));
+    println!(
+        "  p50 {:>10}  the rest: network, the other signer, the client's own connection and checks",
+        ms(rest)
+    );
     let crypto = [
         (true, "http"),
         (true, "compute"),
@@ -184,7 +189,10 @@ fn print(ones: &mut [One]) -> Duration {
         (false, "peer"),
     ];
     let work = median(&|one| of(one, &crypto));
-    println!("  p50 {:>10}  arithmetic and HTTP, of both signers, with all checks of signatures and policies", ms(work));
+    println!(
+        "  p50 {:>10}  arithmetic and HTTP, of both signers, with all checks of signatures and policies",
+        ms(work)
+    );
     work
 }
 

@@ -74,7 +74,12 @@ pub fn run(setup: &Setup, size: &Size) -> Outcome {
     let trial = Trial { cluster: &cluster, key, size, seed: setup.seed, next, over, seen };
     let begun = Instant::now();
     let kills = trial.everything()?;
-    println!("{} requests by {} clients in {:.0} s", size.requests, size.clients, begun.elapsed().as_secs_f64());
+    println!(
+        "{} requests by {} clients in {:.0} s",
+        size.requests,
+        size.clients,
+        begun.elapsed().as_secs_f64()
+    );
     kills.print("nodes killed and started again");
     cluster.meet()?;
     trial.check()
@@ -87,7 +92,8 @@ impl Trial<'_> {
             let clients: Vec<_> = (0..self.size.clients).map(|_| threads.spawn(|| self.client())).collect();
             let filler = threads.spawn(|| self.fill());
             let killer = threads.spawn(|| self.kill());
-            let answered = clients.into_iter().map(|client| joined(client.join())).collect::<Outcome<Vec<()>>>();
+            let answered =
+                clients.into_iter().map(|client| joined(client.join())).collect::<Outcome<Vec<()>>>();
             self.over.store(true, Ordering::SeqCst);
             let kills = joined(killer.join());
             joined(filler.join())?;
@@ -139,7 +145,9 @@ impl Trial<'_> {
                 self.seen().tries.count(format!("answered at try {tries}"));
                 return Ok(());
             }
-            ensure(begun.elapsed() < TRY_FOR, || format!("the request {number} has no signature after {tries} tries"))?;
+            ensure(begun.elapsed() < TRY_FOR, || {
+                format!("the request {number} has no signature after {tries} tries")
+            })?;
             std::thread::sleep(PAUSE);
         }
         Ok(())
@@ -179,7 +187,7 @@ impl Trial<'_> {
                 let signers = [one, other].into_iter().filter_map(named).collect();
                 let terms = PresignTerms { count: BATCH, signers };
                 // Whoever is dead makes none.
-                let start = Start { wait_s: 20, idempotency_key: None };
+                let start = Start { wait_s: 20, idempotency_key: None, valid_for_s: None };
                 let _ = self.cluster.at(one, |client| client.presign(&self.key.id, &terms, &start));
             }
             std::thread::sleep(PAUSE);

@@ -61,7 +61,9 @@ pub fn run(setup: &Setup, examples: usize, python: &Path) -> Outcome {
             failed.push(way);
         }
     }
-    ensure(failed.is_empty(), || format!("answers that are not as described, of calls that are {}", failed.join(", ")))
+    ensure(failed.is_empty(), || {
+        format!("answers that are not as described, of calls that are {}", failed.join(", "))
+    })
 }
 
 fn done(command: &mut Command, what: &str) -> Outcome {

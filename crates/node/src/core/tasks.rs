@@ -478,9 +478,7 @@ impl Node {
                 Wanted::Signature(_) => true,
                 Wanted::Presign(_) => task.may_choose(),
                 // A number that was used, or another change that was a moment earlier: neither is a result.
-                Wanted::Refresh(_) | Wanted::Reshare(_) => {
-                    busy || problem.kind == api::ProblemKind::Refused
-                }
+                Wanted::Refresh(_) | Wanted::Reshare(_) => busy || problem.kind == api::ProblemKind::Refused,
                 Wanted::Key(_) => false,
             };
         // Two changes of one key that got into each other's way shall not do so again.

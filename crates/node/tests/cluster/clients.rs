@@ -184,9 +184,8 @@ fn a_request_that_two_nodes_get_at_once_is_signed_once() {
     for (number, (one, other)) in [(0, 1), (1, 0), (0, 2), (2, 1), (1, 2), (0, 1)].into_iter().enumerate() {
         let text = format!("order {number}");
         let call = customer.sign(&sim, &message(&key, text.as_bytes()), &format!("order-{number}"));
-        let both = [one, other].map(|node| {
-            (node, sim.start(node, api::Request::Signed(Box::new(call.clone()))).unwrap())
-        });
+        let both = [one, other]
+            .map(|node| (node, sim.start(node, api::Request::Signed(Box::new(call.clone()))).unwrap()));
         let [first, second] = both.map(|(node, id)| signature(sim.finish(node, id)));
         verify(&key, &first, text.as_bytes());
         assert_eq!((&first.r, &first.s), (&second.r, &second.s), "{text}");

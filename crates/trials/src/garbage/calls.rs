@@ -36,7 +36,8 @@ pub(super) fn run(setup: &Setup, node: &Node, cluster: &Cluster, count: usize) -
             let mut chance = Chance::new(setup.seed, 10_000 + number as u64);
             let bytes = one(&mut chance, number, token.trim(), &cluster.id.to_string());
             let answer = exchange(node.host.api, &bytes, number % SLOW == 0);
-            let status = answer.as_deref().and_then(|text| text.split(' ').nth(1)).and_then(|s| s.parse::<u16>().ok());
+            let status =
+                answer.as_deref().and_then(|text| text.split(' ').nth(1)).and_then(|s| s.parse::<u16>().ok());
             match status {
                 None => tally.count("no answer: the connection was ended"),
                 Some(status) => {
@@ -88,7 +89,8 @@ fn one(chance: &mut Chance, number: usize, token: &str, cluster: &str) -> Vec<u8
     };
     let hex = |chance: &mut Chance| hex::encode(chance.bytes(32));
     let with = |head: String, body: &[u8]| [head.as_bytes(), body].concat();
-    let open = format!("host: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n");
+    let open =
+        format!("host: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n");
     let post = |path: &str, more: &str, body: &[u8]| {
         let length = body.len();
         with(format!("POST {path} HTTP/1.1\r\n{open}content-length: {length}\r\n{more}\r\n"), body)
@@ -97,7 +99,8 @@ fn one(chance: &mut Chance, number: usize, token: &str, cluster: &str) -> Vec<u8
         0 => junk(chance, 2_000),
         1 => with("\r\n\r\nGET\t/ HTTP/9.9\r\n".to_owned(), &junk(chance, 200)),
         2 => format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(chance.below(100_000))).into_bytes(),
-        3 => format!("GET /v1/keys HTTP/1.1\r\n{open}x: {}\r\n\r\n", "b".repeat(chance.below(200_000))).into_bytes(),
+        3 => format!("GET /v1/keys HTTP/1.1\r\n{open}x: {}\r\n\r\n", "b".repeat(chance.below(200_000)))
+            .into_bytes(),
         4 => {
             let many: String = (0..chance.below(400)).map(|i| format!("x-{i}: {i}\r\n")).collect();
             format!("GET /v1/nowhere HTTP/1.1\r\n{open}{many}\r\n").into_bytes()
@@ -109,13 +112,19 @@ fn one(chance: &mut Chance, number: usize, token: &str, cluster: &str) -> Vec<u8
             &junk(chance, 500),
         ),
         8 => with(
-            format!("POST /v1/keys HTTP/1.1\r\n{open}transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\nffffffff\r\n"),
+            format!(
+                "POST /v1/keys HTTP/1.1\r\n{open}transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\nffffffff\r\n"
+            ),
             &junk(chance, 500),
         ),
         9 => post("/v1/keys", "", "[".repeat(chance.below(200_000)).as_bytes()),
         10 => post("/v1/keys", "", "{\"a\":".repeat(chance.below(50_000)).as_bytes()),
         11 => post("/v1/keys", "", &junk(chance, 3_000)),
-        12 => post(&format!("/v1/keys/{}/signatures", hex(chance)), "prefer: wait=1\r\n", b"{\"path\":\"m\",\"target\":"),
+        12 => post(
+            &format!("/v1/keys/{}/signatures", hex(chance)),
+            "prefer: wait=1\r\n",
+            b"{\"path\":\"m\",\"target\":",
+        ),
         13 => {
             let (key, digest) = (hex(chance), hex(chance));
             let input = format!("created=1;expires=2;keyid=\"{key}\";alg=\"ed25519\";tag=\"consign-v1\"");
@@ -128,7 +137,8 @@ fn one(chance: &mut Chance, number: usize, token: &str, cluster: &str) -> Vec<u8
         14 => with(format!("GET /v1/ceremonies/\u{fffd}%00%ff HTTP/1.1\r\n{open}\r\n"), b""),
         _ => {
             // A good request, cut or with flipped bits.
-            let mut bytes = post("/v1/keys", "", b"{\"label\":\"x\",\"scheme\":\"cggmp24\",\"curve\":\"secp256k1\"}");
+            let mut bytes =
+                post("/v1/keys", "", b"{\"label\":\"x\",\"scheme\":\"cggmp24\",\"curve\":\"secp256k1\"}");
             let at = chance.below(bytes.len());
             if chance.below(2) == 0 {
                 bytes.truncate(at);

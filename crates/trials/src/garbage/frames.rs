@@ -89,7 +89,13 @@ async fn some(
 }
 
 /// A frame with something wrong.
-fn one(chance: &mut Chance, number: usize, speaker: Speaker, identity: &Identity, cluster: ClusterId) -> Vec<u8> {
+fn one(
+    chance: &mut Chance,
+    number: usize,
+    speaker: Speaker,
+    identity: &Identity,
+    cluster: ClusterId,
+) -> Vec<u8> {
     let random = |chance: &mut Chance, most: usize| {
         let length = chance.below(most);
         chance.bytes(length)

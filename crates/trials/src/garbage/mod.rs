@@ -108,9 +108,8 @@ fn sign(cluster: &Cluster, key: &KeyView, name: &str, number: usize) -> Outcome<
     let signed = request(cluster.id, key, &message, &format!("{name}-{number}"))?;
     let begun = std::time::Instant::now();
     loop {
-        let timed = cluster.at(cluster.node(0)?, |client| {
-            bring_to_the_end(client, &signed, key, &message, DEADLINE)
-        })?;
+        let timed = cluster
+            .at(cluster.node(0)?, |client| bring_to_the_end(client, &signed, key, &message, DEADLINE))?;
         let again = match &timed.answer {
             Answer::Signature(_) => return Ok(begun.elapsed()),
             Answer::Problem(kind, _) => kind == "busy",

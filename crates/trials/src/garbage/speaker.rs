@@ -174,7 +174,11 @@ fn swarm(cluster: ClusterId, identity: &Identity) -> Outcome<Swarm<Behaviour>> {
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .map_err(|e| failed(&e))?
         .with_behaviour(|_| Behaviour {
-            requests: request_response::Behaviour::with_codec(Raw, [(protocol, ProtocolSupport::Full)], config),
+            requests: request_response::Behaviour::with_codec(
+                Raw,
+                [(protocol, ProtocolSupport::Full)],
+                config,
+            ),
             ping: ping::Behaviour::default(),
         })
         .map_err(|e| failed(&e))?

@@ -63,7 +63,8 @@ pub fn run(setup: &Setup, signatures: usize) -> Outcome {
     let carl = cluster.node(2)?.name.clone();
     until("the others to miss the host that was cut off", || {
         let validators = cluster.at(cluster.node(0)?, Client::validators)?;
-        let missed = |v: &ValidatorView| !v.connected && v.name.as_ref().is_some_and(|name| name.as_str() == carl);
+        let missed =
+            |v: &ValidatorView| !v.connected && v.name.as_ref().is_some_and(|name| name.as_str() == carl);
         Ok(validators.iter().any(missed).then_some(()))
     })?;
     println!("a host that was cut off is missed after {}", ms(begun.elapsed()));
@@ -89,7 +90,11 @@ fn presign(cluster: &Cluster, key: &KeyView) -> Outcome {
         let terms = PresignTerms { count: BATCH, signers };
         until("presignatures", || {
             let made = cluster.at(cluster.node(one)?, |client| {
-                client.presign(&key.id, &terms, &Start { wait_s: 60, idempotency_key: None })
+                client.presign(
+                    &key.id,
+                    &terms,
+                    &Start { wait_s: 60, idempotency_key: None, valid_for_s: None },
+                )
             });
             Ok(made.is_ok_and(|view| view.state == consign_api::CeremonyState::Done).then_some(()))
         })?;

@@ -42,9 +42,8 @@ impl Node {
     /// The try of this request that this node takes part in now, if any.
     pub(in super::super) fn try_under_way(&self, request: Hash) -> Option<(Hash, &Ceremony)> {
         let mut tries = self.ceremonies.iter();
-        let found = tries.find(|(_, c)| {
-            c.request == request && c.me.is_some() && c.proposal.is_signing() && !c.is_over()
-        });
+        let found = tries
+            .find(|(_, c)| c.request == request && c.me.is_some() && c.proposal.is_signing() && !c.is_over());
         found.map(|(hash, ceremony)| (*hash, ceremony))
     }
 
