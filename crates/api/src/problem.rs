@@ -105,6 +105,8 @@ kinds! {
     ClockWrong = "urn:consign:problem:clock-wrong", 503, "The clock is wrong";
     /// The node is on its way out.
     ShuttingDown = "urn:consign:problem:shutting-down", 503, "The node is shutting down";
+    /// Another process holds the store and speaks for this node; this one waits to take over.
+    StandingBy = "urn:consign:problem:standing-by", 503, "This process stands by";
     /// A ceremony passed its deadline.
     DeadlinePassed = "urn:consign:problem:deadline-passed", 503, "The deadline passed";
     /// The ceremony was ended by a restart of this node; nothing is restored halfway.

@@ -27,6 +27,8 @@ mod kills;
 #[cfg(debug_assertions)]
 mod kills_signing;
 #[cfg(debug_assertions)]
+mod operation;
+#[cfg(debug_assertions)]
 #[path = "../../../node/src/store/redis/server.rs"]
 mod redis_server;
 #[cfg(debug_assertions)]
@@ -35,3 +37,5 @@ mod redis_store;
 mod roster;
 #[cfg(debug_assertions)]
 mod secured;
+#[cfg(debug_assertions)]
+mod standby;

@@ -6,9 +6,7 @@ use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
 
-use super::STOP_TIMEOUT;
 use super::serve::{Limits, serve};
 use super::tls::Tls;
 
@@ -51,6 +49,9 @@ impl Doors {
             Some(_) => Some(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?),
             None => None,
         };
+        if tls.is_none() && !address.ip().is_loopback() {
+            tracing::warn!(%address, "the API is open to other machines without encryption, as its operator has said");
+        }
         let near = beside.as_ref().map_or(Ok(address), TcpListener::local_addr)?;
         let acceptor = tls.as_ref().map(Tls::acceptor);
         let door = |listener, acceptor, at: SocketAddr| {
@@ -64,11 +65,13 @@ impl Doors {
 }
 
 impl Open {
-    /// Waits for the end of the calls that run, but not for long. They must have been told to stop.
-    pub(super) async fn finish(mut self) {
-        let deadline = Instant::now() + STOP_TIMEOUT;
+    /// Waits for the end of the calls that run. They must have been told to stop.
+    pub(super) async fn ended(&mut self) {
         for task in &mut self.tasks {
-            let _ = timeout_at(deadline, task).await;
+            // What ended by a panic has ended.
+            if !task.is_finished() {
+                let _ = task.await;
+            }
         }
     }
 }

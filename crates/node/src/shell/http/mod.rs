@@ -11,7 +11,8 @@
 //!
 //! Read next: `doors.rs`, `tls.rs` and `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they say),
 //! `calls.rs` (the calls), `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `described.rs`,
-//! `roster.rs` and `messages.rs` (what is asked of it), `operator.rs` (the operator's socket).
+//! `roster.rs` and `messages.rs` (what is asked of it), `operator.rs` (the operator's socket),
+//! `standby.rs` (what a process says that stands by).
 
 mod answer;
 mod arriving;
@@ -29,6 +30,7 @@ mod operator;
 mod ready;
 mod roster;
 mod serve;
+mod standby;
 mod start;
 pub(crate) mod tls;
 mod watch;
@@ -51,6 +53,7 @@ pub(crate) use self::doors::Doors;
 use self::doors::Open;
 use self::once::Once;
 pub(crate) use self::serve::Limits;
+pub(crate) use self::standby::StandbyHttp;
 pub(crate) use self::tls::Tls;
 use super::clock::Clock;
 use super::events::Events;
@@ -65,8 +68,10 @@ const CORE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_CALLS: usize = 256;
 /// Streams of events at a time; past it 503.
 const MAX_STREAMS: usize = 64;
-/// How long connections may take to end when the node stops.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long calls that run may take to end when the node stops. Then they are told that it does. (Not so long in tests.)
+const STOP_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 5_000 });
+/// How long connections may take after that.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What all calls share.
 pub(crate) struct Shared {
@@ -81,7 +86,10 @@ pub(crate) struct Shared {
     bodies: Bodies,
     streams: Arc<Semaphore>,
     once: Once,
+    /// No more calls.
     stopping: channel::Receiver<bool>,
+    /// Those that run end now.
+    cut: channel::Receiver<bool>,
     /// By what the node may be called besides its addresses and `localhost`.
     names: Vec<String>,
     store: ready::Store,
@@ -118,6 +126,7 @@ pub(crate) struct Http {
     pub near: SocketAddr,
     shared: Arc<Shared>,
     stop: channel::Sender<bool>,
+    cut: channel::Sender<bool>,
     open: Open,
     /// What serves the operator's socket.
     operator: Option<JoinHandle<()>>,
@@ -138,6 +147,7 @@ impl Http {
         store: Probe,
     ) -> std::io::Result<Http> {
         let (stop, stopping) = channel::channel(false);
+        let (cut, cutting) = channel::channel(false);
         let shared = Arc::new(Shared {
             inbox,
             events,
@@ -150,11 +160,12 @@ impl Http {
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             once: Once::default(),
             stopping: stopping.clone(),
+            cut: cutting,
             names: std::mem::take(&mut doors.names),
             store: ready::Store::new(store),
         });
         let open = doors.open(&router(shared.clone()), &stopping).await?;
-        Ok(Http { address: open.address, near: open.near, shared, stop, open, operator: None })
+        Ok(Http { address: open.address, near: open.near, shared, stop, cut, open, operator: None })
     }
 
     /// Serves the operator, too, on this socket.
@@ -167,13 +178,23 @@ impl Http {
         Ok(())
     }
 
-    /// Takes no more calls and ends those that wait.
-    pub(crate) async fn finish(self) {
+    /// Takes no more calls. Those that run have [`STOP_TIMEOUT`] to come to their end, and are told then that the node stops.
+    pub(crate) async fn finish(mut self) {
         let _ = self.stop.send(true);
-        self.open.finish().await;
-        if let Some(mut operator) = self.operator
-            && tokio::time::timeout(STOP_TIMEOUT, &mut operator).await.is_err()
-        {
+        let mut operator = self.operator.take();
+        let open = &mut self.open;
+        let mut ended = async || {
+            open.ended().await;
+            // What ended by a panic has ended.
+            if let Some(task) = operator.as_mut().filter(|task| !task.is_finished()) {
+                let _ = task.await;
+            }
+        };
+        if tokio::time::timeout(STOP_TIMEOUT, ended()).await.is_err() {
+            let _ = self.cut.send(true);
+            let _ = tokio::time::timeout(LAST_WORDS, ended()).await;
+        }
+        if let Some(operator) = operator {
             operator.abort();
         }
     }
