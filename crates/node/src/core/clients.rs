@@ -62,6 +62,7 @@ impl Node {
             | api::Request::ShowNode
             | api::Request::ShowCharter
             | api::Request::Count
+            | api::Request::Ready
             | api::Request::Health => self.asked(call, request),
             api::Request::Signed(_)
             | api::Request::By(..)
