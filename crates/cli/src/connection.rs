@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CharterId, CharterView, CreateKey, Decision, Discard, EvidenceId, EvidenceView,
-    HealthView, ImportKey, InvitationView, Invite, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page,
-    PageQuery, Presign, ProposeCharter, Refresh, Reshare, SendMessage, Sign, SignCharter, ValidatorView,
+    CeremonyId, CeremonyView, CharterView, CreateKey, Discard, EvidenceId, EvidenceView, HealthView,
+    ImportKey, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, Presign, Refresh,
+    Reshare, SendMessage, Sign, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -24,6 +24,8 @@ pub(crate) struct Connection {
     address: String,
     /// What the caller calls its request.
     request: Option<String>,
+    /// For how many seconds it counts, if that is said.
+    valid_for_s: Option<u64>,
 }
 
 impl From<ClientError> for Failure {
@@ -52,12 +54,13 @@ impl Connection {
             let file = folder.api_token_file();
             Failure::Failed(format!("the API token is missing: restore {} from a backup", file.display()))
         })?;
-        Ok(Self { client: Client::new(&address, &token), address, request: None })
+        Ok(Self { client: Client::new(&address, &token), address, request: None, valid_for_s: None })
     }
 
     /// The node of a call, which is made in a client's name if that is told.
     pub(crate) fn of(call: &Call) -> Result<Self, Failure> {
-        let node = Self { request: call.request.clone(), ..Self::open(&call.data.data)? };
+        let valid_for_s = call.valid_for.map(|minutes| u64::from(minutes) * 60);
+        let node = Self { request: call.request.clone(), valid_for_s, ..Self::open(&call.data.data)? };
         let Some(file) = &call.client else { return Ok(node) };
         let secret = client::read(file)?;
         let cluster = match call.cluster {
@@ -83,7 +86,7 @@ impl Connection {
     }
 
     fn start(&self) -> Start {
-        Start { idempotency_key: self.request.clone(), ..Start::default() }
+        Start { idempotency_key: self.request.clone(), valid_for_s: self.valid_for_s, ..Start::default() }
     }
 
     /// Where the node's API listens.
@@ -166,34 +169,9 @@ impl Connection {
         Ok(self.client.reshare(&request.key, &request.terms, &self.start())?)
     }
 
-    /// A new invitation.
-    pub(crate) fn invite(&self, request: &Invite) -> Result<InvitationView, Failure> {
-        Ok(self.client.invite(request)?)
-    }
-
-    /// Decides about a validator; it as it is then.
-    pub(crate) fn decide(&self, decision: Decision) -> Result<ValidatorView, Failure> {
-        Ok(self.client.decide(&decision)?)
-    }
-
     /// The charter, and what may follow it.
     pub(crate) fn charter(&self) -> Result<CharterView, Failure> {
         Ok(self.client.charter()?)
-    }
-
-    /// Proposes the next charter.
-    pub(crate) fn propose_charter(&self, wanted: &ProposeCharter) -> Result<CharterView, Failure> {
-        Ok(self.client.propose_charter(wanted)?)
-    }
-
-    /// Signs a proposed charter.
-    pub(crate) fn sign_charter(&self, wanted: &SignCharter) -> Result<CharterView, Failure> {
-        Ok(self.client.sign_charter(wanted)?)
-    }
-
-    /// Follows a rival.
-    pub(crate) fn switch_charter(&self, charter: &CharterId) -> Result<CharterView, Failure> {
-        Ok(self.client.switch_charter(charter)?)
     }
 
     /// Sends a message.

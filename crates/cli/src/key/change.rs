@@ -162,6 +162,7 @@ mod tests {
             imported: None,
             exports: Vec::new(),
             presignatures: 0,
+            standing: None,
             public_key: "02".repeat(33),
             chain_code: Some("03".repeat(32)),
             xpub: Some("xpub1".to_owned()),
@@ -188,6 +189,7 @@ mod tests {
             timings: Vec::new(),
             outcome,
             failure: None,
+            presignatures: Vec::new(),
             evidence: Vec::new(),
         }
     }

@@ -109,14 +109,14 @@ impl Node {
                 let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
                 api::Problem::new(api::ProblemKind::UnknownKey, text)
             }),
-            api::Request::ListCeremonies(query) => self.list_ceremonies(&query),
+            api::Request::ListCeremonies(query) => self.list_ceremonies_of(None, &query),
             api::Request::ShowCeremony(id) => {
                 self.ceremony_view(&Hash(id.0)).map(api::Reply::Ceremony).ok_or_else(|| {
                     let text = "This node knows no such ceremony; ask a node that takes part in it.";
                     api::Problem::new(api::ProblemKind::UnknownCeremony, text).about(id)
                 })
             }
-            api::Request::ListEvidence(query) => self.list_evidence(&query),
+            api::Request::ListEvidence(query) => self.list_evidence_of(None, &query),
             api::Request::ShowEvidence(id) => self.show_evidence(id),
             api::Request::ListValidators => Ok(api::Reply::Validators(self.validators())),
             api::Request::ShowNode => self.node_view(),
@@ -135,6 +135,13 @@ impl Node {
             api::Request::Reshare(reshare) => Some(reshare.key),
             api::Request::ShowKey(key) => Some(*key),
             api::Request::Signed(signed) => self.named_by(signed),
+            // Whoever is asked for it then, is asked in the name of the client: it may not know of every key.
+            api::Request::By(client, request)
+                if self.names(*client)
+                    && matches!(**request, api::Request::ShowKey(_) | api::Request::Signed(_)) =>
+            {
+                self.key_in(request)
+            }
             api::Request::By(..)
             | api::Request::CreateKey(_)
             | api::Request::ListKeys(_)
@@ -174,14 +181,6 @@ impl Node {
         Ok(api::Reply::Keys(api::Page { items, next }))
     }
 
-    fn list_ceremonies(&self, query: &api::PageQuery) -> Result<api::Reply, api::Problem> {
-        let mut stories: Vec<_> = self.stories.iter().map(|(id, story)| (story.unix, *id)).collect();
-        stories.sort_unstable_by(|a, b| b.cmp(a));
-        let (ids, next) = page(stories.into_iter().map(|(_, id)| id), query)?;
-        let items = ids.iter().filter_map(|id| self.ceremony_view(id)).collect();
-        Ok(api::Reply::Ceremonies(api::Page { items, next }))
-    }
-
     /// The public key that a signing is for: of the key's child at the end of the path.
     pub(super) fn signing_key(&self, proposal: &Proposal) -> Option<PublicKey> {
         let path = Path::try_from(proposal.path.clone()).ok()?;
@@ -212,6 +211,7 @@ impl Node {
             imported: key.dealer().and_then(|dealer| self.members(&[dealer]).pop()),
             exports: self.exports_of(*id),
             presignatures: u32::try_from(self.presignatures.of_key(*id).count()).unwrap_or(u32::MAX),
+            standing: self.standing_view(key),
             public_key: hex::encode(public_key.sec1()),
             chain_code: info.chain_code().map(hex::encode),
             xpub: info.xpub(),
@@ -272,6 +272,7 @@ impl Node {
             id: api_id(id),
             peer_id: id.to_peer_id().to_string(),
             name: record.as_ref().and_then(|r| api::Label::try_from(r.name.clone()).ok()),
+            version: record.as_ref().map(|r| r.version.clone()),
             addresses: record.map(|r| r.addresses).unwrap_or_default(),
             founder: roster.is_founder(id),
             member: roster.is_member(id),
@@ -280,6 +281,7 @@ impl Node {
             this_node: id == self.me,
             connected: self.is_up(id),
             latency_ms: self.peers.get(&id).and_then(|p| p.latency),
+            clock_offset_s: self.peers.get(&id).filter(|p| p.up).and_then(|p| p.clock_offset_s),
             runs_twice: self.peers.get(&id).is_some_and(|p| p.twice),
             evidence: self.evidence_against(id),
             blocked: self.blocked.contains(&id),
@@ -292,6 +294,7 @@ impl Node {
         let members = self.home.roster().map(|roster| roster.members()).unwrap_or_default();
         let others: Vec<_> = members.into_iter().filter(|id| *id != self.me).collect();
         let connected: Vec<_> = others.iter().filter(|id| self.is_up(**id)).collect();
+        let offset = |id: &&NodeId| self.peers.get(*id).and_then(|peer| peer.clock_offset_s);
         let latency = |id: &&NodeId| self.peers.get(*id).and_then(|peer| peer.latency);
         api::Counts {
             keys: self.keys.len(),
@@ -300,6 +303,11 @@ impl Node {
             members: others.len(),
             connected: connected.len(),
             slowest_ms: connected.iter().copied().filter_map(|id| latency(&id)).max(),
+            clock_offset_s: connected
+                .iter()
+                .copied()
+                .filter_map(|id| offset(&id))
+                .max_by_key(|offset| offset.unsigned_abs()),
             convicted: self.culprits.len(),
         }
     }

@@ -20,6 +20,7 @@ pub mod p2p;
 mod policy;
 mod spans;
 mod standby;
+mod steps;
 mod storage;
 pub mod token;
 
@@ -240,12 +241,12 @@ async fn start(
     #[cfg(unix)]
     serve_operator(&mut http, &folder);
     let watches = watch(&folder, &place, text, &inbox);
-    let storage = Storage::start(store, inbox.clone(), fatal.clone())?;
+    let storage = Storage::start(store, inbox.clone(), fatal.clone(), meters.steps.clone())?;
     let engine = Engine {
         node,
         clock,
         storage: storage.orders(),
-        compute: Compute::start(&inbox, &fatal)?,
+        compute: Compute::start(&inbox, &fatal, &meters.steps)?,
         p2p: p2p.commands.clone(),
         events,
         meters,
