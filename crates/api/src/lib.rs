@@ -34,6 +34,7 @@ pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
 pub use charter::{CharterText, CharterView, ProposeCharter, SignCharter, SignTerms};
 pub use id::{
     CeremonyId, CharterId, ClusterId, ContentHash, EvidenceId, KeyId, MessageId, NodeId, ParseIdError,
+    PresignatureId,
 };
 pub use import::{ChainCode, Discard, DiscardQuery, ImportKey, ImportedKey, PrivateKey};
 pub use message::{MessageQuery, MessageText, MessageView, SendMessage};

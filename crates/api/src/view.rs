@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CeremonyId, CeremonyKind, CeremonyState, CharterId, ClientKey, ClusterId, Curve, EvidenceId, HashName,
-    KeyId, KeyState, Label, Level, NodeId, PathText, Phase, PolicyView, Problem, Scheme,
+    KeyId, KeyState, Label, Level, NodeId, PathText, Phase, PolicyView, PresignatureId, Problem, Scheme,
 };
 
 /// One page of a list.
@@ -229,6 +229,10 @@ pub struct CeremonyView {
     /// Why it failed, when failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Problem>,
+    /// Presignatures that the node that answers has used up for it, in order, also where nothing came of them. Each serves
+    /// one ceremony, once. Noted on disk before the node says anything that makes use of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub presignatures: Vec<PresignatureId>,
     /// Evidence that came of it: who was convicted, also where others brought it to its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<EvidenceView>,
@@ -371,7 +375,8 @@ impl std::fmt::Debug for InvitationView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthView {
-    /// Always `ok`: a node that is not does not answer, or answers with a problem.
+    /// `ok`, or `standby` where another process speaks for this node and this one waits to take over. A node that is neither
+    /// does not answer, or answers with a problem.
     pub status: String,
     /// The version of the program.
     pub version: String,
@@ -382,6 +387,12 @@ impl HealthView {
     #[must_use]
     pub fn ok() -> Self {
         Self { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+
+    /// One that stands by.
+    #[must_use]
+    pub fn standby() -> Self {
+        Self { status: "standby".to_owned(), ..Self::ok() }
     }
 }
 

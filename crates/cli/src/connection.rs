@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CharterView, CreateKey, Discard, EvidenceId, EvidenceView, ImportKey, KeyId,
-    KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, Presign, Refresh, Reshare, SendMessage,
-    Sign, ValidatorView,
+    CeremonyId, CeremonyView, CharterView, CreateKey, Discard, EvidenceId, EvidenceView, HealthView,
+    ImportKey, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, Presign, Refresh,
+    Reshare, SendMessage, Sign, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -92,6 +92,11 @@ impl Connection {
     /// Where the node's API listens.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Whether it lives.
+    pub(crate) fn health(&self) -> Result<HealthView, Failure> {
+        Ok(self.client.health()?)
     }
 
     /// The node itself.

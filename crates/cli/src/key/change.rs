@@ -189,6 +189,7 @@ mod tests {
             timings: Vec::new(),
             outcome,
             failure: None,
+            presignatures: Vec::new(),
             evidence: Vec::new(),
         }
     }

@@ -28,7 +28,8 @@ instead (`consign key create`), which no machine ever has, and move to that.";
 #[command(after_help = "\
 Examples:
   consign key import old --data ./a --curve p256 --from key.pem
-  consign key import old --data ./a --curve secp256k1 --threshold 3 --member alice --member bob --member carol --from -
+  consign key import other --data ./a --curve secp256k1 --threshold 3 --member alice --member bob --member carol \\
+    --from - --i-understand < key.hex
 
 The private key is 64 hexadecimal digits, or a PEM file (PKCS#8 or SEC 1, not encrypted). Digits fit every curve, and make
 another key on each: compare the public key that is shown before anything is asked. It is read from a file, from

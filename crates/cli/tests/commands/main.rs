@@ -19,9 +19,13 @@ mod by_hand;
 #[cfg(debug_assertions)]
 mod demo;
 #[cfg(debug_assertions)]
+mod documents;
+#[cfg(debug_assertions)]
 mod kills;
 #[cfg(debug_assertions)]
 mod kills_signing;
+#[cfg(debug_assertions)]
+mod operation;
 #[cfg(debug_assertions)]
 #[path = "../../../node/src/store/redis/server.rs"]
 mod redis_server;
@@ -29,3 +33,5 @@ mod redis_server;
 mod redis_store;
 #[cfg(debug_assertions)]
 mod roster;
+#[cfg(debug_assertions)]
+mod standby;

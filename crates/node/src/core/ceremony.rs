@@ -8,6 +8,7 @@ mod finishing;
 mod inbox;
 mod priming;
 mod reports;
+mod rivals;
 mod round0;
 mod running;
 mod turns;
@@ -21,6 +22,7 @@ use consign_rounds::SessionId;
 use zeroize::Zeroizing;
 
 use self::inbox::Inbox;
+pub(super) use self::rivals::Held;
 pub(super) use self::turns::Turn;
 pub use self::turns::{TURN_MS, TURN_WITH_PRIMES_MS};
 use super::asked::Asked;
@@ -46,6 +48,8 @@ pub const MAX_RUNNING_OF_ONE: usize = MAX_RUNNING / 2;
 pub const MAX_AUX_OF_ONE: usize = 4;
 /// Most that run here because one other node passed requests on: each uses up a presignature of this node.
 pub const MAX_PASSED_OF_ONE: usize = 8;
+/// What a node says that would take part, but not now.
+pub(super) const NO_PLACE: &str = "this node has all the work it may take";
 /// How much longer the rounds of a proposal may take than they need here, so that this node accepts it.
 pub const DEADLINE_FACTOR: u32 = 2;
 /// How long an ended session still answers reveals, in milliseconds.
@@ -75,6 +79,8 @@ pub(super) struct Ceremony {
     passed_by: Option<NodeId>,
     /// This node's index; none at a proposer that takes no part.
     me: Option<u16>,
+    /// Since when it is known here, on the monotonic clock.
+    since: u64,
     /// At the proposer, until the start.
     gathering: Option<Gathering>,
     part: Part,
@@ -253,9 +259,9 @@ impl Ceremony {
 }
 
 impl Node {
-    /// Number of ceremonies under way.
+    /// Whether nothing new may be begun: enough ceremonies are under way, or the disk is nearly full.
     pub(super) fn busy(&self) -> bool {
-        self.ceremonies.values().filter(|c| !c.is_over()).count() >= MAX_RUNNING
+        self.disk_full || self.ceremonies.values().filter(|c| !c.is_over()).count() >= MAX_RUNNING
     }
 
     /// Whether a peer has passed on as much as it may have under way here, or tried this request too often.
@@ -283,6 +289,7 @@ impl Node {
             self.tick_gathering(hash);
             self.tick_part(hash);
         }
+        self.tick_held();
     }
 
     fn tick_part(&mut self, hash: Hash) {
@@ -400,6 +407,7 @@ impl Node {
             }
         }
         self.ended(request, hash, &proposal, end);
+        self.release_held(request);
     }
 
     /// Ends a ceremony whose session must not say another word: it is gone, and what it knew is wiped. One that has its

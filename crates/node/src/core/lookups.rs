@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use consign_api as api;
 
 use super::asked::Asked;
+use super::ceremony::NO_PLACE;
 use super::checks::{Check, Shown};
 use super::clients::no_such_key;
 use super::hash::Hash;
@@ -96,7 +97,7 @@ impl Node {
         let Some((_, Wanted::Reshare(wanted))) = Asked::parse(&proposal.request) else { return };
         let key = Hash(wanted.key.0);
         if self.parked.len() >= MAX_PARKED || theirs >= MAX_PARKED_OF_ONE || !self.is_member(from) {
-            return self.answer_no(from, &proposal, "this node has all the work it may take");
+            return self.answer_no(from, &proposal, NO_PLACE);
         }
         if !self.ask_key(key) {
             return self.answer_no(

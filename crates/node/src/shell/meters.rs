@@ -15,6 +15,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::steps::Steps;
+
 /// What every name begins with.
 const PREFIX: &str = "consign";
 /// Upper bounds of the shortest bucket of phase times, in seconds; each further one is twice as long.
@@ -58,6 +60,8 @@ pub(crate) struct Meters {
     phases: Family<InPhase, Histogram, PhaseTimes>,
     ended: Mutex<VecDeque<CeremonyId>>,
     now: Gauges,
+    /// How long the steps of the work take.
+    pub(crate) steps: Steps,
 }
 
 /// What is measured when somebody looks.
@@ -104,7 +108,8 @@ impl Meters {
         registry.register_with_unit("peer_round_trip", help, Unit::Seconds, now.round_trip.clone());
         let help = "How far the clock of a connected member is ahead of this one, of the member that is farthest off";
         registry.register_with_unit("peer_clock_offset", help, Unit::Seconds, now.clock_offset.clone());
-        Meters { registry, calls, ceremonies, phases, ended: Mutex::default(), now }
+        let steps = Steps::new(&mut registry);
+        Meters { registry, calls, ceremonies, phases, ended: Mutex::default(), now, steps }
     }
 
     /// A call was answered.
@@ -185,6 +190,7 @@ mod tests {
             timings: vec![PhaseTime { phase: Phase::Presign, ms: 250 }],
             outcome: None,
             failure: failure.map(|kind| Problem::new(kind, "x")),
+            presignatures: Vec::new(),
             evidence: Vec::new(),
         }
     }

@@ -20,7 +20,7 @@ use super::super::sizes::Sizes;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
 use super::priming::PREPARING_MS;
-use super::{Base, Ceremony, End, Part, Running};
+use super::{Base, Ceremony, End, NO_PLACE, Part, Running};
 use crate::identity::NodeId;
 use crate::store::{Table, Write};
 
@@ -65,7 +65,8 @@ impl Node {
         }
         let wanted = match self.examine(&proposal) {
             Ok(wanted) if !self.busy() && !self.asks_too_much(from, &proposal) => wanted,
-            Ok(_) => return self.answer_no(from, &proposal, "this node has all the work it may take"),
+            Ok(_) if self.disk_full => return self.answer_no(from, &proposal, "its disk is nearly full"),
+            Ok(_) => return self.answer_no(from, &proposal, NO_PLACE),
             Err(reason) => {
                 self.remember_waiting(&proposal, &reason);
                 return self.answer_no(from, &proposal, &reason);
@@ -75,6 +76,9 @@ impl Node {
             Ok(sizes) => sizes,
             Err(reason) => return self.answer_no(from, &proposal, &reason),
         };
+        if !self.makes_way(from, &proposal) {
+            return;
+        }
         self.clear_way(&proposal);
         self.take_turn(&proposal);
         let request = request_id(&proposal.cluster, &proposal.request);
@@ -83,6 +87,7 @@ impl Node {
             proposal: Arc::clone(&proposal),
             request,
             me: Some(me),
+            since: self.now.monotonic,
             gathering: None,
             part: Part::Recording,
             primes: None,

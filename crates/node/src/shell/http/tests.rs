@@ -162,6 +162,7 @@ fn ceremony_in(state: CeremonyState) -> CeremonyView {
         timings: Vec::new(),
         outcome: over.then(|| Outcome::Key(Box::new(key_view()))),
         failure: None,
+        presignatures: Vec::new(),
         evidence: Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use libp2p::futures::StreamExt;
 use libp2p::futures::stream::FuturesUnordered;
 use libp2p::request_response::{self, OutboundFailure, ResponseChannel};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{DialError, SwarmEvent};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, ping};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
@@ -20,6 +20,7 @@ use super::{Behaviour, BehaviourEvent, Command};
 use crate::core::{Input, Peer};
 use crate::identity::NodeId;
 use crate::shell::inbox::{Inbox, InboxSender};
+use crate::store::Tenure;
 
 /// How often dials, retries and strangers are looked after.
 const CARE_INTERVAL: Duration = Duration::from_millis(100);
@@ -32,13 +33,14 @@ const MAX_WAITING: usize = 2;
 type Confirmation = Pin<Box<dyn Future<Output = (NodeId, Option<ResponseChannel<Taken>>)> + Send>>;
 
 /// A peer as the driver knows it.
-#[derive(Default)]
 struct Known {
     /// Named by the core.
     named: bool,
     addresses: Vec<Multiaddr>,
     /// Since when it is connected.
     connected: Option<Instant>,
+    /// Its connections, the oldest first.
+    connections: Vec<ConnectionId>,
     link: Link,
     heard: Heard,
     /// Batches that wait for the core.
@@ -47,21 +49,67 @@ struct Known {
     dial_at: Option<Instant>,
 }
 
+impl Known {
+    fn new(sessions: &mut Sessions) -> Self {
+        Self {
+            named: false,
+            addresses: Vec::new(),
+            connected: None,
+            connections: Vec::new(),
+            link: sessions.link(),
+            heard: Heard::default(),
+            waiting: 0,
+            failed_dials: 0,
+            dial_at: None,
+        }
+    }
+}
+
+/// Names for the ways to peers, counted up from a random number: no two processes and no two ways have the same.
+struct Sessions(u64);
+
+impl Sessions {
+    fn link(&mut self) -> Link {
+        self.0 = self.0.wrapping_add(1);
+        Link::new(self.0)
+    }
+}
+
 pub(super) struct Driver {
     swarm: Swarm<Behaviour>,
     inbox: InboxSender,
-    session: u64,
+    sessions: Sessions,
     me: PeerId,
     peers: BTreeMap<NodeId, Known>,
     ids: HashMap<PeerId, NodeId>,
     confirmations: FuturesUnordered<Confirmation>,
+    tenure: Option<Tenure>,
 }
 
 impl Driver {
-    pub(super) fn new(swarm: Swarm<Behaviour>, inbox: InboxSender, session: u64) -> Driver {
+    pub(super) fn new(
+        swarm: Swarm<Behaviour>,
+        inbox: InboxSender,
+        session: u64,
+        tenure: Option<Tenure>,
+    ) -> Driver {
         let me = *swarm.local_peer_id();
         let (peers, ids) = (BTreeMap::new(), HashMap::new());
-        Driver { swarm, inbox, session, me, peers, ids, confirmations: FuturesUnordered::new() }
+        Driver {
+            swarm,
+            inbox,
+            sessions: Sessions(session),
+            me,
+            peers,
+            ids,
+            confirmations: FuturesUnordered::new(),
+            tenure,
+        }
+    }
+
+    /// Whether another process may speak for this node's party by now.
+    fn is_silent(&self) -> bool {
+        self.tenure.as_ref().is_some_and(Tenure::is_over)
     }
 
     /// Runs until nobody can give orders any more; `early` happened before.
@@ -125,9 +173,9 @@ impl Driver {
             .map(|(id, _)| *id)
             .collect();
         for id in dismissed {
-            let known = self.peers.entry(id).or_default();
+            let Some(known) = self.peers.get_mut(&id) else { continue };
             known.named = false;
-            known.link = Link::default();
+            known.link = self.sessions.link();
             if known.connected.is_some() {
                 self.tell(Input::PeerDown(id));
                 self.disconnect(id);
@@ -137,7 +185,7 @@ impl Driver {
         }
         for (id, addresses) in named {
             self.ids.insert(id.to_peer_id(), id);
-            let known = self.peers.entry(id).or_default();
+            let known = self.peers.entry(id).or_insert_with(|| Known::new(&mut self.sessions));
             let is_new = !known.named;
             known.named = true;
             if known.addresses != addresses || is_new {
@@ -153,6 +201,9 @@ impl Driver {
 
     /// Dials who is away, says what is waiting, throws out strangers whose time is up.
     fn care(&mut self) {
+        if self.is_silent() {
+            return;
+        }
         let now = Instant::now();
         let ids: Vec<NodeId> = self.peers.keys().copied().collect();
         for id in ids {
@@ -200,11 +251,12 @@ impl Driver {
 
     /// Says the next batch, if the peer is there and ready.
     fn flush(&mut self, id: NodeId) {
+        let is_silent = self.is_silent();
         let Some(known) = self.peers.get_mut(&id) else { return };
-        if known.connected.is_none() || known.link.is_empty() {
+        if is_silent || known.connected.is_none() || known.link.is_empty() {
             return;
         }
-        let Some(frame) = known.link.next(self.session, Instant::now()) else { return };
+        let Some(frame) = known.link.next(Instant::now()) else { return };
         let (first, count) = (frame.first, frame.messages.len());
         let request = self.swarm.behaviour_mut().gate.send(&id.to_peer_id(), frame);
         known.link.sent(request, first, count);
@@ -213,14 +265,12 @@ impl Driver {
     #[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum may grow; the rest means nothing to us")]
     fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
-            SwarmEvent::ConnectionEstablished { peer_id, num_established, .. }
-                if num_established.get() == 1 =>
-            {
-                self.up(peer_id);
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, num_established, .. } => {
+                self.connected(peer_id, connection_id, num_established.get() == 1);
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
                 debug!(%peer_id, ?cause, "connection closed");
-                self.down(peer_id);
+                self.closed(peer_id, connection_id, num_established == 0);
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
                 debug!(%peer, %error, "dial failed");
@@ -253,11 +303,15 @@ impl Driver {
         }
     }
 
-    fn up(&mut self, peer: PeerId) {
+    fn connected(&mut self, peer: PeerId, connection: ConnectionId, is_first: bool) {
         // The gate lets in nobody else.
         let Ok(id) = NodeId::from_peer_id(&peer) else { return };
         self.ids.insert(peer, id);
-        let known = self.peers.entry(id).or_default();
+        let known = self.peers.entry(id).or_insert_with(|| Known::new(&mut self.sessions));
+        known.connections.push(connection);
+        if !is_first {
+            return;
+        }
         known.connected = Some(Instant::now());
         known.failed_dials = 0;
         if known.named {
@@ -266,9 +320,13 @@ impl Driver {
         self.flush(id);
     }
 
-    fn down(&mut self, peer: PeerId) {
+    fn closed(&mut self, peer: PeerId, connection: ConnectionId, was_last: bool) {
         let Some(id) = self.ids.get(&peer).copied() else { return };
         let Some(known) = self.peers.get_mut(&id) else { return };
+        known.connections.retain(|other| *other != connection);
+        if !was_last {
+            return;
+        }
         known.connected = None;
         known.dial_at = None;
         if known.named {
@@ -278,11 +336,28 @@ impl Driver {
         }
     }
 
+    /// Another process of the peer speaks than before, over this connection: what is older belongs to the one before, whose
+    /// machine may have vanished without a word. To the core the peer has gone and come.
+    fn succeed(&mut self, id: NodeId, connection: ConnectionId) {
+        let Some(known) = self.peers.get_mut(&id) else { return };
+        let Some(place) = known.connections.iter().position(|other| *other == connection) else { return };
+        if place == 0 {
+            return;
+        }
+        for old in known.connections.drain(..place) {
+            self.swarm.close_connection(old);
+        }
+        if known.named {
+            self.tell(Input::PeerDown(id));
+            self.tell(Input::PeerUp(id));
+        }
+    }
+
     fn request(&mut self, event: request_response::Event<Frame, Taken>) {
         use request_response::{Event, Message};
         match event {
-            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                self.said(peer, request, channel);
+            Event::Message { peer, connection_id, message: Message::Request { request, channel, .. } } => {
+                self.said(peer, connection_id, request, channel);
             }
             Event::Message { peer, message: Message::Response { request_id, .. }, .. } => {
                 let Some(id) = self.ids.get(&peer).copied() else { return };
@@ -313,13 +388,23 @@ impl Driver {
     }
 
     /// Passes a batch on to the core.
-    fn said(&mut self, peer: PeerId, frame: Frame, channel: ResponseChannel<Taken>) {
+    fn said(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        frame: Frame,
+        channel: ResponseChannel<Taken>,
+    ) {
         let Some(id) = self.ids.get(&peer).copied() else { return };
         let Some(known) = self.peers.get_mut(&id) else { return };
         if known.waiting >= MAX_WAITING {
             debug!(%peer, "the peer sends faster than it may");
             return;
         }
+        if known.heard.is_successor(&frame) {
+            self.succeed(id, connection);
+        }
+        let Some(known) = self.peers.get_mut(&id) else { return };
         let was_twice = known.heard.is_twice();
         let messages = known.heard.news(frame);
         let is_news = !was_twice && known.heard.is_twice();

@@ -22,8 +22,9 @@ const MIN_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(15);
 
 /// The way to one peer.
-#[derive(Default)]
 pub(super) struct Link {
+    /// Names this way: the peer remembers how far it has heard it, so one that begins anew needs another name.
+    session: u64,
     queue: VecDeque<Arc<Vec<u8>>>,
     bytes: usize,
     /// Number of the message at the front.
@@ -36,6 +37,19 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// A way on which nothing has been said, and whose name none has had before.
+    pub(super) fn new(session: u64) -> Self {
+        Self {
+            session,
+            queue: VecDeque::new(),
+            bytes: 0,
+            first: 0,
+            in_flight: None,
+            failures: 0,
+            retry_at: None,
+        }
+    }
+
     /// Adds a message at the end; returns how many old ones were dropped for it.
     pub(super) fn push(&mut self, message: Vec<u8>) -> usize {
         self.bytes += message.len();
@@ -49,7 +63,7 @@ impl Link {
     }
 
     /// The next batch, if there is one, none is under way, and the pause after a failure is over.
-    pub(super) fn next(&self, session: u64, now: Instant) -> Option<Frame> {
+    pub(super) fn next(&self, now: Instant) -> Option<Frame> {
         if self.in_flight.is_some() || self.queue.is_empty() || self.retry_at.is_some_and(|at| now < at) {
             return None;
         }
@@ -65,7 +79,7 @@ impl Link {
             room = room.saturating_sub(message.len());
             messages.push(message.clone());
         }
-        Some(Frame { session, first: self.first, messages })
+        Some(Frame { session: self.session, first: self.first, messages })
     }
 
     /// A batch is under way.
@@ -163,6 +177,11 @@ impl Heard {
         frame.messages.into_iter().skip(known).map(Arc::unwrap_or_clone).collect()
     }
 
+    /// Whether a process of the peer says this that was never heard before, but another one was.
+    pub(super) fn is_successor(&self, frame: &Frame) -> bool {
+        !self.before.is_empty() && !self.before.contains(&frame.session)
+    }
+
     /// Whether two processes speak for the peer: one that was succeeded by another has spoken again, and again. Once
     /// may be a frame that was under way when the peer restarted.
     pub(super) fn is_twice(&self) -> bool {
@@ -176,17 +195,17 @@ mod tests {
 
     #[test]
     fn the_oldest_go_when_the_queue_is_full() {
-        let mut link = Link::default();
+        let mut link = Link::new(1);
         for _ in 0..MAX_QUEUE {
             assert_eq!(link.push(vec![1]), 0);
         }
         assert_eq!(link.push(vec![2]), 1);
-        let frame = link.next(1, Instant::now()).unwrap();
+        let frame = link.next(Instant::now()).unwrap();
         assert_eq!((frame.first, frame.messages.len()), (1, MAX_BATCH));
         assert_eq!(link.push(vec![3; MAX_QUEUE_BYTES + 1]), MAX_QUEUE);
-        assert_eq!(link.next(1, Instant::now()).unwrap().messages[0].len(), MAX_QUEUE_BYTES + 1);
+        assert_eq!(link.next(Instant::now()).unwrap().messages[0].len(), MAX_QUEUE_BYTES + 1);
         assert_eq!(link.push(vec![4]), 1);
-        let frame = link.next(1, Instant::now()).unwrap();
+        let frame = link.next(Instant::now()).unwrap();
         assert_eq!(
             (frame.first, frame.messages),
             (u64::try_from(MAX_QUEUE).unwrap() + 2, vec![Arc::new(vec![4])])
@@ -195,11 +214,11 @@ mod tests {
 
     #[test]
     fn batches_stay_within_one_message_limit() {
-        let mut link = Link::default();
+        let mut link = Link::new(1);
         for size in [MAX_MESSAGE_BYTES - 1, 1, 1] {
             link.push(vec![0; size]);
         }
-        assert_eq!(link.next(1, Instant::now()).unwrap().messages.len(), 2);
+        assert_eq!(link.next(Instant::now()).unwrap().messages.len(), 2);
     }
 
     #[test]
