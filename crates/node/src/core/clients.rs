@@ -176,8 +176,15 @@ impl Node {
             return Err(api::Problem::new(api::ProblemKind::TooMany, text).retry_after(60));
         }
         match self.ceremony_view(&request) {
-            // One that failed is open: it is tried again.
-            Some(view) if view.state != api::CeremonyState::Failed => return Ok(view),
+            // One that failed, or waits for approval, is open: it is tried again.
+            Some(view)
+                if !matches!(
+                    view.state,
+                    api::CeremonyState::Failed | api::CeremonyState::AwaitingApproval
+                ) =>
+            {
+                return Ok(view);
+            }
             _ if is_done => {
                 let text = "The request is done, and this node does not keep its outcome any more.";
                 return Err(api::Problem::new(api::ProblemKind::UnknownCeremony, text));

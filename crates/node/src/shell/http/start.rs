@@ -163,6 +163,8 @@ fn answer(view: CeremonyView) -> Response {
                 || Problem::new(ProblemKind::Internal, "The ceremony failed without a reason; see the log.");
             Failed(view.failure.unwrap_or_else(unknown).about(id)).into_response()
         }
-        CeremonyState::Proposed | CeremonyState::Running => located(StatusCode::ACCEPTED, &ceremony, &view),
+        CeremonyState::Proposed | CeremonyState::Running | CeremonyState::AwaitingApproval => {
+            located(StatusCode::ACCEPTED, &ceremony, &view)
+        }
     }
 }
