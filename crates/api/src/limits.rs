@@ -63,6 +63,10 @@ pub const EVENT_HEARTBEAT_S: u64 = 15;
 /// Longest evidence file, in bytes: it must fit a message between nodes and a record of a store.
 pub const MAX_EVIDENCE_BYTES: usize = (16 << 20) - 4096;
 
+/// Longest certificate of a key, in bytes: it must fit a message between nodes. Each resharing adds to it, the largest ones
+/// (20 dealers, 100 holders) at most 150 KiB, one of 3 of 5 about 3 KiB.
+pub const MAX_CERTIFICATE_BYTES: usize = (8 << 20) - 4096;
+
 /// Longest answer a client reads, in bytes: a page of [`MAX_PAGE`] ceremonies of
 /// [`MAX_COMMITTEE`] members each, in JSON.
 pub const MAX_ANSWER_BYTES: u64 = 16 << 20;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Endpoint, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CharterView, CreateKey, Discard, EvidenceId, EvidenceView, HealthView,
-    ImportKey, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, Presign, Refresh,
-    Reshare, SendMessage, Sign, ValidatorView,
+    CeremonyId, CeremonyView, CharterView, ClusterId, CreateKey, Discard, EvidenceId, EvidenceView,
+    HealthView, ImportKey, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, Presign,
+    Refresh, Reshare, SendMessage, Sign, SignedRequest, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -16,6 +16,7 @@ use crate::client;
 use crate::failure::Failure;
 use crate::files;
 use crate::flags::Call;
+use crate::trust::{self, Trust};
 
 /// Longest address or token that is read from a file, in bytes.
 const MAX_FILE_BYTES: u64 = 1024;
@@ -31,6 +32,8 @@ pub(crate) struct Connection {
     request: Option<String>,
     /// For how many seconds it counts, if that is said.
     valid_for_s: Option<u64>,
+    /// What the client in whose name it is asked has seen; none where the node is asked with its own token.
+    trust: Option<Trust>,
 }
 
 impl From<ClientError> for Failure {
@@ -60,7 +63,13 @@ impl Connection {
             let file = folder.api_token_file();
             Failure::Failed(format!("the API token is missing: restore {} from a backup", file.display()))
         })?;
-        Ok(Self { client: Client::new(&address, &token), address, request: None, valid_for_s: None })
+        Ok(Self {
+            client: Client::new(&address, &token),
+            address,
+            request: None,
+            valid_for_s: None,
+            trust: None,
+        })
     }
 
     /// The node of a call, which is made in a client's name if that is told.
@@ -72,20 +81,48 @@ impl Connection {
         let node = Self { request, valid_for_s: valid_for(call), ..Self::open(&call.data.data)? };
         let Some(file) = &call.client else { return Ok(node) };
         let secret = client::read(file)?;
+        let pins = trust::seen_by(file)?;
         let cluster = match call.cluster {
             Some(cluster) => cluster,
-            None => node.node()?.cluster,
+            None => node.cluster_of(pins.cluster)?,
         };
-        Ok(Self { client: node.client.signed_by(secret, cluster), ..node })
+        let client = node.client.signed_by(secret, cluster);
+        let trust = Some(Trust::new(file, pins, client.clone(), cluster)?);
+        Ok(Self { client, trust, ..node })
+    }
+
+    /// The node's cluster, if it is the one that a client has asked so far.
+    fn cluster_of(&self, before: Option<ClusterId>) -> Result<ClusterId, Failure> {
+        let cluster = self.node()?.cluster;
+        match before {
+            Some(before) if before != cluster => Err(Failure::Mistrusted(format!(
+                "the node says that it is of the cluster {cluster}, and this client has asked {before} so far: look at \
+                 --data, or name the one you mean with --cluster"
+            ))),
+            Some(_) | None => Ok(cluster),
+        }
+    }
+
+    /// What the client has seen, in whose name it is asked.
+    pub(crate) fn trust(&self) -> Option<&Trust> {
+        self.trust.as_ref()
+    }
+
+    /// Whether what the node shows of keys is checked.
+    pub(crate) fn believes_nobody(&self) -> bool {
+        self.trust.is_some()
     }
 
     /// A node by its address alone, on whatever machine. No token goes there, and what it says about itself is not believed.
     fn far(url: &str, call: &Call) -> Result<Self, Failure> {
-        let (Some(file), Some(cluster)) = (&call.client, call.cluster) else {
-            let text = "--api-url needs --client and --cluster: a node elsewhere is opened by what a client signs for its \
-                        cluster";
-            return Err(Failure::Usage(text.to_owned()));
+        let needed = || {
+            let text = "--api-url needs --client, and for its first call --cluster: a node elsewhere is opened by what a client \
+                        signs for its cluster";
+            Failure::Usage(text.to_owned())
         };
+        let file = call.client.as_ref().ok_or_else(needed)?;
+        let pins = trust::seen_by(file)?;
+        let cluster = call.cluster.or(pins.cluster).ok_or_else(needed)?;
         let authorities = match &call.ca {
             None => None,
             Some(path) => {
@@ -101,8 +138,9 @@ impl Connection {
         };
         let endpoint = Endpoint::new(url, authorities.as_deref()).map_err(ClientError::from)?;
         let client = Client::at(&endpoint).signed_by(client::read(file)?, cluster);
+        let trust = Some(Trust::new(file, pins, client.clone(), cluster)?);
         let (address, valid_for_s) = (endpoint.url().to_owned(), valid_for(call));
-        Ok(Self { client, address, request: call.request.clone(), valid_for_s })
+        Ok(Self { client, address, request: call.request.clone(), valid_for_s, trust })
     }
 
     /// The same for a secret, which leaves this machine in no case: the API must listen on loopback.
@@ -149,9 +187,17 @@ impl Connection {
         Ok(self.client.keys()?)
     }
 
-    /// One key.
+    /// One key; for a client as its certificate shows it, if that is what the client has seen before.
     pub(crate) fn key(&self, id: KeyId) -> Result<KeyView, Failure> {
-        Ok(self.client.key(&id)?)
+        match &self.trust {
+            Some(trust) => trust.key(id),
+            None => Ok(self.client.key(&id)?),
+        }
+    }
+
+    /// The certificate of a key, not judged yet.
+    pub(crate) fn certificate(&self, id: KeyId) -> Result<Vec<u8>, Failure> {
+        Ok(self.client.certificate(&id)?)
     }
 
     /// The newest ceremonies, at most `limit`.
@@ -169,9 +215,16 @@ impl Connection {
         Ok(self.client.ceremony(&id)?)
     }
 
-    /// Begins to make a key.
-    pub(crate) fn create_key(&self, request: &CreateKey) -> Result<CeremonyView, Failure> {
-        Ok(self.client.create_key(request, &self.start())?)
+    /// Begins to make a key; for a client with what it has signed, by which [`Trust::made`] knows the key.
+    pub(crate) fn create_key(
+        &self,
+        request: &CreateKey,
+    ) -> Result<(CeremonyView, Option<SignedRequest>), Failure> {
+        if self.trust.is_none() {
+            return Ok((self.client.create_key(request, &self.start())?, None));
+        }
+        let asked = self.client.signed_create_key(request, &self.start())?;
+        Ok((self.client.bring(&asked, 0)?, Some(asked)))
     }
 
     /// Begins to import a key.

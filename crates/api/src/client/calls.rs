@@ -2,7 +2,7 @@
 
 use super::exchange::{page_path, percent};
 use super::{Client, ClientError, Events, Start};
-use crate::limits::MAX_EVIDENCE_BYTES;
+use crate::limits::{MAX_CERTIFICATE_BYTES, MAX_EVIDENCE_BYTES};
 use crate::{
     CeremonyId, CeremonyView, CharterView, CreateKey, Discard, EvidenceId, EvidenceView, HealthView, ImportKey, KeyId,
     KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, PresignTerms, RefreshTerms, ReshareTerms,
@@ -68,6 +68,18 @@ impl Client {
     /// [`ClientError`].
     pub fn create_key(&self, body: &CreateKey, start: &Start) -> Result<CeremonyView, ClientError> {
         self.post("/v1/keys", body, start)
+    }
+
+    /// The same call, signed and not sent: [`bring`](Self::bring) sends it, and who keeps it can compare with it what the
+    /// key's certificate says that it was made for.
+    ///
+    /// # Errors
+    /// [`ClientError::Unsigned`] without a client's key.
+    pub fn signed_create_key(&self, body: &CreateKey, start: &Start) -> Result<SignedRequest, ClientError> {
+        let none = || ClientError::Unsigned("there is no client's key to ask with".to_owned());
+        let signing = self.signing.as_ref().ok_or_else(none)?;
+        let bytes = serde_json::to_vec(body).expect("invariant: plain data always encodes");
+        signing.request("/v1/keys", start, bytes)
     }
 
     /// `POST /v1/keys/import`. As [`Client::create_key`]. The body holds the private key: it is wiped here, but not in
@@ -167,6 +179,15 @@ impl Client {
     /// [`ClientError`].
     pub fn key(&self, id: &KeyId) -> Result<KeyView, ClientError> {
         self.get(&format!("/v1/keys/{id}"))
+    }
+
+    /// `GET /v1/keys/{id}/certificate`: the file, not judged yet.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn certificate(&self, id: &KeyId) -> Result<Vec<u8>, ClientError> {
+        let limit = u64::try_from(MAX_CERTIFICATE_BYTES).unwrap_or(u64::MAX);
+        self.bytes(self.ask(&format!("/v1/keys/{id}/certificate"))?, limit)
     }
 
     /// One page of `GET /v1/ceremonies`, newest first.

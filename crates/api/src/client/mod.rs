@@ -1,9 +1,9 @@
 //! A small blocking client of the API, for the command line and for tests: one call, one function.
 //!
-//! It talks to one node, over plain HTTP on loopback or over TLS, and trusts what it shows. What it asks can be signed by a
-//! client's key: then no node can make it ask for anything else. Read next: [`endpoint`] (where a node is), `calls.rs` (what
-//! it is asked), `exchange.rs` (how), [`signing`],
-//! [`events`], [`operator`].
+//! It talks to one node, over plain HTTP on loopback or over TLS. [`Client`] hands on what the node shows; what it asks can be
+//! signed by a client's key: then no node can make it ask for anything else. [`Trusting`] believes no node: it checks keys
+//! by their certificates, pins them, and verifies signatures. Read next: [`endpoint`] (where a node is), `calls.rs` (what it is
+//! asked), `exchange.rs` (how), [`signing`], [`events`], [`operator`], [`trusting`].
 
 mod calls;
 pub mod endpoint;
@@ -12,6 +12,7 @@ mod exchange;
 #[cfg(unix)]
 pub mod operator;
 pub mod signing;
+pub mod trusting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,10 @@ use ureq::Agent;
 pub use endpoint::{BadEndpoint, Endpoint};
 pub use events::Events;
 use signing::Signing;
+pub use trusting::{TrustError, Trusting};
 
 use crate::limits::MAX_WAIT_S;
-use crate::{ClientSecret, ClusterId, Problem};
+use crate::{ClientKey, ClientSecret, ClusterId, Problem};
 
 /// How long a connection may take to be made: the node is near.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -144,6 +146,12 @@ impl Client {
     #[must_use]
     pub fn signed_by(self, secret: ClientSecret, cluster: ClusterId) -> Self {
         Self { signing: Some(Arc::new(Signing::new(secret, cluster))), ..self }
+    }
+
+    /// The client in whose name it asks, and for which cluster.
+    #[must_use]
+    pub fn signs_as(&self) -> Option<(ClientKey, ClusterId)> {
+        self.signing.as_ref().map(|signing| signing.who())
     }
 
     /// The same without the token: its signature alone must open the node.

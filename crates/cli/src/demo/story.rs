@@ -177,7 +177,8 @@ impl Story<'_> {
         };
         let request = request.checked().map_err(Failure::Usage)?;
         let mut bars = PhaseBars::new(self.out, |time| self.tell_ceremony(time));
-        let over = follow::done(node.follow(node.create_key(&request)?, |view| bars.update(view))?)?;
+        let (begun, _) = node.create_key(&request)?;
+        let over = follow::done(node.follow(begun, |view| bars.update(view))?)?;
         match over.outcome {
             Some(Outcome::Key(key)) => Ok(*key),
             Some(Outcome::Signature(_) | Outcome::Internal) | None => Err(follow::odd_outcome(&over)),

@@ -17,6 +17,8 @@ mod backups;
 #[cfg(debug_assertions)]
 mod by_hand;
 #[cfg(debug_assertions)]
+mod certificates;
+#[cfg(debug_assertions)]
 mod demo;
 #[cfg(debug_assertions)]
 mod documents;

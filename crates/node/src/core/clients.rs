@@ -27,7 +27,7 @@ impl Node {
                 let reply = self.list_keys_of(Some(client), query).unwrap_or_else(api::Reply::Problem);
                 self.out.push(Output::Reply(call, reply));
             }
-            api::Request::ShowKey(key)
+            api::Request::ShowKey(key) | api::Request::ShowCertificate(key)
                 if self.keys.get(&Hash(key.0)).is_some_and(|key| !self.may_see(client, key)) =>
             {
                 self.out.push(Output::Reply(call, api::Reply::Problem(no_such_key())));
@@ -55,7 +55,8 @@ impl Node {
                 let text = "This node keeps no such evidence that this client may see.";
                 self.refuse(call, api::ProblemKind::UnknownEvidence, text);
             }
-            api::Request::ShowCeremony(_)
+            api::Request::ShowCertificate(_)
+            | api::Request::ShowCeremony(_)
             | api::Request::ShowEvidence(_)
             | api::Request::ListValidators
             | api::Request::ShowNode

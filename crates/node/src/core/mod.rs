@@ -9,6 +9,7 @@ pub mod asked;
 pub mod audit;
 pub mod backup;
 pub mod ceremony;
+pub mod certificate;
 mod chain;
 mod changes;
 pub mod charter;

@@ -217,6 +217,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/keys", get(calls::keys).post(start::create_key))
         .route("/v1/keys/import", post(start::import))
         .route("/v1/keys/{id}", get(calls::key).delete(calls::discard))
+        .route("/v1/keys/{id}/certificate", get(calls::certificate))
         .route("/v1/keys/{id}/signatures", post(start::sign))
         .route("/v1/keys/{id}/presignatures", post(start::presign))
         .route("/v1/keys/{id}/refresh", post(start::refresh))

@@ -10,6 +10,7 @@ mod ready;
 mod refusals;
 mod secured;
 mod signed;
+mod trusting;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -17,6 +17,7 @@ fn answers(request: &Request) -> Reply {
         | Request::Reshare(_) => Reply::Started(ceremony_in(CeremonyState::Done)),
         Request::ListKeys(_) => Reply::Keys(Page { items: vec![key_view()], next: None }),
         Request::ShowKey(_) | Request::DiscardKey(_) => Reply::Key(key_view()),
+        Request::ShowCertificate(_) => Reply::Certificate(b"a certificate".to_vec()),
         Request::ListCeremonies(query) => Reply::Ceremonies(Page {
             items: vec![ceremony_in(CeremonyState::Running)],
             next: query.after.is_none().then(|| "a/b&c".to_owned()),
@@ -207,6 +208,7 @@ async fn every_call_asks_its_question() {
     assert_eq!(operator.invite(&Invite { valid_for: 60 }).unwrap().invitation, "consign1");
     assert_eq!(client.keys().unwrap(), [key_view()]);
     assert_eq!(client.key(&key_id()).unwrap(), key_view());
+    assert_eq!(client.certificate(&key_id()).unwrap(), b"a certificate");
     assert_eq!(client.ceremony(&ceremony_id()).unwrap(), ceremony_in(CeremonyState::Running));
     assert_eq!(client.ceremonies().unwrap().len(), 2);
     let done = ceremony_in(CeremonyState::Done);
@@ -227,6 +229,7 @@ async fn every_call_asks_its_question() {
         Request::Invite(Invite { valid_for: 60 }),
         Request::ListKeys(page(None)),
         Request::ShowKey(key_id()),
+        Request::ShowCertificate(key_id()),
         Request::ShowCeremony(ceremony_id()),
         Request::ListCeremonies(page(None)),
         Request::ListCeremonies(page(Some("a/b&c"))),
