@@ -115,11 +115,14 @@ impl Connection {
 
     /// A node by its address alone, on whatever machine. No token goes there, and what it says about itself is not believed.
     fn far(url: &str, call: &Call) -> Result<Self, Failure> {
-        let (Some(file), Some(cluster)) = (&call.client, call.cluster) else {
-            let text = "--api-url needs --client and --cluster: a node elsewhere is opened by what a client signs for its \
-                        cluster";
-            return Err(Failure::Usage(text.to_owned()));
+        let needed = || {
+            let text = "--api-url needs --client, and for its first call --cluster: a node elsewhere is opened by what a client \
+                        signs for its cluster";
+            Failure::Usage(text.to_owned())
         };
+        let file = call.client.as_ref().ok_or_else(needed)?;
+        let pins = trust::seen_by(file)?;
+        let cluster = call.cluster.or(pins.cluster).ok_or_else(needed)?;
         let authorities = match &call.ca {
             None => None,
             Some(path) => {
@@ -135,8 +138,9 @@ impl Connection {
         };
         let endpoint = Endpoint::new(url, authorities.as_deref()).map_err(ClientError::from)?;
         let client = Client::at(&endpoint).signed_by(client::read(file)?, cluster);
+        let trust = Some(Trust::new(file, pins, client.clone(), cluster)?);
         let (address, valid_for_s) = (endpoint.url().to_owned(), valid_for(call));
-        Ok(Self { client, address, request: call.request.clone(), valid_for_s })
+        Ok(Self { client, address, request: call.request.clone(), valid_for_s, trust })
     }
 
     /// The same for a secret, which leaves this machine in no case: the API must listen on loopback.

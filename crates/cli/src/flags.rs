@@ -21,8 +21,8 @@ pub(crate) struct Call {
     #[command(flatten)]
     pub(crate) data: Data,
 
-    /// Address of the API of a node elsewhere, like https://node1.example.org:7601, instead of --data; needs --client and
-    /// --cluster
+    /// Address of the API of a node elsewhere, like https://node1.example.org:7601, instead of --data; needs --client, and
+    /// --cluster for its first call
     #[arg(long, value_name = "URL", env = "CONSIGN_API_URL")]
     pub(crate) api_url: Option<String>,
 
