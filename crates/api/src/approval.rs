@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ApprovalState, CeremonyId, ClientKey, ContentHash, KeyId, Label, NodeId};
 
 /// A request that waits, or waited: what this node itself has read in its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalView {
     /// The request: the id of its ceremony, too.
     pub id: CeremonyId,
@@ -42,7 +42,7 @@ pub struct ApprovalView {
 }
 
 /// Body of `POST /v1/approvals/{id}` on the operator's socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecideBody {
     /// The content that the operator was shown.

@@ -77,6 +77,7 @@ fn view() -> KeyView {
         imported: None,
         exports: Vec::new(),
         presignatures: 7,
+        standing: None,
         public_key: pin.public_key,
         chain_code: pin.chain_code,
         xpub,

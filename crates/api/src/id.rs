@@ -125,6 +125,10 @@ id!(
     EvidenceId
 );
 id!(
+    /// A presignature: the hash of what its signers agreed on.
+    PresignatureId
+);
+id!(
     /// What a request says: the hash of its content.
     ContentHash
 );

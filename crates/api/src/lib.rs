@@ -37,6 +37,7 @@ pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
 pub use charter::{CharterText, CharterView, ProposeCharter, SignCharter, SignTerms};
 pub use id::{
     CeremonyId, CharterId, ClusterId, ContentHash, EvidenceId, KeyId, MessageId, NodeId, ParseIdError,
+    PresignatureId,
 };
 pub use import::{ChainCode, Discard, DiscardQuery, ImportKey, ImportedKey, PrivateKey};
 pub use message::{MessageQuery, MessageText, MessageView, SendMessage};
@@ -53,5 +54,5 @@ pub use terms::{
 };
 pub use view::{
     CeremonyView, Counts, Event, EvidenceView, ExportView, HealthView, InvitationView, KeyView, Member,
-    NodeView, Outcome, Page, PhaseTime, Progress, SignatureView, ValidatorView,
+    NodeView, Outcome, Page, PhaseTime, Progress, SignatureView, StandingView, ValidatorView,
 };

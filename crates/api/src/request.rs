@@ -58,17 +58,17 @@ pub enum Request {
     ListValidators,
     /// `GET /v1/node`: answered by [`Reply::Node`].
     ShowNode,
-    /// `POST /v1/invitations`: answered by [`Reply::Invitation`]. For founders only.
+    /// `POST /v1/invitations` on the operator's socket: answered by [`Reply::Invitation`]. For founders only.
     Invite(Invite),
-    /// `POST /v1/validators/{id}/{act}`: answered by [`Reply::Validator`] once it is durable.
+    /// `POST /v1/validators/{id}/{act}` on the operator's socket: answered by [`Reply::Validator`] once it is durable.
     Decide(Decision),
     /// `GET /v1/charter`: answered by [`Reply::Charter`].
     ShowCharter,
-    /// `POST /v1/charter/proposals`: answered by [`Reply::Charter`] once it is durable. For founders only.
+    /// `POST /v1/charter/proposals` on the operator's socket: answered by [`Reply::Charter`] once it is durable. For founders only.
     ProposeCharter(ProposeCharter),
-    /// `POST /v1/charter/{id}/sign`: answered by [`Reply::Charter`] once it is durable. For founders only.
+    /// `POST /v1/charter/{id}/sign` on the operator's socket: answered by [`Reply::Charter`] once it is durable. For founders only.
     SignCharter(SignCharter),
-    /// `POST /v1/charter/{id}/switch`: answered by [`Reply::Charter`] once it is durable.
+    /// `POST /v1/charter/{id}/switch` on the operator's socket: answered by [`Reply::Charter`] once it is durable.
     SwitchCharter(CharterId),
     /// `POST /v1/messages`: answered by [`Reply::Message`] once it is durable.
     SendMessage(SendMessage),
@@ -88,6 +88,45 @@ pub enum Request {
     By(ClientKey, Box<Request>),
     /// For `GET /metrics`: answered by [`Reply::Counts`].
     Count,
+}
+
+impl Request {
+    /// Whether it is an act of the node's operator: those come over the operator's socket, and never over TCP.
+    #[must_use]
+    pub fn is_operators(&self) -> bool {
+        match self {
+            Self::Invite(_)
+            | Self::Decide(_)
+            | Self::ProposeCharter(_)
+            | Self::SignCharter(_)
+            | Self::SwitchCharter(_)
+            | Self::ListApprovals
+            | Self::DecideApproval(_) => true,
+            Self::By(_, request) => request.is_operators(),
+            Self::CreateKey(_)
+            | Self::ImportKey(_)
+            | Self::DiscardKey(_)
+            | Self::ListKeys(_)
+            | Self::ShowKey(_)
+            | Self::ShowCertificate(_)
+            | Self::Sign(_)
+            | Self::Presign(_)
+            | Self::Refresh(_)
+            | Self::Reshare(_)
+            | Self::ListCeremonies(_)
+            | Self::ShowCeremony(_)
+            | Self::ListEvidence(_)
+            | Self::ShowEvidence(_)
+            | Self::ListValidators
+            | Self::ShowNode
+            | Self::ShowCharter
+            | Self::SendMessage(_)
+            | Self::ListMessages(_)
+            | Self::Health
+            | Self::Signed(_)
+            | Self::Count => false,
+        }
+    }
 }
 
 /// The answer to one call. A call that starts a ceremony is answered when the ceremony is

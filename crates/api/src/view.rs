@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CeremonyId, CeremonyKind, CeremonyState, CharterId, ClientKey, ClusterId, Curve, EvidenceId, HashName,
-    KeyId, KeyState, Label, Level, NodeId, PathText, Phase, PolicyView, Problem, Scheme,
+    KeyId, KeyState, Label, Level, NodeId, PathText, Phase, PolicyView, PresignatureId, Problem, Scheme,
 };
 
 /// One page of a list.
@@ -70,6 +70,9 @@ pub struct KeyView {
     /// who made them.
     #[serde(default)]
     pub presignatures: u32,
+    /// What the standing orders of the node that answers want for it; absent if none is about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingView>,
     /// Public key: compressed SEC1, 33 bytes, hexadecimal.
     pub public_key: String,
     /// Chain code, 32 bytes in hexadecimal: with it, and the public key, anybody finds the public keys of all children
@@ -85,6 +88,27 @@ pub struct KeyView {
     /// Bitcoin address of the main network (P2WPKH, BIP-173); on secp256k1 only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bitcoin_address: Option<String>,
+}
+
+/// What a node does for a key, and takes part in, without a client: its policy's standing orders.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StandingView {
+    /// More presignatures are made for a signer set that has fewer than this ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<u32>,
+    /// ... and never more than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<u32>,
+    /// When its shares are to be renewed: Unix time in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_due: Option<u64>,
+    /// Why the last try of the node that answers came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Who kept it from success.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_for: Vec<NodeId>,
 }
 
 /// A share that its operator exported from the node that answers, or that lies in a backup of it.
@@ -205,6 +229,10 @@ pub struct CeremonyView {
     /// Why it failed, when failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Problem>,
+    /// Presignatures that the node that answers has used up for it, in order, also where nothing came of them. Each serves
+    /// one ceremony, once. Noted on disk before the node says anything that makes use of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub presignatures: Vec<PresignatureId>,
     /// Evidence that came of it: who was convicted, also where others brought it to its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<EvidenceView>,
@@ -261,6 +289,9 @@ pub struct ValidatorView {
     /// What it calls itself; unknown before its first announcement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Label>,
+    /// The version of its program, as it says; unknown before its first announcement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Where it says it listens (multiaddresses).
     pub addresses: Vec<String>,
     /// Whether the charter names it a founder.
@@ -280,6 +311,9 @@ pub struct ValidatorView {
     /// Round-trip time in milliseconds, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
+    /// How many seconds its clock is ahead of that of the node that answers, or behind it if negative, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_offset_s: Option<i64>,
     /// Whether two processes were heard to speak for it: its data folder was copied, and one of them must stop.
     #[serde(default)]
     pub runs_twice: bool,
@@ -370,6 +404,8 @@ pub struct Counts {
     pub connected: usize,
     /// The slowest round trip to one of these, in milliseconds, where known.
     pub slowest_ms: Option<u64>,
+    /// How far the clock of one of these is ahead, or behind if negative, in seconds: the one that is farthest off.
+    pub clock_offset_s: Option<i64>,
     /// Validators that it has evidence against.
     pub convicted: usize,
 }

@@ -8,7 +8,7 @@ use consign_api::{ApprovalState, ApprovalView, DecideBody};
 use crate::failure::Failure;
 use crate::flags::Data;
 use crate::naming;
-use crate::operator::Operator;
+use crate::operator;
 use crate::output::{Output, facts, table};
 
 /// Show requests that wait for this node's operator, and approve or deny one
@@ -37,14 +37,14 @@ pub(crate) struct Approve {
 impl Approve {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let node = Operator::open(&self.data.data)?;
+        let node = operator::open(&self.data.data)?;
         let known = node.approvals()?;
         let Some(text) = &self.id else { return list(&known, out) };
         let ids = known.iter().map(|view| view.id);
         let id = naming::find(ids, text, ["request", "requests", "approve"])?;
         let shown = known.iter().find(|view| view.id == id).map(|view| view.content);
         let content = shown.ok_or_else(|| Failure::Failed("the request is gone".to_owned()))?;
-        let view = node.decide(id, &DecideBody { content, approve: !self.deny })?;
+        let view = node.approve(&id, &DecideBody { content, approve: !self.deny })?;
         out.show(&view, || describe(&view))
     }
 }

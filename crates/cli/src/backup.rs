@@ -70,6 +70,12 @@ impl Backup {
         }
         files::save_private(&self.file, &sealed)?;
         let Made { trial, left_out, .. } = made;
+        if node.folder.policy_text()? != trial.policy {
+            out.note(
+                "policy.toml is not the policy that was in force last, which the backup holds: let the node run with the new \
+                 one, then make another backup.",
+            );
+        }
         let keys = shown_keys(&holdings(&trial.store)?);
         let value = json!({
             "file": self.file, "bytes": sealed.len(), "validator": trial.node.to_string(),

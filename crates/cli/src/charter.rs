@@ -7,6 +7,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::flags::Data;
 use crate::naming;
+use crate::operator;
 use crate::output::{Output, bold, facts};
 
 /// Show the charter of the cluster, and let another one follow it
@@ -97,6 +98,7 @@ impl Charter {
             Command::Sign { data, .. } | Command::Switch { data, .. } => (data, "charter show"),
         };
         let node = Connection::open(&data.data)?;
+        let operator = || operator::open(&data.data);
         let roster = node.validators()?;
         let words = ["proposed charter", "proposed charters", all];
         let view = match &self.command {
@@ -106,15 +108,19 @@ impl Charter {
                 let ids = |named: &[String]| named.iter().map(id).collect::<Result<Vec<_>, _>>();
                 let founders = ids(founders)?;
                 let members = if members.is_empty() { present(&roster) } else { ids(members)? };
-                node.propose_charter(&ProposeCharter { founders, members, force: *force })?
+                operator()?.propose_charter(&ProposeCharter { founders, members, force: *force })?
             }
             Command::Sign { charter, force, .. } => {
                 let charter = named(&node.charter()?.proposed, charter, words)?;
-                node.sign_charter(&SignCharter { charter, force: *force })?
+                operator()?.sign_charter(&SignCharter { charter, force: *force })?
             }
             Command::Switch { charter, .. } => {
                 let rivals = node.charter()?.rivals;
-                node.switch_charter(&named(&rivals, charter, ["rival charter", "rival charters", all])?)?
+                operator()?.switch_charter(&named(
+                    &rivals,
+                    charter,
+                    ["rival charter", "rival charters", all],
+                )?)?
             }
         };
         out.show(&view, || describe(&view, &roster))

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
-    CeremonyId, CeremonyView, CharterId, CharterView, ClusterId, CreateKey, Decision, Discard, EvidenceId,
-    EvidenceView, ImportKey, InvitationView, Invite, KeyId, KeyView, MessageQuery, MessageView, NodeView,
-    Page, PageQuery, Presign, ProposeCharter, Refresh, Reshare, SendMessage, Sign, SignCharter,
-    SignedRequest, ValidatorView,
+    CeremonyId, CeremonyView, CharterView, ClusterId, CreateKey, Discard, EvidenceId, EvidenceView,
+    ImportKey, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, Presign, Refresh,
+    Reshare, SendMessage, Sign, SignedRequest, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -26,6 +25,8 @@ pub(crate) struct Connection {
     address: String,
     /// What the caller calls its request.
     request: Option<String>,
+    /// For how many seconds it counts, if that is said.
+    valid_for_s: Option<u64>,
     /// What the client in whose name it is asked has seen; none where the node is asked with its own token.
     trust: Option<Trust>,
 }
@@ -56,12 +57,14 @@ impl Connection {
             let file = folder.api_token_file();
             Failure::Failed(format!("the API token is missing: restore {} from a backup", file.display()))
         })?;
-        Ok(Self { client: Client::new(&address, &token), address, request: None, trust: None })
+        let client = Client::new(&address, &token);
+        Ok(Self { client, address, request: None, valid_for_s: None, trust: None })
     }
 
     /// The node of a call, which is made in a client's name if that is told.
     pub(crate) fn of(call: &Call) -> Result<Self, Failure> {
-        let node = Self { request: call.request.clone(), ..Self::open(&call.data.data)? };
+        let valid_for_s = call.valid_for.map(|minutes| u64::from(minutes) * 60);
+        let node = Self { request: call.request.clone(), valid_for_s, ..Self::open(&call.data.data)? };
         let Some(file) = &call.client else { return Ok(node) };
         let secret = client::read(file)?;
         let pins = trust::seen_by(file)?;
@@ -112,7 +115,7 @@ impl Connection {
     }
 
     fn start(&self) -> Start {
-        Start { idempotency_key: self.request.clone(), ..Start::default() }
+        Start { idempotency_key: self.request.clone(), valid_for_s: self.valid_for_s, ..Start::default() }
     }
 
     /// Where the node's API listens.
@@ -205,34 +208,9 @@ impl Connection {
         Ok(self.client.reshare(&request.key, &request.terms, &self.start())?)
     }
 
-    /// A new invitation.
-    pub(crate) fn invite(&self, request: &Invite) -> Result<InvitationView, Failure> {
-        Ok(self.client.invite(request)?)
-    }
-
-    /// Decides about a validator; it as it is then.
-    pub(crate) fn decide(&self, decision: Decision) -> Result<ValidatorView, Failure> {
-        Ok(self.client.decide(&decision)?)
-    }
-
     /// The charter, and what may follow it.
     pub(crate) fn charter(&self) -> Result<CharterView, Failure> {
         Ok(self.client.charter()?)
-    }
-
-    /// Proposes the next charter.
-    pub(crate) fn propose_charter(&self, wanted: &ProposeCharter) -> Result<CharterView, Failure> {
-        Ok(self.client.propose_charter(wanted)?)
-    }
-
-    /// Signs a proposed charter.
-    pub(crate) fn sign_charter(&self, wanted: &SignCharter) -> Result<CharterView, Failure> {
-        Ok(self.client.sign_charter(wanted)?)
-    }
-
-    /// Follows a rival.
-    pub(crate) fn switch_charter(&self, charter: &CharterId) -> Result<CharterView, Failure> {
-        Ok(self.client.switch_charter(charter)?)
     }
 
     /// Sends a message.

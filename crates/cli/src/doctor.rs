@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
+use consign_api::signed::MAX_SKEW_S;
 use consign_api::{CeremonyView, KeyState, KeyView, NodeView, ValidatorView};
 use consign_node::config::{Config, DataFolder, Flags, is_private};
 use serde::Serialize;
@@ -10,10 +11,14 @@ use serde::Serialize;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::flags::Data;
+use crate::init::unix_now;
 use crate::output::{Output, bold, green};
 
 /// A round trip above this slows every signature down, in milliseconds.
 const SLOW_MS: u64 = 500;
+
+/// A refresh that is due for longer than this is worth a look, in seconds: every holder had its turn by then.
+const LATE_S: u64 = 60 * 60;
 
 /// A ceremony that runs longer than this is worth a look, in milliseconds.
 const LONG_MS: u64 = 10 * 60 * 1000;
@@ -67,6 +72,7 @@ impl Doctor {
         let config = Config::load(&folder, &Flags::default())?;
         let mut found = vec![of_store(config.place(&folder).mark())];
         found.push(good("the configuration can be read"));
+        let now = unix_now()?;
         let asked = Connection::open(&self.data.data).and_then(|near| Ok((near.node()?, near)));
         let (node, near) = match asked {
             Ok(asked) => asked,
@@ -79,8 +85,16 @@ impl Doctor {
         found.push(of_version(&node));
         found.push(of_policy(&node));
         found.extend(of_cluster(&node, &validators));
+        let kept = if node.policy.is_some() { 0 } else { config.keep_presignatures };
+        if kept != config.keep_presignatures {
+            found.push(look(
+                "`keep` in `[presignatures]` of the configuration does nothing where there is a policy: write a \
+                 `[[standing]]` order (docs/policy.md)",
+            ));
+        }
         for key in near.keys()? {
-            found.extend(of_key(&key, &node, &validators, config.keep_presignatures));
+            found.extend(of_key(&key, &node, &validators, kept));
+            found.extend(of_orders(&key, &validators, now));
         }
         found.extend(near.all_ceremonies()?.iter().filter_map(of_ceremony));
         show(out, &found)?;
@@ -176,6 +190,16 @@ fn of_cluster(node: &NodeView, validators: &[ValidatorView]) -> Vec<Finding> {
         if other.this_node || !other.member {
             continue;
         }
+        if let Some(offset) = other.clock_offset_s.filter(|offset| offset.unsigned_abs() > MAX_SKEW_S) {
+            let way = if offset > 0 { "ahead of" } else { "behind" };
+            found.push(look(format!(
+                "the clock of {name} is {} s {way} this node's: one of them refuses requests that the other takes; set it",
+                offset.unsigned_abs()
+            )));
+        }
+        if let Some(version) = other.version.as_ref().filter(|version| **version != node.version) {
+            found.push(look(format!("{name} runs version {version}, this node {}", node.version)));
+        }
         found.push(match (other.connected, other.latency_ms) {
             (false, _) => {
                 let at = other.addresses.join(" or ");
@@ -242,6 +266,30 @@ fn of_key(key: &KeyView, node: &NodeView, validators: &[ValidatorView], kept: u3
     found
 }
 
+/// What keeps standing orders for a key from being carried out.
+fn of_orders(key: &KeyView, validators: &[ValidatorView], now: u64) -> Option<Finding> {
+    let orders = key.standing.as_ref()?;
+    let label = &key.label;
+    let called = |id| validators.iter().find(|v| v.id == id).map_or_else(|| id.short(), name);
+    let waits = orders.waiting_for.iter().map(|id| called(*id)).collect::<Vec<_>>().join(", ");
+    let waits = if waits.is_empty() { String::new() } else { format!("; waited for: {waits}") };
+    let why = orders.problem.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    if let Some(late) = orders.refresh_due.and_then(|due| now.checked_sub(due)).filter(|late| *late > LATE_S)
+    {
+        let hours = late / 3_600;
+        return Some(look(format!(
+            "{label}: its refresh is due since {hours} h, and is not done{why}{waits}. All holders must be connected and \
+             have a standing order for it; a reshare without the silent one is the cure"
+        )));
+    }
+    if orders.problem.is_some() {
+        return Some(look(format!("{label}: a standing order is not carried out{why}{waits}")));
+    }
+    orders.low.filter(|low| key.share && key.presignatures < *low).map(|low| {
+        look(format!("{label}: {} presignatures are ready, the low mark is {low}", key.presignatures))
+    })
+}
+
 fn of_ceremony(view: &CeremonyView) -> Option<Finding> {
     (!view.state.is_over() && view.elapsed_ms > LONG_MS).then(|| {
         let minutes = view.elapsed_ms / 60_000;
@@ -285,6 +333,8 @@ mod tests {
             this_node: id == 1,
             connected: id != 1,
             latency_ms: Some(3),
+            clock_offset_s: None,
+            version: None,
             runs_twice: false,
             evidence: Vec::new(),
             convicted: false,
@@ -314,6 +364,7 @@ mod tests {
                 to: "passphrase, in a backup".to_owned(),
             }],
             presignatures: 0,
+            standing: None,
             public_key: String::new(),
             chain_code: None,
             xpub: None,
@@ -352,6 +403,9 @@ mod tests {
         let convict = |v: &mut ValidatorView| (v.convicted, v.evidence) = (true, vec![EvidenceId([7; 32])]);
         told(convict, Weight::Bad, "07070707");
         told(|v| v.blocked = true, Weight::Look, "blocked");
+        told(|v| v.clock_offset_s = Some(-31), Weight::Look, "31 s behind");
+        told(|v| v.clock_offset_s = Some(30), Weight::Good, "connected");
+        told(|v| v.version = Some("0.0.1".to_owned()), Weight::Look, "version 0.0.1");
         let stranger = NodeView { member: false, ..node() };
         assert_eq!(worst(&of_cluster(&stranger, &all())), Weight::Bad);
         let rivalled = NodeView { rival_charters: vec![consign_api::CharterId([7; 32])], ..node() };
@@ -394,5 +448,23 @@ mod tests {
         told(|key, _| key.share = false, 0, Weight::Bad, "no share");
         told(|key, _| key.epoch = 5, 0, Weight::Look, "no backup");
         told(|_, _| {}, 4, Weight::Look, "although 4");
+    }
+
+    #[test]
+    fn what_keeps_standing_orders_from_being_done_is_told() {
+        let told = |orders: consign_api::StandingView, presignatures| {
+            let key = KeyView { standing: Some(orders), presignatures, ..key() };
+            of_orders(&key, &all(), 1_000_000).map(|finding| finding.text).unwrap_or_default()
+        };
+        let orders = consign_api::StandingView { low: Some(2), high: Some(4), ..Default::default() };
+        assert_eq!(told(orders.clone(), 2), "");
+        assert!(told(orders.clone(), 1).contains("1 presignatures are ready, the low mark is 2"));
+        let (problem, waiting_for) = (Some("no such order.".to_owned()), vec![NodeId([2; 32])]);
+        let orders = consign_api::StandingView { problem, waiting_for, ..orders };
+        assert!(told(orders.clone(), 2).contains("no such order.; waited for: v2"));
+        let late = consign_api::StandingView { refresh_due: Some(1_000_000 - LATE_S - 1), ..orders };
+        assert!(told(late.clone(), 2).contains("due since 1 h"));
+        let soon = consign_api::StandingView { refresh_due: Some(1_000_001), problem: None, ..late };
+        assert_eq!(told(soon, 2), "");
     }
 }

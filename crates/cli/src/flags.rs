@@ -33,7 +33,16 @@ pub(crate) struct Call {
     /// also after an approval. If left out, each call is a request of its own
     #[arg(long, value_name = "NAME")]
     pub(crate) request: Option<String>,
+
+    /// For how long the client's signature counts, in minutes; more than 10, up to a day, only where the operators of all
+    /// nodes that take part approve it
+    #[arg(long, value_name = "MINUTES", requires = "client",
+          value_parser = clap::value_parser!(u16).range(1..=MAX_MINUTES))]
+    pub(crate) valid_for: Option<u16>,
 }
+
+/// Longest validity of a signature in minutes: a day.
+const MAX_MINUTES: i64 = 24 * 60;
 
 /// Switches the lanes without an argument. Empty is as good as unset.
 pub(crate) const LANES_VARIABLE: &str = "CONSIGN_LANES";

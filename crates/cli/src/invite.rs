@@ -4,9 +4,9 @@ use clap::Args;
 use consign_api::Invite as Body;
 use consign_api::limits::MAX_INVITATION_S;
 
-use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::flags::Data;
+use crate::operator;
 use crate::output::Output;
 
 /// Longest validity in minutes.
@@ -32,8 +32,7 @@ pub(crate) struct Invite {
 impl Invite {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
-        let node = Connection::open(&self.data.data)?;
-        let view = node.invite(&Body { valid_for: self.minutes * 60 })?;
+        let view = operator::open(&self.data.data)?.invite(&Body { valid_for: self.minutes * 60 })?;
         out.show(&view, || view.invitation.clone())?;
         out.note("Good for one node; it joins with `consign join INVITATION` and `consign node`.");
         Ok(())

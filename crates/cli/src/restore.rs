@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use consign_node::age::MAX_FILE_BYTES;
-use consign_node::config::Config;
+use consign_node::config::{Config, DataFolder};
 use consign_node::core::Now;
 use consign_node::core::backup::Backup;
 use consign_node::core::exports::holdings;
@@ -69,15 +69,25 @@ impl Restore {
         let config = Config::of_text(&restored.config, &self.node.to_flags(None))?;
         let (dir, validator) = (self.dir.display().to_string(), restored.node.to_string());
         let (cluster, created) = (restored.cluster.to_string(), restored.created);
+        let policy = restored.policy.clone();
         found::folder_from(&self.dir, config, passphrase::of_new_store, &restored.into_writes())?;
+        if let Some(text) = &policy {
+            let folder = DataFolder::open(&self.dir)?;
+            folder.write_file(&folder.policy_file(), text.as_bytes())?;
+        }
         let value = json!({
             "data": dir, "validator": validator, "cluster": cluster, "created": created, "keys": keys,
-            "warnings": WARNINGS,
+            "policy": policy.is_some(), "warnings": WARNINGS,
         });
         out.show(&value, || {
             let age = now.unix.saturating_sub(created) / 60;
+            let policy = if policy.is_some() {
+                "policy.toml is as it was in force when the backup was made: see that it allows no more than you want now."
+            } else {
+                "The backup holds no policy.toml."
+            };
             format!(
-                "Restored validator {} from a backup that is {age} minutes old.\n\n{}\n\n{}\n\nStart it:  {}",
+                "Restored validator {} from a backup that is {age} minutes old. {policy}\n\n{}\n\n{}\n\nStart it:  {}",
                 bold(&validator),
                 key_table(&keys),
                 WARNINGS.map(|warning| format!("! {warning}")).join("\n"),

@@ -7,6 +7,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::flags::Data;
 use crate::naming;
+use crate::operator;
 use crate::output::{Output, plain, table};
 
 /// Show the validators of the cluster, and decide who they are
@@ -137,7 +138,7 @@ fn decide(whom: &Whom, act: Act, out: &Output) -> Result<(), Failure> {
     let node = Connection::open(&whom.data.data)?;
     let validators = node.validators()?;
     let validator = naming::validator(&validators, &whom.validator)?;
-    let view = node.decide(Decision { validator, act })?;
+    let view = operator::open(&whom.data.data)?.decide(&Decision { validator, act })?;
     let founders = validators.iter().filter(|v| v.founder).count();
     out.show(&view, || done(&view, act, founders))
 }

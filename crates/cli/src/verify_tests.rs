@@ -29,6 +29,7 @@ fn sample(digest: [u8; 32]) -> (KeyView, SignatureView) {
         imported: None,
         exports: Vec::new(),
         presignatures: 0,
+        standing: None,
         public_key: hex::encode(public.serialize()),
         chain_code: Some("09".repeat(32)),
         xpub: Some(extended.to_xpub()),

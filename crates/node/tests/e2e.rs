@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use consign_api::client::operator::Operator;
 use consign_api::client::{Client, Start};
 use consign_api::{
     CeremonyState, CreateKey, Curve, HashName, Invite, KeyId, KeyView, Level, NodeId, Outcome, PathText,
@@ -183,7 +184,9 @@ async fn cluster(place: &Path) -> [Running; 3] {
     let founder = prepare(&place.join("a"), |identity| setup::founder(identity, now, [7; 16]));
     let a = Running::start(founder, "a").await;
     let join = async |name: &str| {
-        let invitation = a.call(|client| client.invite(&Invite { valid_for: 600 })).await.unwrap().invitation;
+        let operator = Operator::new(&a.folder.operator_socket());
+        let invited = tokio::task::spawn_blocking(move || operator.invite(&Invite { valid_for: 600 })).await;
+        let invitation = invited.unwrap().unwrap().invitation;
         let invitation = invitation.parse().unwrap();
         let folder = prepare(&place.join(name), |identity| setup::joiner(identity, &invitation));
         Running::start(folder, name).await

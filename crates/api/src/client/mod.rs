@@ -2,9 +2,11 @@
 //!
 //! It talks to one node, over plain HTTP on loopback as a rule. [`Client`] hands on what the node shows; what it asks can be
 //! signed by a client's key: then no node can make it ask for anything else. [`Trusting`] believes no node: it checks keys
-//! by their certificates, pins them, and verifies signatures. Read next: [`signing`], [`events`], [`trusting`].
+//! by their certificates, pins them, and verifies signatures. Read next: [`signing`], [`events`], [`trusting`], [`operator`].
 
 pub mod events;
+#[cfg(unix)]
+pub mod operator;
 pub mod signing;
 pub mod trusting;
 
@@ -24,10 +26,9 @@ pub use trusting::{TrustError, Trusting};
 use crate::limits::{MAX_ANSWER_BYTES, MAX_CERTIFICATE_BYTES, MAX_EVIDENCE_BYTES, MAX_WAIT_S};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{
-    CeremonyId, CeremonyView, CharterId, CharterView, ClientKey, ClientSecret, ClusterId, CreateKey,
-    Decision, Discard, EvidenceId, EvidenceView, HealthView, ImportKey, InvitationView, Invite, KeyId,
-    KeyView, MessageQuery, MessageView, NodeView, Nothing, Page, PageQuery, PresignTerms, Problem,
-    ProposeCharter, RefreshTerms, ReshareTerms, SendMessage, Sign, SignCharter, SignTerms, SignedRequest,
+    CeremonyId, CeremonyView, CharterView, ClientKey, ClientSecret, ClusterId, CreateKey, Discard,
+    EvidenceId, EvidenceView, HealthView, ImportKey, KeyId, KeyView, MessageQuery, MessageView, NodeView,
+    Page, PageQuery, PresignTerms, Problem, RefreshTerms, ReshareTerms, SendMessage, Sign, SignedRequest,
     ValidatorView,
 };
 
@@ -91,13 +92,15 @@ pub struct Start {
     /// The `Idempotency-Key`: the same key with the same body is answered with the same ceremony. A signed call has one in
     /// any case, random if none is given here.
     pub idempotency_key: Option<String>,
+    /// For how many seconds the signature counts, if not for the usual few minutes: more only where operators approve.
+    pub valid_for_s: Option<u64>,
 }
 
 impl Start {
     /// Waits as long as the API allows.
     #[must_use]
     pub fn and_wait() -> Self {
-        Self { wait_s: MAX_WAIT_S, idempotency_key: None }
+        Self { wait_s: MAX_WAIT_S, ..Self::default() }
     }
 }
 
@@ -129,7 +132,7 @@ impl Client {
     }
 
     /// The same, but what it asks from now on carries a client's signature, for one cluster only. What is for the operator
-    /// of the node (to import and discard keys, to invite) is asked with the token as before.
+    /// of the node (to import and discard keys) is asked with the token as before.
     #[must_use]
     pub fn signed_by(self, secret: ClientSecret, cluster: ClusterId) -> Self {
         Self { signing: Some(Arc::new(Signing::new(secret, cluster))), ..self }
@@ -171,54 +174,12 @@ impl Client {
         Ok(self.get::<Page<ValidatorView>>("/v1/validators")?.items)
     }
 
-    /// `POST /v1/invitations`.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn invite(&self, invite: &Invite) -> Result<InvitationView, ClientError> {
-        self.post_as_operator("/v1/invitations", invite, &Start::default())
-    }
-
-    /// `POST /v1/validators/{id}/{act}`: the validator as it is then.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn decide(&self, decision: &Decision) -> Result<ValidatorView, ClientError> {
-        let path = format!("/v1/validators/{}/{}", decision.validator, decision.act);
-        self.post(&path, &Nothing {}, &Start::default())
-    }
-
     /// `GET /v1/charter`.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn charter(&self) -> Result<CharterView, ClientError> {
         self.get("/v1/charter")
-    }
-
-    /// `POST /v1/charter/proposals`.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn propose_charter(&self, wanted: &ProposeCharter) -> Result<CharterView, ClientError> {
-        self.post("/v1/charter/proposals", wanted, &Start::default())
-    }
-
-    /// `POST /v1/charter/{id}/sign`.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn sign_charter(&self, wanted: &SignCharter) -> Result<CharterView, ClientError> {
-        let terms = SignTerms { force: wanted.force };
-        self.post(&format!("/v1/charter/{}/sign", wanted.charter), &terms, &Start::default())
-    }
-
-    /// `POST /v1/charter/{id}/switch`.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn switch_charter(&self, charter: &CharterId) -> Result<CharterView, ClientError> {
-        self.post(&format!("/v1/charter/{charter}/switch"), &Nothing {}, &Start::default())
     }
 
     /// `POST /v1/messages`.
@@ -258,7 +219,7 @@ impl Client {
         let none = || ClientError::Unsigned("there is no client's key to ask with".to_owned());
         let signing = self.signing.as_ref().ok_or_else(none)?;
         let bytes = serde_json::to_vec(body).expect("invariant: plain data always encodes");
-        signing.request("/v1/keys", start.idempotency_key.as_deref(), bytes)
+        signing.request("/v1/keys", start, bytes)
     }
 
     /// `POST /v1/keys/import`. As [`Client::create_key`]. The body holds the private key: it is wiped here, but not in
@@ -334,7 +295,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn bring(&self, signed: &SignedRequest, wait_s: u32) -> Result<CeremonyView, ClientError> {
-        let start = Start { wait_s, idempotency_key: None };
+        let start = Start { wait_s, ..Start::default() };
         self.send(signed.path(), signed.headers(), signed.body(), &start)
     }
 
@@ -461,7 +422,7 @@ impl Client {
     ) -> Result<T, ClientError> {
         let Some(signing) = &self.signing else { return self.post_as_operator(path, body, start) };
         let bytes = serde_json::to_vec(body).expect("invariant: plain data always encodes");
-        let signed = signing.request(path, start.idempotency_key.as_deref(), bytes)?;
+        let signed = signing.request(path, start, bytes)?;
         self.send(path, signed.headers(), signed.body(), start)
     }
 

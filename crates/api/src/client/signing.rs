@@ -2,8 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::ClientError;
-use crate::signed::{IdempotencyKey, NotSigned, Validity, read};
+use super::{ClientError, Start};
+use crate::signed::{IdempotencyKey, MAX_VALIDITY_S, NotSigned, Validity, read};
 use crate::{ClientKey, ClientSecret, ClusterId, SignedRequest};
 
 /// Random bytes of an `Idempotency-Key` that nobody has chosen.
@@ -28,25 +28,27 @@ impl Signing {
     pub(super) fn request(
         &self,
         path: &str,
-        idempotency_key: Option<&str>,
+        start: &Start,
         body: Vec<u8>,
     ) -> Result<SignedRequest, ClientError> {
-        let key = match idempotency_key {
+        let key = match &start.idempotency_key {
             Some(key) => key.parse().map_err(unsigned)?,
             None => random_key()?,
         };
-        SignedRequest::sign(&self.secret, self.cluster, path, key, body, from_now()?).map_err(unsigned)
+        SignedRequest::sign(&self.secret, self.cluster, path, key, body, from_now(start.valid_for_s)?)
+            .map_err(unsigned)
     }
 
     /// Signs a GET: its header fields.
     pub(super) fn read(&self, path: &str) -> Result<[(&'static str, String); 3], ClientError> {
-        read::sign(&self.secret, &self.cluster, path, &from_now()?).map_err(unsigned)
+        read::sign(&self.secret, &self.cluster, path, &from_now(None)?).map_err(unsigned)
     }
 }
 
-fn from_now() -> Result<Validity, ClientError> {
+fn from_now(seconds: Option<u64>) -> Result<Validity, ClientError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Validity::from(now).map_err(unsigned)
+    let seconds = seconds.unwrap_or(MAX_VALIDITY_S);
+    Validity::new(now, now.saturating_add(seconds)).map_err(unsigned)
 }
 
 fn random_key() -> Result<IdempotencyKey, ClientError> {

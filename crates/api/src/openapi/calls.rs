@@ -3,9 +3,10 @@
 use super::{Call, Content, of};
 use crate::ProblemKind as Kind;
 use crate::{
-    CeremonyView, CharterView, CreateKey, DiscardQuery, EvidenceView, HealthView, ImportKey, InvitationView,
-    Invite, KeyView, MessageQuery, MessageView, NodeView, Nothing, Page, PageQuery, PresignTerms,
-    ProposeCharter, RefreshTerms, ReshareTerms, SendMessage, SignBody, SignTerms, ValidatorView,
+    ApprovalView, CeremonyView, CharterView, CreateKey, DecideBody, DiscardQuery, EvidenceView, HealthView,
+    ImportKey, InvitationView, Invite, KeyView, MessageQuery, MessageView, NodeView, Nothing, Page,
+    PageQuery, PresignTerms, ProposeCharter, RefreshTerms, ReshareTerms, SendMessage, SignBody, SignTerms,
+    ValidatorView,
 };
 
 const DONE: (u16, &str, Content) =
@@ -39,8 +40,12 @@ const GET: Call = Call {
     answers: &[],
     problems: &[],
     open: false,
+    operator: false,
 };
 const POST: Call = Call { method: "POST", problems: OF_CEREMONIES, answers: &[DONE, UNDER_WAY], ..GET };
+
+/// What an operator does, over a socket of its own.
+const OPERATOR: Call = Call { method: "POST", operator: true, ..GET };
 
 /// All calls, in the order in which people meet them.
 pub const CALLS: &[Call] = &[
@@ -188,7 +193,7 @@ pub const CALLS: &[Call] = &[
         body: Some(of::<Nothing>),
         answers: &[(200, "The validator as it is now.", Content::Json(of::<ValidatorView>))],
         problems: &[Kind::Forbidden, Kind::UnknownValidator, Kind::UnknownEvidence, Kind::NotFound],
-        ..POST
+        ..OPERATOR
     },
     Call {
         path: "/v1/charter",
@@ -205,7 +210,7 @@ pub const CALLS: &[Call] = &[
         body: Some(of::<ProposeCharter>),
         answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
         problems: &[Kind::Forbidden, Kind::UnknownValidator],
-        ..POST
+        ..OPERATOR
     },
     Call {
         path: "/v1/charter/{id}/sign",
@@ -214,7 +219,7 @@ pub const CALLS: &[Call] = &[
         body: Some(of::<SignTerms>),
         answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
         problems: &[Kind::Forbidden, Kind::UnknownCharter],
-        ..POST
+        ..OPERATOR
     },
     Call {
         path: "/v1/charter/{id}/switch",
@@ -223,7 +228,7 @@ pub const CALLS: &[Call] = &[
         body: Some(of::<Nothing>),
         answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
         problems: &[Kind::UnknownCharter],
-        ..POST
+        ..OPERATOR
     },
     Call {
         path: "/v1/messages",
@@ -256,7 +261,29 @@ pub const CALLS: &[Call] = &[
         body: Some(of::<Invite>),
         answers: &[(201, "The invitation: keep it secret.", Content::Json(of::<InvitationView>))],
         problems: &[Kind::Forbidden, Kind::NotJoined, Kind::StoreFailed],
-        ..POST
+        ..OPERATOR
+    },
+    Call {
+        method: "GET",
+        path: "/v1/approvals",
+        name: "listApprovals",
+        summary: "What waits for the operator, then what was decided lately",
+        answers: &[(
+            200,
+            "The requests, as this node has read them.",
+            Content::Json(of::<Page<ApprovalView>>),
+        )],
+        ..OPERATOR
+    },
+    Call {
+        path: "/v1/approvals/{id}",
+        name: "approve",
+        summary: "Approve a request that waits, or deny it",
+        description: "The word is for this node, and for the content that was shown.",
+        body: Some(of::<DecideBody>),
+        answers: &[(200, "The request with the decision.", Content::Json(of::<ApprovalView>))],
+        problems: &[Kind::UnknownCeremony],
+        ..OPERATOR
     },
     Call {
         path: "/healthz",

@@ -43,6 +43,8 @@ pub struct Call {
     problems: &'static [ProblemKind],
     /// Whether anybody may call it.
     open: bool,
+    /// Whether it goes over the operator's socket, and not over TCP.
+    pub operator: bool,
 }
 
 /// What an answer holds.
@@ -100,6 +102,9 @@ const OF_BODIES: &[ProblemKind] = &[
     ProblemKind::TooMany,
 ];
 
+/// Where the calls of the operator go, as the description names it.
+const OPERATOR_SOCKET: &str = "http+unix://operator.sock/";
+
 /// The whole description.
 #[must_use]
 pub fn document() -> Value {
@@ -120,7 +125,8 @@ pub fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Threshold signing: every node of a cluster answers the same calls. Bodies are complete, no \
                 node fills in a default, and unknown fields are refused. Problems are RFC 9457 documents whose `type` is \
-                stable and whose `detail` says what to do. Clients with a key of their own sign each GET, and each POST \
+                stable and whose `detail` says what to do. What only the operator of a node does goes over a socket of its own \
+                (`x-consign-operator-socket`). Clients with a key of their own sign each GET, and each POST \
                 that starts a ceremony: HTTP Message Signatures (RFC 9421) as docs/wire.md says.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
@@ -154,8 +160,14 @@ impl Call {
             let content = json!({ "application/json": { "schema": body(generator) } });
             call.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
         }
-        if self.open {
+        if self.open || self.operator {
             call.insert("security".to_owned(), json!([]));
+        }
+        if self.operator {
+            let text = "The Unix socket `operator.sock` in the node's data folder, which only the node's own user opens. \
+                Over TCP the call is refused (403).";
+            call.insert("servers".to_owned(), json!([{ "url": OPERATOR_SOCKET, "description": text }]));
+            call.insert("x-consign-operator-socket".to_owned(), true.into());
         }
         call.insert("responses".to_owned(), self.responses(generator));
         call.into()
@@ -184,7 +196,7 @@ impl Call {
                 );
             }
         }
-        if self.body.is_some() {
+        if self.body.is_some() && !self.operator {
             parameters.push(json!({
                 "name": "Idempotency-Key", "in": "header",
                 "description": "With the same key and body the first answer is given again, and nothing runs twice.",
@@ -213,6 +225,7 @@ impl Call {
         let mut problems: Vec<ProblemKind> = self.problems.to_vec();
         problems.extend(OF_ALL);
         problems.extend(if self.open { &[] } else { OF_CLOSED });
+        problems.extend(self.operator.then_some(ProblemKind::Forbidden));
         problems.extend(if self.body.is_some() { OF_BODIES } else { &[] });
         problems.sort_by_key(|kind| (kind.status(), kind.urn()));
         problems.dedup();

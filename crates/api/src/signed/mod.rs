@@ -19,8 +19,8 @@ mod tests;
 pub use fields::Fields;
 pub use key::{ClientKey, ClientSecret};
 pub use profile::{
-    ALGORITHM, LABEL, MAX_REQUEST_BYTES, MAX_SIGNED_PATH_BYTES, MAX_SIGNED_QUERY_BYTES, MAX_SKEW_S,
-    MAX_VALIDITY_S, TAG, Validity,
+    ALGORITHM, LABEL, MAX_LONG_VALIDITY_S, MAX_REQUEST_BYTES, MAX_SIGNED_PATH_BYTES, MAX_SIGNED_QUERY_BYTES,
+    MAX_SKEW_S, MAX_VALIDITY_S, TAG, Validity,
 };
 pub use request::{FORM, IdempotencyKey, SignedRequest};
 
@@ -60,7 +60,9 @@ pub enum NotSigned {
     #[error("`keyid` is no Ed25519 public key: make one with `consign client new`")]
     Key,
     /// The times are not in order, or too far apart.
-    #[error("`expires` must be later than `created`, by at most {MAX_VALIDITY_S} seconds")]
+    #[error(
+        "`expires` must be later than `created`, by at most {MAX_VALIDITY_S} seconds, or by {MAX_LONG_VALIDITY_S} where an operator approves"
+    )]
     Validity,
     /// It begins in the future, or is over.
     #[error("the request is not fresh: compare the clocks, then sign it anew")]

@@ -12,6 +12,9 @@ pub const TAG: &str = "consign-v1";
 pub const MAX_SKEW_S: u64 = 30;
 /// For how long a signature may count, in seconds: long enough for a proposer that dies and another that is asked.
 pub const MAX_VALIDITY_S: u64 = 600;
+/// For how long one may count that waits for an operator, in seconds: a person has to see it. No node takes what is good
+/// for longer than [`MAX_VALIDITY_S`] without a person's word.
+pub const MAX_LONG_VALIDITY_S: u64 = 24 * 60 * 60;
 /// Longest path of a signed call, in bytes: its length fits one byte, and no call's is half as long.
 pub const MAX_SIGNED_PATH_BYTES: usize = 255;
 /// Longest query of a signed GET, in bytes.
@@ -32,7 +35,8 @@ pub(super) const COVERED_BY_GET: &str = r#""@method" "@path" "@query" "consign-c
 /// Longest number in a parameter, in digits (RFC 8941, 3.3.1).
 const MAX_DIGITS: usize = 15;
 
-/// From when until when a signature counts: Unix times in seconds, the second one later by at most [`MAX_VALIDITY_S`].
+/// From when until when a signature counts: Unix times in seconds, the second one later by at most
+/// [`MAX_LONG_VALIDITY_S`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     created: u64,
@@ -45,7 +49,7 @@ impl Validity {
     /// # Errors
     /// [`NotSigned::Validity`] if they are not in order, too far apart, or have more digits than a parameter may.
     pub fn new(created: u64, expires: u64) -> Result<Self, NotSigned> {
-        let order = created < expires && expires - created <= MAX_VALIDITY_S;
+        let order = created < expires && expires - created <= MAX_LONG_VALIDITY_S;
         if order && expires < 10_u64.pow(15) {
             Ok(Self { created, expires })
         } else {
@@ -53,12 +57,18 @@ impl Validity {
         }
     }
 
-    /// From now on, for as long as possible.
+    /// From now on, for as long as is possible without an operator.
     ///
     /// # Errors
     /// [`NotSigned::Validity`] for a clock that is out of this world.
     pub fn from(now_unix: u64) -> Result<Self, NotSigned> {
         Self::new(now_unix, now_unix.saturating_add(MAX_VALIDITY_S))
+    }
+
+    /// Whether it counts for longer than [`MAX_VALIDITY_S`].
+    #[must_use]
+    pub const fn is_long(&self) -> bool {
+        self.expires - self.created > MAX_VALIDITY_S
     }
 
     /// When it was signed.

@@ -45,6 +45,10 @@ pub fn verify(
     if fields.cluster()? != *cluster {
         return Err(NotSigned::Cluster);
     }
+    // No operator approves what is only looked at.
+    if validity.is_long() {
+        return Err(NotSigned::Validity);
+    }
     validity.is_fresh(now_unix)?;
     client.verify(base(path, query, cluster, &client, &validity)?.as_bytes(), &signature)?;
     Ok(client)

@@ -257,8 +257,12 @@ fn paths_queries_and_keys_have_limits() {
 
 #[test]
 fn times_are_in_order_and_bounded() {
-    assert!(Validity::new(NOW, NOW + MAX_VALIDITY_S).is_ok());
-    for (created, expires) in [(NOW, NOW), (NOW, NOW - 1), (NOW, NOW + MAX_VALIDITY_S + 1), (0, u64::MAX)] {
+    assert!(Validity::new(NOW, NOW + MAX_VALIDITY_S).is_ok_and(|validity| !validity.is_long()));
+    assert!(Validity::new(NOW, NOW + MAX_VALIDITY_S + 1).is_ok_and(|validity| validity.is_long()));
+    assert!(Validity::new(NOW, NOW + MAX_LONG_VALIDITY_S).is_ok());
+    for (created, expires) in
+        [(NOW, NOW), (NOW, NOW - 1), (NOW, NOW + MAX_LONG_VALIDITY_S + 1), (0, u64::MAX)]
+    {
         assert_eq!(Validity::new(created, expires), Err(NotSigned::Validity));
     }
     assert!(Validity::from(u64::MAX).is_err());

@@ -31,7 +31,7 @@ impl Story<'_> {
         let committee: Vec<_> = key.committee.iter().map(|member| member.validator).collect();
         let fresh = self.refresh(node, key, &committee)?;
         let wide = if self.all() > committee.len() {
-            self.join_more(node)?;
+            self.join_more()?;
             self.validators(node, self.all())?
         } else {
             committee.clone()
@@ -58,11 +58,11 @@ impl Story<'_> {
         phase.done(&format!("node {killed} is back; its share was on disk"))
     }
 
-    fn join_more(&self, founder: &Connection) -> Result<(), Failure> {
+    fn join_more(&self) -> Result<(), Failure> {
         let phase = Phase::begin(self.out, "join-more");
         let old = usize::from(self.demo.parties);
         for number in old + 1..=self.all() {
-            self.let_in(founder, &phase, number)?;
+            self.let_in(&phase, number)?;
         }
         self.all_meet(&phase, self.all())?;
         phase.done(&format!("all {} nodes are in the cluster now", self.all()))

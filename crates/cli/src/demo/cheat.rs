@@ -30,7 +30,7 @@ impl Story<'_> {
     pub(super) fn play_cheat(&self) -> Result<(), Failure> {
         self.open()?;
         let founder = self.start()?;
-        self.join(&founder)?;
+        self.join()?;
         let key = self.create(&founder)?;
         let honest = self.honest()?;
         let (first, conviction) = self.catch(&honest, &key)?;

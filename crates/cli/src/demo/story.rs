@@ -23,11 +23,15 @@ use crate::follow::{self, PhaseBars};
 use crate::found;
 use crate::init::unix_now;
 use crate::key::signature;
+use crate::operator;
 use crate::output::{Output, bold};
 use crate::verify;
 
 /// How long nodes may take to start, meet, or notice that one is gone.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The number of the founder.
+const FOUNDER: usize = 1;
 
 /// How long an invitation is good, in seconds: it is used at once.
 const INVITATION_S: u32 = 600;
@@ -48,7 +52,7 @@ impl Story<'_> {
     pub(super) fn play(&self) -> Result<(), Failure> {
         self.open()?;
         let founder = self.start()?;
-        self.join(&founder)?;
+        self.join()?;
         let key = self.create(&founder)?;
         let first = self.sign(&founder, &key, "sign", "signed by")?;
         let killed = self.kill(&founder, &key, &first)?;
@@ -79,30 +83,26 @@ impl Story<'_> {
         phase.waits("a first node founds a cluster".to_owned());
         self.make(1, None)?;
         self.nodes.start(1)?;
-        let founder = self.reach(1)?;
+        let founder = self.reach(FOUNDER)?;
         phase.done("a first node has founded a cluster")?;
         Ok(founder)
     }
 
     /// All others join it, and everybody meets everybody.
-    pub(super) fn join(&self, founder: &Connection) -> Result<(), Failure> {
+    pub(super) fn join(&self) -> Result<(), Failure> {
         let phase = Phase::begin(self.out, "join");
         let count = usize::from(self.demo.parties);
         for number in 2..=count {
-            self.let_in(founder, &phase, number)?;
+            self.let_in(&phase, number)?;
         }
         self.all_meet(&phase, count)?;
         phase.done(&format!("{} more nodes have joined by invitation, all are connected", count - 1))
     }
 
     /// Invites a node and starts it.
-    pub(super) fn let_in(
-        &self,
-        founder: &Connection,
-        phase: &Phase<'_>,
-        number: usize,
-    ) -> Result<(), Failure> {
+    pub(super) fn let_in(&self, phase: &Phase<'_>, number: usize) -> Result<(), Failure> {
         phase.waits(format!("node {number}"));
+        let founder = operator::open(&self.nodes.data(FOUNDER))?;
         let view = founder.invite(&Invite { valid_for: INVITATION_S })?;
         let invitation = view.invitation.parse().map_err(Failure::from_error)?;
         self.make(number, Some(&invitation))?;

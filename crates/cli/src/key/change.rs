@@ -126,6 +126,7 @@ pub(crate) fn changed<'a>(
         share: new.share,
         state: new.state,
         presignatures: new.presignatures,
+        standing: new.standing.clone(),
         ..old.clone()
     };
     if **new != same {
@@ -169,6 +170,7 @@ mod tests {
             imported: None,
             exports: Vec::new(),
             presignatures: 0,
+            standing: None,
             public_key: "02".repeat(33),
             chain_code: Some("03".repeat(32)),
             xpub: Some("xpub1".to_owned()),
@@ -195,6 +197,7 @@ mod tests {
             timings: Vec::new(),
             outcome,
             failure: None,
+            presignatures: Vec::new(),
             evidence: Vec::new(),
         }
     }

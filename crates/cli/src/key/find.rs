@@ -68,6 +68,7 @@ mod tests {
             imported: None,
             exports: Vec::new(),
             presignatures: 0,
+            standing: None,
             public_key: String::new(),
             chain_code: None,
             xpub: None,

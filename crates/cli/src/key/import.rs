@@ -232,6 +232,7 @@ mod tests {
             imported: Some(member(1)),
             exports: Vec::new(),
             presignatures: 0,
+            standing: None,
             public_key: "02".repeat(33),
             chain_code: Some("03".repeat(32)),
             xpub: None,

@@ -5,7 +5,9 @@ use std::path::Path;
 use clap::Args;
 use consign_api::{HashName, KeyId, Label, Level, NodeId, Problem, ProblemKind};
 use consign_node::config::DataFolder;
-use consign_node::core::policy::{Act, Ceremony, Change, Decision, Deed, KeyFacts, Policy, Rule};
+use consign_node::core::policy::{
+    Act, Ceremony, Change, Decision, Deed, KeyFacts, Order, Policy, Rule, Standing,
+};
 use serde_json::json;
 
 use super::client;
@@ -144,7 +146,9 @@ fn limit(rule: &Rule) -> String {
 
 fn list(policy: &Policy, file: &Path, out: &Output) -> Result<(), Failure> {
     let clients: Vec<_> = policy.clients().map(|(name, key)| json!({ "name": name, "key": key })).collect();
-    let said = json!({ "file": file, "exists": true, "clients": clients, "rules": policy.rules() });
+    let said = json!({
+        "file": file, "exists": true, "clients": clients, "rules": policy.rules(), "standing": policy.orders(),
+    });
     out.show(&said, || {
         let count = |number: usize, one: &str, many: &str| match number {
             1 => format!("1 {one}"),
@@ -155,8 +159,31 @@ fn list(policy: &Policy, file: &Path, out: &Output) -> Result<(), Failure> {
         let good = green("good");
         let head = format!("{} is {good}: {clients}, {rules}; everything else is refused", file.display());
         let rows: Vec<_> = policy.rules().iter().map(row).collect();
-        format!("{head}\n\n{}", table(["RULE", "LINE", "WHO", "MAY", "WITH KEYS", "IF"], &rows))
+        let rules = table(["RULE", "LINE", "WHO", "MAY", "WITH KEYS", "IF"], &rows);
+        let orders: Vec<_> = policy.orders().iter().map(order).collect();
+        if orders.is_empty() {
+            return format!("{head}\n\n{rules}");
+        }
+        let orders = table(["STANDING ORDER", "LINE", "WITH KEYS", "WITHOUT A CLIENT"], &orders);
+        format!("{head}\n\n{rules}\n\n{orders}\n\nIt is done where all who are needed have an order that wants it.")
     })
+}
+
+/// What a standing order means.
+fn order(order: &Order) -> [String; 4] {
+    let what = match order.what {
+        Standing::Presign { low, high } => {
+            format!(
+                "presignatures: fewer than {low} for a signer set are filled up, never to more than {high}"
+            )
+        }
+        Standing::Refresh { every_days, moduli, at } => {
+            let at = at.map(|at| format!(" at {at} UTC")).unwrap_or_default();
+            format!("refresh: every {every_days} days{at}, and {moduli} the moduli")
+        }
+    };
+    let keys: Vec<_> = order.keys.iter().map(ToString::to_string).collect();
+    [order.name.clone(), order.line.to_string(), keys.join(" "), what]
 }
 
 fn row(rule: &Rule) -> [String; 6] {

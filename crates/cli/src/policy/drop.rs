@@ -1,11 +1,13 @@
 //! `consign policy drop`: a node without a policy again.
 
 use clap::Args;
+use consign_node::core::audit::entries_of;
 use consign_node::core::governing::ungoverned;
 use consign_node::store::Store as _;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::init::unix_now;
 use crate::output::Output;
 use crate::stopped::Stopped;
 
@@ -39,7 +41,9 @@ impl Drop {
             let file = node.folder.policy_file();
             return Err(Failure::Failed(format!("remove {} first: it is still a policy", file.display())));
         }
-        node.store.apply(&[ungoverned()])?;
+        let mut writes = Vec::from(ungoverned());
+        writes.extend(entries_of(&node.store, &writes, unix_now()?).map_err(Failure::from_error)?);
+        node.store.apply(&writes)?;
         out.show(&json!({ "policy": false }), || "This node has no policy any more.".to_owned())
     }
 }

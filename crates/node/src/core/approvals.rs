@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::hash::Hash;
 use super::node::OpenError;
 use super::policy::ClientKey;
-use super::records::{decode, encode};
+use super::records::{APPROVAL, decode, encode};
 use crate::identity::NodeId;
-use crate::store::{Store, Table, Write};
+use crate::store::{Store, Table, Value, Write};
 
-/// Opens the keys of decisions in the meta table; the request's id follows.
-const APPROVAL: &[u8] = b"approval/";
-/// Most requests that wait or were decided, at a time. More are refused, and none forgotten for them.
+/// Most requests that wait at a time. More are refused, and none forgotten for them.
 pub(super) const MAX_APPROVALS: usize = 256;
+/// Most that were decided and are kept: a person decides one by one.
+pub(super) const MAX_DECIDED: usize = 4_096;
 /// Most of one client: the others find room.
 pub(super) const MAX_OF_ONE: usize = 32;
 /// How long a decision is kept after its request has expired, in seconds: as long as the request's own record.
@@ -93,11 +93,24 @@ impl Ask {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CannotWait {
     /// Whoever asks.
-    #[error("as many requests wait for its operator as may")]
+    #[error("as many requests wait for the operator of this node as may")]
     Full,
     /// The client has more than is left for others.
-    #[error("as many requests of the client wait for its operator as may")]
+    #[error("as many requests of the client wait for the operator of this node as may")]
     Share,
+}
+
+/// Why the operator's word does not count. For people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotDecided {
+    /// There is no such request.
+    #[error("No such request waits here with this content; list them with `consign approve`.")]
+    Unknown,
+    /// Too many were decided lately.
+    #[error(
+        "As many decisions are remembered as may be; wait until some of their requests are over for a day."
+    )]
+    Full,
 }
 
 /// What the operator said to a request.
@@ -115,6 +128,17 @@ pub(super) enum Answer {
 #[derive(Debug, Default)]
 pub(super) struct Approvals {
     asks: BTreeMap<Hash, Ask>,
+}
+
+/// What the log says of a decision.
+pub(super) fn summary(value: &Value) -> Option<String> {
+    let ask: Ask = decode(value).ok()?;
+    let said = if ask.answer == Some(true) { "approved" } else { "denied" };
+    let content = hex::encode(ask.content.get(..8).unwrap_or(&ask.content));
+    let Ask { client_name, ceremony, label, .. } = ask;
+    Some(format!(
+        "{said} by the operator: {ceremony} with the key {label} for {client_name}, content {content}"
+    ))
 }
 
 fn key_of(id: &Hash) -> Vec<u8> {
@@ -149,12 +173,13 @@ impl Approvals {
 
     /// Whether one more request of the client can wait.
     pub(super) fn room(&self, id: &Hash, client: &ClientKey) -> Result<(), CannotWait> {
-        if self.asks.contains_key(id) {
+        let mut waiting = self.asks.iter().filter(|(_, ask)| ask.answer.is_none());
+        if waiting.clone().any(|(waits, _)| waits == id) {
             return Ok(());
         }
-        let theirs = self.asks.values().filter(|ask| ask.client == *client).count();
+        let theirs = waiting.clone().filter(|(_, ask)| ask.client == *client).count();
         match () {
-            () if self.asks.len() >= MAX_APPROVALS => Err(CannotWait::Full),
+            () if waiting.nth(MAX_APPROVALS - 1).is_some() => Err(CannotWait::Full),
             () if theirs >= MAX_OF_ONE => Err(CannotWait::Share),
             () => Ok(()),
         }
@@ -176,14 +201,18 @@ impl Approvals {
         }
     }
 
-    /// The operator decides. What is to be written, and what comes of it; nothing if there is no such request with this
-    /// content.
-    pub(super) fn decide(&mut self, decide: &api::Decide) -> Option<(Write, api::ApprovalView)> {
+    /// The operator decides. What is to be written, and what comes of it.
+    pub(super) fn decide(&mut self, decide: &api::Decide) -> Result<(Write, api::ApprovalView), NotDecided> {
         let id = Hash(decide.id.0);
-        let ask = self.asks.get_mut(&id).filter(|ask| ask.content == decide.body.content.0)?;
+        let decided = self.asks.values().filter(|ask| ask.answer.is_some()).count();
+        let ask = self.asks.get_mut(&id).filter(|ask| ask.content == decide.body.content.0);
+        let ask = ask.ok_or(NotDecided::Unknown)?;
+        if ask.answer.is_none() && decided >= MAX_DECIDED {
+            return Err(NotDecided::Full);
+        }
         ask.answer = Some(decide.body.approve);
-        let view = ask.view(&id)?;
-        Some((Write::put(Table::Meta, key_of(&id), encode(ask)), view))
+        let view = ask.view(&id).ok_or(NotDecided::Unknown)?;
+        Ok((Write::put(Table::Meta, key_of(&id), encode(ask)), view))
     }
 
     /// All of them, what waits first, then the newest.
@@ -256,8 +285,12 @@ mod tests {
         let (id, content) = (Hash([1; 32]), Hash([5; 32]));
         assert!(all.wait(id, ask(1, 5, 200)) && !all.wait(id, ask(1, 5, 300)));
         assert_eq!((all.answer(&id, &content, 150, false), all.waiting()), (Answer::None, 1));
-        assert_eq!(all.decide(&decide(1, 6, true)), None, "other content than the one that waits");
-        assert_eq!(all.decide(&decide(2, 5, true)), None, "no such request");
+        assert_eq!(
+            all.decide(&decide(1, 6, true)),
+            Err(NotDecided::Unknown),
+            "other content than the one that waits"
+        );
+        assert_eq!(all.decide(&decide(2, 5, true)), Err(NotDecided::Unknown), "no such request");
         let (write, view) = all.decide(&decide(1, 5, true)).unwrap();
         assert_eq!((view.state, view.expires), (api::ApprovalState::Approved, 300));
         assert_eq!(all.answer(&id, &content, 300, false), Answer::Approved);
@@ -303,7 +336,15 @@ mod tests {
         let said = decide(1, 5, true);
         let said = api::Decide { id: api::CeremonyId(id(1, 0).0), ..said };
         all.decide(&said).unwrap();
-        assert_eq!((all.forget(200 + LATE_S).len(), all.waiting()), (0, MAX_APPROVALS - 1));
+        // What was decided takes no place of what waits.
+        assert_eq!((all.room(&id(1, 99), &client(1)), all.room(&id(9, 0), &client(9))), (Ok(()), Ok(())));
+        all.wait(id(9, 0), ask(9, 5, 200));
+        assert_eq!(
+            all.room(&id(1, 0), &client(1)),
+            Err(CannotWait::Full),
+            "it was decided, and would wait anew"
+        );
+        assert_eq!((all.forget(200 + LATE_S).len(), all.waiting()), (0, MAX_APPROVALS));
         assert_eq!((all.forget(201 + LATE_S).len(), all.waiting(), all.views().len()), (0, 0, 1));
         assert_eq!((all.forget(201 + KEPT_S).len(), all.views().len()), (1, 0));
     }

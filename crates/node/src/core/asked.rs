@@ -1,7 +1,7 @@
-//! Who asks: a request as it travels to every participant, in one of two forms. Signed by its client, it can be checked by
+//! Who asks: a request as it travels to every participant, in one of three forms. Signed by its client, it can be checked by
 //! everybody who sees it, and a hijacked proposer can make none. Unsigned, nobody but the proposer vouches for it: it came
-//! with the token of the proposer's own API. Which of the two a node takes part in is for it to say
-//! (`ceremony/examining.rs`).
+//! with the token of the proposer's own API. The third form is nobody's: the proposer says that the standing orders of all
+//! participants want it. Which of them a node takes part in is for it to say (`ceremony/examining.rs`, `standing.rs`).
 
 use consign_api as api;
 use consign_api::signed::{FORM, NotSigned};
@@ -17,6 +17,9 @@ use crate::identity::ClusterId;
 /// are made first, and each of them may take minutes. A signature is a matter of seconds, and is made in time or not at all.
 const PHASES_S: u64 = 60 * 60;
 
+/// How the form begins of what nobody asks for: the name of a path, which begins an unsigned request, is never empty.
+const STANDING: [u8; 2] = [0, 2];
+
 /// Every signed request fits a proposal.
 const _: () = assert!(api::signed::MAX_REQUEST_BYTES <= MAX_REQUEST_BYTES);
 
@@ -27,12 +30,19 @@ pub enum Asked {
     Unsigned(RawRequest),
     /// With its client's signature, which is not verified yet.
     Signed(SignedRequest),
+    /// Nobody asks: it is, as the proposer says, what every participant's own standing orders want.
+    Standing(RawRequest),
 }
 
 impl Asked {
     /// Reads bytes that came in a proposal. Strict: bytes have one reading, and a request one writing.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<(Self, Wanted)> {
+        if let Some(raw) = bytes.strip_prefix(&STANDING) {
+            let (raw, wanted) = RawRequest::parse(raw)?;
+            return matches!(wanted, Wanted::Presign(_) | Wanted::Refresh(_))
+                .then_some((Self::Standing(raw), wanted));
+        }
         if !bytes.starts_with(&FORM) {
             let (raw, wanted) = RawRequest::parse(bytes)?;
             return Some((Self::Unsigned(raw), wanted));
@@ -46,9 +56,35 @@ impl Asked {
     #[must_use]
     pub fn client(&self) -> Option<ClientKey> {
         match self {
-            Self::Unsigned(_) => None,
+            Self::Unsigned(_) | Self::Standing(_) => None,
             Self::Signed(signed) => Some(signed.client()),
         }
+    }
+
+    /// Whether it is good for longer than what no operator approves.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        match self {
+            Self::Unsigned(_) | Self::Standing(_) => false,
+            Self::Signed(signed) => signed.validity().is_long(),
+        }
+    }
+
+    /// Whether nobody asks, and it is up to standing orders.
+    #[must_use]
+    pub fn is_standing(&self) -> bool {
+        matches!(self, Self::Standing(_))
+    }
+
+    /// The same, of bytes that were read before.
+    pub(super) fn is_standing_form(raw: &[u8]) -> bool {
+        raw.starts_with(&STANDING)
+    }
+
+    /// The bytes of what standing orders want.
+    #[must_use]
+    pub fn standing(raw: &RawRequest) -> Vec<u8> {
+        [&STANDING[..], &raw.encode()].concat()
     }
 
     /// Whether the client that it names has signed it, for this cluster. Holds for what names none.
@@ -57,7 +93,7 @@ impl Asked {
     /// [`NotSigned`], a sentence that says what is wrong.
     pub fn verify(&self, cluster: &ClusterId) -> Result<(), NotSigned> {
         match self {
-            Self::Unsigned(_) => Ok(()),
+            Self::Unsigned(_) | Self::Standing(_) => Ok(()),
             Self::Signed(signed) => signed.verify(&api::ClusterId(*cluster.as_bytes())),
         }
     }
@@ -66,7 +102,7 @@ impl Asked {
     #[must_use]
     pub fn is_fresh(&self, now_unix: u64) -> bool {
         match self {
-            Self::Unsigned(raw) => raw.is_fresh(now_unix),
+            Self::Unsigned(raw) | Self::Standing(raw) => raw.is_fresh(now_unix),
             Self::Signed(signed) => signed.validity().is_fresh(now_unix).is_ok(),
         }
     }
@@ -86,7 +122,7 @@ impl Asked {
     #[must_use]
     pub fn created(&self) -> u64 {
         match self {
-            Self::Unsigned(raw) => raw.created,
+            Self::Unsigned(raw) | Self::Standing(raw) => raw.created,
             Self::Signed(signed) => signed.validity().created(),
         }
     }
@@ -95,7 +131,7 @@ impl Asked {
     #[must_use]
     pub fn expires(&self) -> u64 {
         match self {
-            Self::Unsigned(raw) => raw.created.saturating_add(REQUEST_LIFETIME_S),
+            Self::Unsigned(raw) | Self::Standing(raw) => raw.created.saturating_add(REQUEST_LIFETIME_S),
             Self::Signed(signed) => signed.validity().expires(),
         }
     }
@@ -198,5 +234,23 @@ mod tests {
         cut.truncate(cut.len() - 1);
         assert_eq!(Asked::parse(&cut), None, "the body is cut");
         assert_eq!(Asked::parse(&FORM), None);
+    }
+
+    #[test]
+    fn standing_orders_have_a_form_of_their_own() {
+        let key = api::KeyId([5; 32]);
+        let terms = api::PresignTerms { count: 2, signers: Vec::new() };
+        let raw = |wanted: &Wanted| RawRequest::new(wanted, NOW, [1; 16]);
+        let presign = Wanted::Presign(api::Presign { key, terms });
+        let bytes = Asked::standing(&raw(&presign));
+        let (asked, same) = Asked::parse(&bytes).unwrap();
+        assert!(asked.is_standing() && same == presign && asked.client().is_none());
+        assert_eq!((asked.created(), asked.remembered()), (NOW, None));
+        assert!(asked.is_fresh(NOW) && !asked.is_fresh(NOW + REQUEST_LIFETIME_S + MAX_SKEW_S));
+        // The same without its mark is another request, and nothing else can be wanted so.
+        assert!(!Asked::parse(&raw(&presign).encode()).unwrap().0.is_standing());
+        let path = api::PathText::root();
+        let sign = Wanted::Signature(api::Sign { key, path, target: api::SignTarget::Digest([6; 32]) });
+        assert_eq!(Asked::parse(&Asked::standing(&raw(&sign))), None);
     }
 }

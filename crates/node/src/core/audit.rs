@@ -9,13 +9,18 @@ mod offline;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use super::WriteId;
 use super::hash::{Hash, Items};
 use super::node::Node;
-use super::records::{AUDIT_BASE, AUDIT_HEAD, HELD, SEEN, decode, encode};
+use super::operator::{Blocked, Forgiven};
+use super::records::{
+    APPROVAL, AUDIT_BASE, AUDIT_HEAD, BLOCKED, FORGIVEN, HELD, POLICY, SEEN, decode, encode,
+};
+use super::views::short;
+use super::{WriteId, approvals};
 use crate::identity::NodeId;
-use crate::store::{Store, StoreError, Table, Write};
+use crate::store::{Store, StoreError, Table, Value, Write};
 
 pub use heads::{Held, SignedHead};
 pub use offline::{accept_rollback, archived, entries_of, entry_of_backup};
@@ -46,6 +51,10 @@ pub enum Kind {
     Export,
     /// The operator took note that the store went back. The number of such an entry may jump.
     Accepted,
+    /// The operator has approved a request, or denied it.
+    Approval,
+    /// Another policy is in force, or none any more.
+    Policy,
 }
 
 /// One entry.
@@ -188,8 +197,8 @@ impl Head {
 }
 
 /// Which records have entries.
-const fn kind_of(table: Table) -> Option<Kind> {
-    match table {
+fn kind_of(write: &Write) -> Option<Kind> {
+    match write.table() {
         Table::Ceremonies => Some(Kind::Ceremony),
         Table::Evidence => Some(Kind::Evidence),
         Table::Keys => Some(Kind::Key),
@@ -201,18 +210,20 @@ const fn kind_of(table: Table) -> Option<Kind> {
         | Table::Primes
         | Table::Requests
         | Table::Messages
-        | Table::Meta
         | Table::Audit => None,
+        Table::Meta if write.key() == POLICY => Some(Kind::Policy),
+        Table::Meta if write.key().starts_with(APPROVAL) => Some(Kind::Approval),
+        Table::Meta => None,
     }
 }
 
 /// The entry about a write, if it has one. What a node forgets of old ceremonies is in the log already.
 fn entry_of(write: &Write, unix: u64, summary: impl FnOnce(Kind) -> String) -> Option<Entry> {
-    let (kind, name) = (kind_of(write.table())?, write.table().name());
+    let (kind, name) = (kind_of(write)?, write.table().name());
     let items = Items::new("audited record").bytes("table", name.as_bytes()).bytes("key", write.key());
     let content = match write {
         Write::Put { value, .. } | Write::Create { value, .. } => items.bytes("value", value).hash(),
-        Write::Delete { .. } if kind == Kind::Ceremony => return None,
+        Write::Delete { .. } if matches!(kind, Kind::Ceremony | Kind::Approval) => return None,
         Write::Delete { .. } => items.hash(),
     };
     let mut summary = summary(kind);
@@ -225,16 +236,47 @@ fn entry_of(write: &Write, unix: u64, summary: impl FnOnce(Kind) -> String) -> O
 fn plain_summary(write: &Write) -> String {
     let key = hex::encode(write.key().get(..32).unwrap_or(write.key()));
     let gone = matches!(write, Write::Delete { .. });
-    match kind_of(write.table()) {
+    match kind_of(write) {
         Some(Kind::Key) => {
             let what = if write.key().len() > 32 { "pending share of the key" } else { "key" };
             format!("{what} {key} {}", if gone { "removed" } else { "stored" })
         }
         Some(Kind::Evidence) => format!("evidence {key}"),
-        Some(Kind::Roster) => "the validators that this node knows".to_owned(),
+        Some(Kind::Roster) => {
+            decided(write).unwrap_or_else(|| "the validators that this node knows".to_owned())
+        }
+        Some(Kind::Approval) => value_of(write).and_then(approvals::summary).unwrap_or_default(),
+        Some(Kind::Policy) => match value_of(write).and_then(|value| decode::<String>(value).ok()) {
+            Some(text) => {
+                format!("the policy with the SHA-256 {} is in force", hex::encode(Sha256::digest(text)))
+            }
+            None => "there is no policy any more".to_owned(),
+        },
         Some(Kind::Export) => format!("a share of the key {key} leaves the node"),
         Some(Kind::Ceremony | Kind::Accepted) | None => format!("ceremony {key}"),
     }
+}
+
+/// What a write puts into the store.
+const fn value_of(write: &Write) -> Option<&Value> {
+    match write {
+        Write::Put { value, .. } | Write::Create { value, .. } => Some(value),
+        Write::Delete { .. } => None,
+    }
+}
+
+/// What the operator has decided about validators for this node alone, if the write is about that.
+fn decided(write: &Write) -> Option<String> {
+    let value = value_of(write)?;
+    let (what, ids) = if write.key() == BLOCKED {
+        ("blocked", decode::<Blocked>(value).ok()?.into_iter().collect())
+    } else if write.key() == FORGIVEN {
+        ("forgiven", decode::<Forgiven>(value).ok()?.into_keys().collect::<Vec<_>>())
+    } else {
+        return None;
+    };
+    let names: Vec<_> = ids.iter().map(|id| short(*id)).collect();
+    Some(format!("{what} by the operator, {} in all: {}", names.len(), names.join(" ")))
 }
 
 impl Log {
@@ -315,7 +357,7 @@ impl Log {
 impl Node {
     /// Adds to a transaction what the log says of it.
     pub(super) fn audit(&mut self, id: WriteId, writes: &mut Vec<Write>) {
-        let summary = |write: &Write| match kind_of(write.table()) {
+        let summary = |write: &Write| match kind_of(write) {
             Some(Kind::Ceremony) => {
                 let id = <[u8; 32]>::try_from(write.key()).map(Hash).ok();
                 let view = id.and_then(|id| self.stories.get(&id)).map(|story| &story.view);

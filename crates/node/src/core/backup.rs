@@ -14,7 +14,8 @@ use super::audit::{self, AuditError};
 use super::evidence::EvidenceRecord;
 use super::exports::{SHARE_MAGIC, holdings};
 use super::node::{Node, OpenError, Settings};
-use super::records::{AUDIT_HEAD, DOOR, FORGOTTEN, GOVERNED, INVITATION, RESTORED, decode, encode};
+use super::policy::Policy;
+use super::records::{AUDIT_HEAD, DOOR, FORGOTTEN, GOVERNED, INVITATION, POLICY, RESTORED, decode, encode};
 use super::requests::MAX_SKEW_S;
 use super::setup::{self, NoIdentity};
 use crate::identity::{ClusterId, ID_BYTES, NodeId};
@@ -45,7 +46,7 @@ const TABLES: [Table; 6] =
     [Table::Identity, Table::Roster, Table::Keys, Table::Aux, Table::Exports, Table::Evidence];
 
 /// The records of the table `meta` that it holds.
-const META: [&[u8]; 5] = [FORGOTTEN, INVITATION, DOOR, AUDIT_HEAD, GOVERNED];
+const META: [&[u8]; 6] = [FORGOTTEN, INVITATION, DOOR, AUDIT_HEAD, GOVERNED, POLICY];
 
 /// Why there is no backup, or it cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +136,8 @@ pub struct Restored {
     pub created: u64,
     /// The configuration, as `config.toml` has it.
     pub config: String,
+    /// The policy that was in force when it was made, as `policy.toml` has it; nothing if there was none.
+    pub policy: Option<String>,
     /// The cluster.
     pub cluster: ClusterId,
     /// What is to be in the store.
@@ -303,7 +306,13 @@ impl Backup {
         let (_, _) = Node::open(Arc::new(identity), settings, &store, entropy, now).map_err(broken)?;
         holdings(&store).map_err(broken)?;
         let cluster = setup::cluster(&store).map_err(broken)?;
-        Ok(Restored { node: self.node, created: self.created, config: self.config, cluster, store })
+        let policy = store.get(Table::Meta, POLICY)?.map(|value| decode::<String>(&value)).transpose();
+        let policy = policy.map_err(|_| damaged("the policy cannot be read"))?;
+        if let Some(text) = &policy {
+            Policy::parse(text).map_err(|e| damaged(format!("the policy: {e}")))?;
+        }
+        let (node, created, config) = (self.node, self.created, self.config);
+        Ok(Restored { node, created, config, policy, cluster, store })
     }
 }
 

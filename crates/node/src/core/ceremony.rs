@@ -8,6 +8,7 @@ mod finishing;
 mod inbox;
 mod priming;
 mod reports;
+mod rivals;
 mod round0;
 mod running;
 mod turns;
@@ -21,14 +22,15 @@ use consign_rounds::SessionId;
 use zeroize::Zeroizing;
 
 use self::inbox::Inbox;
+pub(super) use self::rivals::Held;
 pub(super) use self::turns::Turn;
 pub use self::turns::{TURN_MS, TURN_WITH_PRIMES_MS};
+use super::asked::Asked;
 use super::chain::AnyStep;
 use super::curves::{Info, Presigned, Signed};
 use super::hash::Hash;
 use super::node::{Node, Then};
 use super::proposal::{Accept, Drawn, Kind, Proposal};
-use super::requests::MAX_TRIES;
 use super::sessions::{Act, Live, Standing};
 use super::sizes::Sizes;
 use super::spending::Spent;
@@ -46,6 +48,8 @@ pub const MAX_RUNNING_OF_ONE: usize = MAX_RUNNING / 2;
 pub const MAX_AUX_OF_ONE: usize = 4;
 /// Most that run here because one other node passed requests on: each uses up a presignature of this node.
 pub const MAX_PASSED_OF_ONE: usize = 8;
+/// What a node says that would take part, but not now.
+pub(super) const NO_PLACE: &str = "this node has all the work it may take";
 /// How much longer the rounds of a proposal may take than they need here, so that this node accepts it.
 pub const DEADLINE_FACTOR: u32 = 2;
 /// How long an ended session still answers reveals, in milliseconds.
@@ -75,6 +79,8 @@ pub(super) struct Ceremony {
     passed_by: Option<NodeId>,
     /// This node's index; none at a proposer that takes no part.
     me: Option<u16>,
+    /// Since when it is known here, on the monotonic clock.
+    since: u64,
     /// At the proposer, until the start.
     gathering: Option<Gathering>,
     part: Part,
@@ -183,6 +189,16 @@ impl Ceremony {
         self.finished && !self.is_over()
     }
 
+    /// Whether this node takes part in it.
+    pub(super) fn is_joined(&self) -> bool {
+        self.me.is_some()
+    }
+
+    /// Whether nobody has asked for it but standing orders.
+    pub(super) fn is_standing(&self) -> bool {
+        Asked::is_standing_form(&self.proposal.request)
+    }
+
     /// Whether its session has begun.
     pub(super) fn is_running(&self) -> bool {
         matches!(self.part, Part::Running(_))
@@ -245,7 +261,7 @@ impl Node {
     pub(super) fn passes_too_much(&self, from: NodeId, request: Hash) -> bool {
         let theirs = self.ceremonies.values().filter(|c| !c.is_over() && c.passed_by == Some(from));
         let spent = match self.requests.get(&request) {
-            Some(record) => record.tries_of(from) >= MAX_TRIES,
+            Some(record) => record.is_worn_out(from),
             None => self.requests.room(from, self.me, self.now.monotonic).is_err(),
         };
         spent || theirs.count() >= MAX_PASSED_OF_ONE
@@ -266,6 +282,7 @@ impl Node {
             self.tick_gathering(hash);
             self.tick_part(hash);
         }
+        self.tick_held();
     }
 
     fn tick_part(&mut self, hash: Hash) {
@@ -382,6 +399,7 @@ impl Node {
             }
         }
         self.ended(request, hash, &proposal, end);
+        self.release_held(request);
     }
 
     /// Ends a ceremony whose session must not say another word: it is gone, and what it knew is wiped. One that has its

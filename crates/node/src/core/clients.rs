@@ -7,6 +7,7 @@ use consign_api::{ClientKey, SignedRequest};
 use super::asked::{Asked, request_id};
 use super::hash::Hash;
 use super::node::{Node, Then};
+use super::pages::page;
 use super::requests::Wanted;
 use super::{CallId, Output};
 use crate::store::{Table, Write};
@@ -31,11 +32,34 @@ impl Node {
             {
                 self.out.push(Output::Reply(call, api::Reply::Problem(no_such_key())));
             }
-            api::Request::ShowKey(_)
-            | api::Request::ShowCertificate(_)
-            | api::Request::ListCeremonies(_)
-            | api::Request::ShowCeremony(_)
-            | api::Request::ListEvidence(_)
+            // Looked up in the client's name, if it is not here.
+            api::Request::ShowKey(key) => {
+                let reply = self.key_view(&Hash(key.0)).map(api::Reply::Key);
+                let reply = reply.unwrap_or_else(|| api::Reply::Problem(no_such_key()));
+                self.out.push(Output::Reply(call, reply));
+            }
+            api::Request::ShowCertificate(key) => {
+                let reply = self.show_certificate(*key, no_such_key).unwrap_or_else(api::Reply::Problem);
+                self.out.push(Output::Reply(call, reply));
+            }
+            api::Request::ListCeremonies(query) => {
+                let reply = self.list_ceremonies_of(Some(client), query);
+                self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
+            }
+            api::Request::ShowCeremony(id) if !self.may_see_story(client, &Hash(id.0)) => {
+                let text = "This node knows no such ceremony that this client may see.";
+                let problem = api::Problem::new(api::ProblemKind::UnknownCeremony, text).about(*id);
+                self.out.push(Output::Reply(call, api::Reply::Problem(problem)));
+            }
+            api::Request::ListEvidence(query) => {
+                let reply = self.list_evidence_of(Some(client), query);
+                self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
+            }
+            api::Request::ShowEvidence(id) if !self.may_see_evidence(client, &Hash(id.0)) => {
+                let text = "This node keeps no such evidence that this client may see.";
+                self.refuse(call, api::ProblemKind::UnknownEvidence, text);
+            }
+            api::Request::ShowCeremony(_)
             | api::Request::ShowEvidence(_)
             | api::Request::ListValidators
             | api::Request::ShowNode
@@ -64,6 +88,54 @@ impl Node {
                 self.refuse(call, api::ProblemKind::Forbidden, text);
             }
         }
+    }
+
+    /// Whether a client may see a ceremony: it has asked for it, or may know of its key.
+    fn may_see_story(&self, client: ClientKey, request: &Hash) -> bool {
+        self.stories.get(request).is_some_and(|story| {
+            story.client == Some(client) || self.may_see_key(client, story.view.key.map(|key| Hash(key.0)))
+        })
+    }
+
+    /// The same of evidence: it is about a ceremony.
+    fn may_see_evidence(&self, client: ClientKey, id: &Hash) -> bool {
+        self.evidence.get(id).is_some_and(|record| {
+            let proposal = &record.file.proposal;
+            let asked = Asked::parse(&proposal.request).and_then(|(asked, _)| asked.client());
+            asked == Some(client) || self.may_see_key(client, proposal.key)
+        })
+    }
+
+    fn may_see_key(&self, client: ClientKey, key: Option<Hash>) -> bool {
+        key.and_then(|key| self.keys.get(&key)).is_some_and(|key| self.may_see(client, key))
+    }
+
+    /// Ceremonies, newest first; for a client those that it may see.
+    pub(super) fn list_ceremonies_of(
+        &self,
+        client: Option<ClientKey>,
+        query: &api::PageQuery,
+    ) -> Result<api::Reply, api::Problem> {
+        let mut stories: Vec<_> = self.stories.iter().map(|(id, story)| (story.unix, *id)).collect();
+        stories.sort_unstable_by(|a, b| b.cmp(a));
+        let is_seen = |id: &Hash| client.is_none_or(|client| self.may_see_story(client, id));
+        let (ids, next) = page(stories.into_iter().map(|(_, id)| id).filter(is_seen), query)?;
+        let items = ids.iter().filter_map(|id| self.ceremony_view(id)).collect();
+        Ok(api::Reply::Ceremonies(api::Page { items, next }))
+    }
+
+    /// Evidence, newest first; for a client what it may see.
+    pub(super) fn list_evidence_of(
+        &self,
+        client: Option<ClientKey>,
+        query: &api::PageQuery,
+    ) -> Result<api::Reply, api::Problem> {
+        let mut all: Vec<_> = self.evidence.iter().map(|(id, record)| (record.since, *id)).collect();
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        let is_seen = |id: &Hash| client.is_none_or(|client| self.may_see_evidence(client, id));
+        let (ids, next) = page(all.into_iter().map(|(_, id)| id).filter(is_seen), query)?;
+        let view = |id: &Hash| self.evidence.get(id).map(|record| self.evidence_view(*id, record));
+        Ok(api::Reply::Evidence(api::Page { items: ids.iter().filter_map(view).collect(), next }))
     }
 
     /// A signed call for a ceremony.
@@ -101,6 +173,10 @@ impl Node {
         let is_done = record.is_some_and(|record| record.finished);
         // Whatever has become of it, it is told to whoever may ask for it, and to nobody else.
         self.allowed(asked.client(), &wanted)?;
+        if let Some(full) = self.cannot_wait(&request, &asked, &wanted) {
+            let text = sentence(&full.to_string());
+            return Err(api::Problem::new(api::ProblemKind::TooMany, text).retry_after(60));
+        }
         match self.ceremony_view(&request) {
             // One that failed is open: it is tried again.
             Some(view) if view.state != api::CeremonyState::Failed => return Ok(view),
@@ -149,7 +225,7 @@ impl Node {
 }
 
 /// What a client hears of a key that is not here, or that no rule lets it use.
-fn no_such_key() -> api::Problem {
+pub(super) fn no_such_key() -> api::Problem {
     let text = "This node holds no share of such a key that its policy lets this client use.";
     api::Problem::new(api::ProblemKind::UnknownKey, text)
 }

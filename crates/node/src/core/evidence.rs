@@ -13,7 +13,6 @@ use super::curves::Presigned;
 use super::hash::Hash;
 use super::node::{Node, Then};
 use super::operator::is_forgiven;
-use super::pages::page;
 use super::proposal::{Kind, Proposal};
 use super::records::encode;
 use super::stories::phase_of;
@@ -36,7 +35,7 @@ pub(super) struct EvidenceRecord {
     /// The evidence with its context.
     pub(super) file: EvidenceFile,
     /// When this node judged it: Unix time in seconds.
-    since: u64,
+    pub(super) since: u64,
     /// What the accused did.
     charge: String,
     /// In which round.
@@ -227,7 +226,7 @@ impl Node {
         about.map(|(id, _)| api_evidence(*id)).collect()
     }
 
-    fn evidence_view(&self, id: Hash, record: &EvidenceRecord) -> api::EvidenceView {
+    pub(super) fn evidence_view(&self, id: Hash, record: &EvidenceRecord) -> api::EvidenceView {
         let EvidenceFile { proposal, accused, .. } = &record.file;
         api::EvidenceView {
             id: api_evidence(id),
@@ -241,14 +240,6 @@ impl Node {
             key: proposal.key.map(api_key),
             since: record.since,
         }
-    }
-
-    pub(super) fn list_evidence(&self, query: &api::PageQuery) -> Result<api::Reply, api::Problem> {
-        let mut all: Vec<_> = self.evidence.iter().map(|(id, record)| (record.since, *id)).collect();
-        all.sort_unstable_by(|a, b| b.cmp(a));
-        let (ids, next) = page(all.into_iter().map(|(_, id)| id), query)?;
-        let view = |id: &Hash| self.evidence.get(id).map(|record| self.evidence_view(*id, record));
-        Ok(api::Reply::Evidence(api::Page { items: ids.iter().filter_map(view).collect(), next }))
     }
 
     pub(super) fn show_evidence(&self, id: api::EvidenceId) -> Result<api::Reply, api::Problem> {

@@ -6,18 +6,20 @@
 use std::collections::BTreeMap;
 
 use consign_api as api;
+use consign_api::signed::MAX_VALIDITY_S;
 
-use super::approvals::{Answer, Approvals, Ask};
+use super::approvals::{Answer, Approvals, Ask, CannotWait, NotDecided};
 use super::asked::{Asked, request_id};
+use super::ceremony::{Ceremony, End};
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::{Node, OpenError, Then};
 use super::policy::{Act, Change, ClientKey, Counts, Decision, Deed, KeyFacts, Policy, Rule};
 use super::proposal::Proposal;
-use super::records::{GOVERNED, encode};
+use super::records::{GOVERNED, POLICY, decode, encode};
 use super::requests::Wanted;
 use super::views::{api_id, short};
-use super::{CallId, Level, Output};
+use super::{CallId, Level};
 use crate::identity::NodeId;
 use crate::store::{Store, Table, Write};
 
@@ -26,8 +28,8 @@ const MAX_SHOWN_BYTES: usize = 1_024;
 
 /// What makes a stopped node forget that it had a policy, for an operator who wants none any more.
 #[must_use]
-pub fn ungoverned() -> Write {
-    Write::delete(Table::Meta, GOVERNED)
+pub fn ungoverned() -> [Write; 2] {
+    [Write::delete(Table::Meta, GOVERNED), Write::delete(Table::Meta, POLICY)]
 }
 
 /// The policy and what belongs to it.
@@ -40,13 +42,18 @@ pub(super) struct Governing {
     approvals: Approvals,
     /// Whether the store says that there is a policy.
     marked: bool,
+    /// The text of the policy that the store says was in force last.
+    stored: Option<String>,
 }
 
 impl Governing {
     /// No policy yet; what operators have approved.
     pub(super) fn read(store: &dyn Store) -> Result<Self, OpenError> {
         let marked = store.get(Table::Meta, GOVERNED)?.is_some();
-        Ok(Self { approvals: Approvals::read(store)?, marked, ..Self::default() })
+        let what = "the policy that was in force";
+        let stored = store.get(Table::Meta, POLICY)?.map(|value| decode(&value)).transpose();
+        let stored = stored.map_err(|source| OpenError::Record { what, source })?;
+        Ok(Self { approvals: Approvals::read(store)?, marked, stored, ..Self::default() })
     }
 }
 
@@ -105,8 +112,22 @@ impl Node {
                 self.governing.policy = Some(policy);
                 self.governing.error = None;
                 self.governing.counts = Counts::default();
+                self.look_again();
+                let text = self.governing.policy.as_ref().map(|policy| policy.text().to_owned());
+                let mut writes = Vec::new();
                 if !std::mem::replace(&mut self.governing.marked, true) {
-                    self.store(vec![Write::put(Table::Meta, GOVERNED, encode(&()))], Then::Rest);
+                    writes.push(Write::put(Table::Meta, GOVERNED, encode(&())));
+                }
+                if self.governing.stored != text {
+                    writes.push(Write::put(
+                        Table::Meta,
+                        POLICY,
+                        encode(&text.as_deref().unwrap_or_default()),
+                    ));
+                    self.governing.stored = text;
+                }
+                if !writes.is_empty() {
+                    self.store(writes, Then::Rest);
                 }
             }
             Err(why) => {
@@ -136,6 +157,11 @@ impl Node {
     /// Whether there is a policy.
     pub(super) fn is_governed(&self) -> bool {
         self.governing.policy.is_some()
+    }
+
+    /// The policy in force.
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        self.governing.policy.as_ref()
     }
 
     /// Whether the policy names the client. Without a policy nobody is named.
@@ -188,6 +214,49 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Whether a request may be good for so long here: what is good for more than a few minutes must wait for the operator
+    /// of this node, or hand this node a share and ask nothing of it.
+    pub(super) fn may_last(&self, asked: &Asked, wanted: &Wanted, key: Option<&Key>) -> Result<(), String> {
+        let receives = matches!(wanted, Wanted::Reshare(_)) && key.is_some_and(|k| !k.is_held_by(self.me));
+        let is_asked = || matches!(self.stand(asked.client(), wanted, key), Stand::Asks(..));
+        if !asked.is_long() || receives || is_asked() {
+            return Ok(());
+        }
+        Err(format!(
+            "a request is good for at most {MAX_VALIDITY_S} s at {}: longer only where its operator approves it",
+            self.settings.name
+        ))
+    }
+
+    /// The policy or the operator's word has changed: what is not let any more ends, whatever was agreed to before. No
+    /// session of it says another word; one that has its result is done.
+    fn look_again(&mut self) {
+        let open = |c: &Ceremony| c.is_joined() && !c.is_over() && !c.is_finishing();
+        let open = self.ceremonies.iter().filter(|(_, c)| open(c));
+        let hit: Vec<_> = open.filter_map(|(hash, c)| Some((*hash, self.still_lets(c).err()?))).collect();
+        for (hash, why) in hit {
+            self.break_off(hash, End::failed(api::ProblemKind::Refused, format!("{why}."), [self.me]));
+        }
+    }
+
+    fn still_lets(&self, ceremony: &Ceremony) -> Result<(), String> {
+        let proposal = &ceremony.proposal;
+        let (asked, wanted) = Asked::parse(&proposal.request).ok_or("the request cannot be read")?;
+        let asking = self.asking(proposal, &wanted);
+        if asked.is_standing() {
+            return self.order_exists(&wanted, asking.key.ok_or("this node does not know the key")?);
+        }
+        self.may(asking.client, &wanted, asking.key)?;
+        self.policy_lets(&asking)
+    }
+
+    /// Whether no more requests of a client can wait for this node's operator, though this one would have to.
+    pub(super) fn cannot_wait(&self, id: &Hash, asked: &Asked, wanted: &Wanted) -> Option<CannotWait> {
+        let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0)));
+        let Stand::Asks(_, client, _) = self.stand(asked.client(), wanted, key) else { return None };
+        self.governing.approvals.room(id, &client).err()
     }
 
     /// A proposal was refused for this reason. If it is that its request waits for the operator of this node, the request is
@@ -318,10 +387,15 @@ impl Node {
 
     /// The operator decides; it is answered once that is durable.
     pub(super) fn decide_approval(&mut self, call: CallId, decide: &api::Decide) {
-        let Some((write, view)) = self.governing.approvals.decide(decide) else {
-            let text = "No such request waits here with this content; list them with `consign approve`.";
-            let problem = api::Problem::new(api::ProblemKind::UnknownCeremony, text);
-            return self.out.push(Output::Reply(call, api::Reply::Problem(problem)));
+        let (write, view) = match self.governing.approvals.decide(decide) {
+            Ok(decided) => decided,
+            Err(why) => {
+                let kind = match why {
+                    NotDecided::Unknown => api::ProblemKind::UnknownCeremony,
+                    NotDecided::Full => api::ProblemKind::TooMany,
+                };
+                return self.refuse(call, kind, &why.to_string());
+            }
         };
         let said = view.state;
         let line = format!(
@@ -330,6 +404,7 @@ impl Node {
         );
         self.log(Level::Info, &line);
         self.store(vec![write], Then::Reply(call, Box::new(api::Reply::Approval(view))));
+        self.look_again();
     }
 
     /// Old things go.
@@ -357,7 +432,7 @@ impl Node {
 }
 
 /// What this node's record of a key says.
-fn facts_about(key: &Key) -> KeyFacts<'_> {
+pub(super) fn facts_about(key: &Key) -> KeyFacts<'_> {
     let id = Some(api::KeyId(key.id().0));
     KeyFacts { id, label: key.label(), owner: key.owner(), level: key.level() }
 }

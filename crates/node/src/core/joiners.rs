@@ -159,6 +159,8 @@ impl Node {
                 this_node: false,
                 connected: false,
                 latency_ms: None,
+                clock_offset_s: None,
+                version: None,
                 runs_twice: false,
                 evidence: Vec::new(),
                 blocked: self.blocked.contains(id),

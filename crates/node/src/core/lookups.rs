@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 
 use consign_api as api;
 
-use super::CallId;
 use super::asked::Asked;
+use super::ceremony::NO_PLACE;
 use super::checks::{Check, Shown};
+use super::clients::no_such_key;
 use super::hash::Hash;
 use super::keys::Key;
 use super::node::{Node, Then};
 use super::proposal::{Participant, Proposal};
 use super::requests::Wanted;
 use super::wire::{Certificate, PeerMessage};
+use super::{CallId, Output};
 use crate::identity::NodeId;
 use crate::store::{Table, Write};
 
@@ -95,7 +97,7 @@ impl Node {
         let Some((_, Wanted::Reshare(wanted))) = Asked::parse(&proposal.request) else { return };
         let key = Hash(wanted.key.0);
         if self.parked.len() >= MAX_PARKED || theirs >= MAX_PARKED_OF_ONE || !self.is_member(from) {
-            return self.answer_no(from, &proposal, "this node has all the work it may take");
+            return self.answer_no(from, &proposal, NO_PLACE);
         }
         if !self.ask_key(key) {
             return self.answer_no(
@@ -229,7 +231,11 @@ impl Node {
         }
         let late: Vec<_> = self.lookups.iter().filter(|(_, l)| l.until <= now).map(|(c, _)| *c).collect();
         for call in late {
-            self.lookups.remove(&call);
+            // A client is told the same of a key that it may not know of.
+            if let Some(Lookup { request: api::Request::By(..), .. }) = self.lookups.remove(&call) {
+                self.out.push(Output::Reply(call, api::Reply::Problem(no_such_key())));
+                continue;
+            }
             let text = "No connected member shows such a key; list the keys with GET /v1/keys.";
             self.refuse(call, api::ProblemKind::UnknownKey, text);
         }

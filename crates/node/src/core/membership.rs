@@ -168,6 +168,7 @@ impl Node {
         }
         self.ask_in();
         self.send(peer, &PeerMessage::Process(self.process));
+        self.ask_clock(peer);
         self.remind(peer);
         self.compare(peer);
         self.offer_all_evidence(peer);

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::audit::Log;
-use super::ceremony::{Ceremony, Turn};
+use super::ceremony::{Ceremony, Held, Turn};
 use super::charter::SignedCharter;
 use super::checks::{Checks, Shown};
 use super::evidence::EvidenceRecord;
@@ -30,6 +30,7 @@ use super::refill::Refill;
 use super::remembered::Remembered;
 use super::requests::Wanted;
 use super::spending::Early;
+use super::standing::Orders;
 use super::stories::Story;
 use super::succession::Drafts;
 use super::tasks::Task;
@@ -86,6 +87,8 @@ pub(super) struct Presence {
     pub(super) up: bool,
     /// Round-trip time in milliseconds.
     pub(super) latency: Option<u64>,
+    /// How many seconds its clock is ahead of this one.
+    pub(super) clock_offset_s: Option<i64>,
     /// Messages of this peer that were dropped.
     pub(super) dropped: u64,
     /// Whether two processes were heard to speak for it.
@@ -155,10 +158,14 @@ pub struct Node {
     /// Proposals that wait for presignatures.
     pub(super) early: Vec<Early>,
     pub(super) refill: Refill,
+    /// What it does without a client.
+    pub(super) orders: Orders,
     /// A random number of this process.
     pub(super) process: [u8; 16],
     pub(super) requests: Remembered,
     pub(super) ceremonies: BTreeMap<Hash, Ceremony>,
+    /// Proposals that wait for another try of their request.
+    pub(super) held: Vec<Held>,
     /// Whose turn it is to change a key.
     pub(super) turns: BTreeMap<Hash, Turn>,
     pub(super) tasks: BTreeMap<Hash, Task>,
@@ -192,6 +199,7 @@ pub struct Node {
     pub(super) writes: BTreeMap<WriteId, Then>,
     pub(super) jobs: BTreeMap<JobId, For>,
     pub(super) next_repair: u64,
+    pub(super) next_clocks: u64,
     next_forgetting: u64,
     counter: u64,
     pub(super) events: u64,
@@ -231,9 +239,11 @@ impl Node {
             presignatures: Pool::default(),
             early: Vec::new(),
             refill: Refill::default(),
+            orders: Orders::read(store)?,
             process: [0; 16],
             requests: Remembered::read(store)?,
             ceremonies: BTreeMap::new(),
+            held: Vec::new(),
             turns: BTreeMap::new(),
             tasks: BTreeMap::new(),
             stories: BTreeMap::new(),
@@ -256,6 +266,7 @@ impl Node {
             writes: BTreeMap::new(),
             jobs: BTreeMap::new(),
             next_repair: 0,
+            next_clocks: 0,
             next_forgetting: 0,
             counter: 0,
             events: 0,
@@ -406,6 +417,8 @@ impl Node {
             PeerMessage::Draft(draft) => self.hear_draft(from, *draft),
             PeerMessage::Letter(signed) => self.hear_letter(from, *signed),
             PeerMessage::Received(ids) => self.hear_received(from, &ids),
+            PeerMessage::AskClock(asked) => self.hear_ask_clock(from, asked),
+            PeerMessage::Clock { asked, unix } => self.hear_clock(from, asked, unix),
         }
     }
 
@@ -461,12 +474,14 @@ impl Node {
         }
         self.tick_membership();
         self.tick_joiners();
+        self.tick_clocks();
         self.tick_votes();
         self.tick_letters();
         self.tick_ceremonies();
         self.tick_pool();
         self.tick_tasks();
         self.tick_refill();
+        self.tick_standing();
         self.tick_stories();
         self.tick_lookups();
     }

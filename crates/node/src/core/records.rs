@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::hash::Hash;
+use super::requests::MAX_TRIES;
 use crate::identity::NodeId;
 use crate::store::Value;
 
@@ -44,8 +45,14 @@ pub(super) const AUDIT_BASE: &[u8] = b"audit-base";
 pub(super) const HELD: &[u8] = b"held";
 /// Opens the keys of what peers have shown of their logs in the meta table.
 pub(super) const SEEN: &[u8] = b"seen/";
+/// Opens the keys of an operator's decisions about requests, in the meta table.
+pub(super) const APPROVAL: &[u8] = b"approval/";
+/// Key of the text of the policy in force, in the meta table.
+pub(super) const POLICY: &[u8] = b"policy";
 /// Key of the mark that there is a policy, in the meta table: without its file the node does not start.
 pub(super) const GOVERNED: &[u8] = b"governed";
+/// Opens the keys of since when the shares of keys are in force, in the meta table.
+pub(super) const SINCE: &[u8] = b"since/";
 /// Opens the keys of issued invitation tokens in the meta table.
 pub(super) const TOKEN: &[u8] = b"token/";
 
@@ -104,7 +111,7 @@ pub(super) struct Signed {
 pub(super) struct RequestRecord {
     /// When the client asked: Unix time in seconds.
     pub(super) created: u64,
-    /// How many proposals for it this node has accepted, by proposer: nobody uses up the tries of others.
+    /// How many proposals for it this node has accepted, by proposer.
     pub(super) tries: BTreeMap<NodeId, u8>,
     /// Whether it has led to its result.
     pub(super) finished: bool,
@@ -140,15 +147,33 @@ impl RequestRecord {
         self.signed.map(|own| own.content) != signed.map(|other| other.content)
     }
 
-    /// How many proposals of this proposer were accepted.
-    pub(super) fn tries_of(&self, proposer: NodeId) -> u8 {
-        self.tries.get(&proposer).copied().unwrap_or(0)
+    /// Whether it was tried as often as this proposer may try it: what a client has signed, by all together; what only a
+    /// proposer vouches for, by each, so that nobody uses up the tries of others.
+    pub(super) fn is_worn_out(&self, proposer: NodeId) -> bool {
+        let tries = match self.signed {
+            Some(_) => self.tries.values().fold(0_u8, |sum, tries| sum.saturating_add(*tries)),
+            None => self.tries.get(&proposer).copied().unwrap_or(0),
+        };
+        tries >= MAX_TRIES
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_proposers_share_the_tries_of_what_a_client_has_signed() {
+        let [a, b, c] = [1, 2, 3].map(|i| crate::identity::Identity::from_seed(&[i; 32]).node_id());
+        let tries = BTreeMap::from([(a, MAX_TRIES - 1), (b, 1)]);
+        let unsigned = RequestRecord { created: 5, tries, finished: false, signed: None };
+        assert_eq!([a, b, c].map(|id| unsigned.is_worn_out(id)), [false; 3]);
+        let signed = Signed { content: Hash([7; 32]), expires: 600 };
+        let mut signed = RequestRecord { signed: Some(signed), ..unsigned };
+        assert_eq!([a, b, c].map(|id| signed.is_worn_out(id)), [true; 3]);
+        signed.tries.remove(&b);
+        assert_eq!([a, b, c].map(|id| signed.is_worn_out(id)), [false; 3]);
+    }
 
     /// A record of an unsigned request is stored as ever; what a signed one has besides comes behind it.
     #[test]

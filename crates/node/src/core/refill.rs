@@ -1,5 +1,6 @@
-//! Keeps presignatures ready without being asked, where the operator wants that: when nothing else is to be done, and as
-//! if a client of this node had asked. Off unless configured.
+//! Keeps presignatures ready without being asked, where the operator wants that and there is no policy: when nothing else
+//! is to be done, and as if somebody with this node's token had asked. Off unless configured. With a policy, standing
+//! orders do it (`standing.rs`).
 
 use consign_api as api;
 use consign_api::limits::MAX_PRESIGNATURES;
@@ -30,7 +31,7 @@ impl Node {
     pub(super) fn tick_refill(&mut self) {
         let now = self.now.monotonic;
         let idle = self.tasks.is_empty() && self.ceremonies.values().all(|c| c.is_over());
-        if self.settings.keep_presignatures == 0 || now < self.refill.next || !idle {
+        if self.settings.keep_presignatures == 0 || self.is_governed() || now < self.refill.next || !idle {
             return;
         }
         let last = self.refill.last.and_then(|(request, _)| self.ceremony_view(&request));

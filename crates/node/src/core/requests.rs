@@ -25,7 +25,8 @@ pub const REQUEST_LIFETIME_S: u64 = 600;
 pub const REQUEST_KEPT_S: u64 = 24 * 60 * 60;
 /// Most requests that are remembered. A full table takes no more and forgets none.
 pub const MAX_REQUESTS: usize = 100_000;
-/// Most tries of one request by one proposer that a participant takes part in.
+/// Most tries of one request that a participant takes part in: of one that a client has signed, by whomever they are
+/// proposed; of another one, by one proposer.
 pub const MAX_TRIES: u8 = 8;
 /// Number of the fast test level in proposals.
 #[cfg(all(feature = "test-levels", debug_assertions))]

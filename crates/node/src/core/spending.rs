@@ -12,7 +12,7 @@ use rand_core::Rng;
 
 use super::Level;
 use super::asked::{Asked, request_id};
-use super::ceremony::{Ceremony, End, deadline_ms};
+use super::ceremony::{Ceremony, End, NO_PLACE, deadline_ms};
 use super::curves::{OwnHalf, Presigned};
 use super::hash::Hash;
 use super::keys::Key;
@@ -107,6 +107,7 @@ impl Node {
     pub(super) fn spend(&mut self, proposal: &Proposal) -> Option<Spent> {
         let id = proposal.base.filter(|_| proposal.kind == Kind::Online)?;
         let (own, batch) = self.presignatures.spend(&id)?;
+        self.tell_spent(request_id(&proposal.cluster, &proposal.request), id);
         Some(Spent { shown: own.public(), own: Some(own), batch })
     }
 
@@ -161,8 +162,11 @@ impl Node {
         let examined = drafted.map_err(|unfit| unfit.to_string()).and_then(|proposal| {
             self.examine(&proposal)?;
             let asked = request_id(&proposal.cluster, &request);
+            if self.try_under_way(asked).is_some() {
+                return Err("a try of the request is under way here".to_owned());
+            }
             let full = self.busy() || self.passes_too_much(from, asked);
-            if full { Err("this node has all the work it may take".to_owned()) } else { Ok(proposal) }
+            if full { Err(NO_PLACE.to_owned()) } else { Ok(proposal) }
         });
         match examined {
             Ok(proposal) => drop(self.propose_for(proposal, Some(from))),
@@ -187,7 +191,7 @@ impl Node {
     pub(super) fn hold_early(&mut self, from: NodeId, proposal: Proposal) {
         let theirs = self.early.iter().filter(|early| early.from == from).count();
         if self.early.len() >= MAX_EARLY || theirs >= MAX_EARLY_OF_ONE {
-            return self.answer_no(from, &proposal, "this node has all the work it may take");
+            return self.answer_no(from, &proposal, NO_PLACE);
         }
         let until = self.now.monotonic.saturating_add(EARLY_MS);
         self.early.push(Early { from, proposal, until });

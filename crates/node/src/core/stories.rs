@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use consign_api as api;
+use consign_api::ClientKey;
 
 use super::asked::Asked;
 use super::hash::Hash;
 use super::node::{Node, Then};
 use super::proposal::{Kind, Participant, Proposal};
-use super::records::{BadRecord, decode, encode};
+use super::records::{BadRecord, decode_begin, decode_end, encode};
 use super::requests::Wanted;
 use super::views::{api_id, api_key};
 use super::{Level, Output};
@@ -20,6 +21,8 @@ use crate::store::{Table, Value, Write};
 const MAX_STORIES: usize = 10_000;
 /// Most pieces of evidence that one story shows.
 const MAX_TOLD_EVIDENCE: usize = 16;
+/// Most presignatures that one story names: more than the tries that a participant allows all proposers together.
+const MAX_TOLD_PRESIGNATURES: usize = 64;
 /// How long a participant waits for the proposer's next phase or try before it calls the ceremony failed, in
 /// milliseconds: longer than any pause between two tries.
 const NEXT_STEP_MS: u64 = 30_000;
@@ -32,6 +35,8 @@ pub(super) struct Story {
     phase_started: u64,
     /// Unix time of its begin; orders the list.
     pub(super) unix: u64,
+    /// Who has signed for it.
+    pub(super) client: Option<ClientKey>,
     /// When it is called failed, and why, unless the proposer goes on.
     fails: Option<(u64, api::Problem)>,
 }
@@ -39,15 +44,21 @@ pub(super) struct Story {
 impl Story {
     /// Reads a record.
     pub(super) fn read(value: &Value) -> Result<Self, BadRecord> {
-        let (unix, json): (u64, Vec<u8>) = decode(value)?;
+        let ((unix, json), rest): ((u64, Vec<u8>), _) = decode_begin(value)?;
+        let client = if rest.is_empty() { None } else { Some(decode_end(rest)?) };
         let view = serde_json::from_slice(&json).map_err(|_| BadRecord)?;
-        Ok(Self { view, started: 0, phase_started: 0, unix, fails: None })
+        Ok(Self { view, started: 0, phase_started: 0, unix, client, fails: None })
     }
 
-    /// The write that makes it durable. JSON, because the API's types leave fields out.
+    /// The write that makes it durable. JSON, because the API's types leave fields out. The client comes behind the rest,
+    /// so that a record without one ends there.
     fn write(&self, id: &Hash) -> Write {
         let json = serde_json::to_vec(&self.view).expect("invariant: views are plain data");
-        Write::put(Table::Ceremonies, id.0, encode(&(self.unix, json)))
+        let record = match &self.client {
+            None => encode(&(self.unix, json)),
+            Some(client) => encode(&((self.unix, json), client)),
+        };
+        Write::put(Table::Ceremonies, id.0, record)
     }
 
     /// Begins a phase, if it is another one.
@@ -118,11 +129,13 @@ impl Node {
                 timings: Vec::new(),
                 outcome: None,
                 failure: None,
+                presignatures: Vec::new(),
                 evidence: Vec::new(),
             },
             started: now,
             phase_started: now,
             unix,
+            client: Asked::parse(&proposal.request).and_then(|(asked, _)| asked.client()),
             fails: None,
         };
         let story = self.stories.entry(request).or_insert_with(fresh);
@@ -193,6 +206,15 @@ impl Node {
             story.fails = Some((now.saturating_add(NEXT_STEP_MS), problem));
             story.view.waiting_for = vec![story.view.proposer];
         });
+    }
+
+    /// This node uses up a presignature for it: goes to disk with the record of the request, before the accept leaves.
+    pub(super) fn tell_spent(&mut self, request: Hash, presignature: Hash) {
+        let Some(story) = self.stories.get_mut(&request) else { return };
+        if story.view.presignatures.len() < MAX_TOLD_PRESIGNATURES {
+            story.view.presignatures.push(api::PresignatureId(presignature.0));
+            self.changed.insert(request);
+        }
     }
 
     /// Somebody was convicted for what it did in one of the tries. That belongs to the story however it ends.

@@ -6,7 +6,7 @@ use consign_cggmp24::activation::largest_number;
 use rand_core::Rng;
 
 use super::asked::request_id;
-use super::ceremony::{Ceremony, MAX_RUNNING, deadline_ms};
+use super::ceremony::{Ceremony, MAX_RUNNING_OF_ONE, deadline_ms};
 use super::curves::check_digest;
 use super::hash::Hash;
 use super::keys::Key;
@@ -26,6 +26,9 @@ pub const PAUSES_MS: [u64; 2] = [500, 2_000];
 /// Peers whose round-trip times differ by less than about this are equally near, in milliseconds: smaller differences say
 /// more about the moment than about the way.
 const SAME_MS: u64 = 50;
+
+/// Time between two looks at a try of another node, in milliseconds, before an own one follows.
+const LOOK_MS: u64 = 200;
 
 /// Longest random part of such a pause, in milliseconds.
 const SPREAD_MS: u64 = 500;
@@ -83,6 +86,12 @@ impl Task {
         self.due = Some(until);
     }
 
+    /// Its try under way was given up for another node's, which may bring its result.
+    pub(super) fn yields(&mut self, until: u64) {
+        self.spending = false;
+        self.due = Some(until);
+    }
+
     /// Whether other signers may do it as well.
     fn may_choose(&self) -> bool {
         match &self.wanted {
@@ -130,7 +139,8 @@ impl Node {
         raw: Vec<u8>,
         wanted: Wanted,
     ) -> Result<api::CeremonyView, api::Problem> {
-        if self.busy() || self.tasks.len() >= MAX_RUNNING {
+        // More than others let one node have would be refused there, and use up presignatures.
+        if self.busy() || self.tasks.len() >= MAX_RUNNING_OF_ONE {
             let text = "This node has all the ceremonies it may run; try again in a moment.";
             return Err(api::Problem::new(api::ProblemKind::Busy, text).retry_after(1));
         }
@@ -428,6 +438,11 @@ impl Node {
         if self.ceremonies.values().any(is_signed) {
             return;
         }
+        if self.try_under_way(request).is_some() {
+            // Another node's, in which this one takes part.
+            let due = self.now.monotonic.saturating_add(LOOK_MS);
+            return self.tasks.get_mut(&request).map_or((), |task| task.due = Some(due));
+        }
         match self.next_step(request) {
             Ok(proposal) => self.set_out(request, proposal),
             Err(problem) => {
@@ -446,11 +461,13 @@ impl Node {
             && demote.iter().all(|id| self.culprits.contains(id));
         let Some(task) = self.tasks.get_mut(&request) else { return };
         let spending = std::mem::take(&mut task.spending);
+        // Who has no place now has none in the next moment either.
+        let busy = problem.kind == api::ProblemKind::Busy;
         // Who refuses a presignature has lost it, and may sign all the same.
         if !(spending && problem.kind == api::ProblemKind::Refused) {
             task.demoted.extend_from_slice(demote);
         }
-        if spending || (convicted && task.replaceable(demote)) {
+        if (spending && !busy) || (convicted && task.replaceable(demote)) {
             task.due = Some(now);
             return;
         }
@@ -461,7 +478,7 @@ impl Node {
                 Wanted::Signature(_) => true,
                 Wanted::Presign(_) => task.may_choose(),
                 // A number that was used, or another change that was a moment earlier: neither is a result.
-                Wanted::Refresh(_) | Wanted::Reshare(_) => problem.kind == api::ProblemKind::Refused,
+                Wanted::Refresh(_) | Wanted::Reshare(_) => busy || problem.kind == api::ProblemKind::Refused,
                 Wanted::Key(_) => false,
             };
         // Two changes of one key that got into each other's way shall not do so again.

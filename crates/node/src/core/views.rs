@@ -105,19 +105,18 @@ impl Node {
             api::Request::DecideApproval(decide) => return self.decide_approval(call, &decide),
             api::Request::ListApprovals => Ok(self.list_approvals()),
             api::Request::ListKeys(query) => self.list_keys_of(None, &query),
-            api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
-                let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
-                api::Problem::new(api::ProblemKind::UnknownKey, text)
-            }),
-            api::Request::ShowCertificate(key) => self.show_certificate(key),
-            api::Request::ListCeremonies(query) => self.list_ceremonies(&query),
+            api::Request::ShowKey(key) => {
+                self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(not_here)
+            }
+            api::Request::ShowCertificate(key) => self.show_certificate(key, not_here),
+            api::Request::ListCeremonies(query) => self.list_ceremonies_of(None, &query),
             api::Request::ShowCeremony(id) => {
                 self.ceremony_view(&Hash(id.0)).map(api::Reply::Ceremony).ok_or_else(|| {
                     let text = "This node knows no such ceremony; ask a node that takes part in it.";
                     api::Problem::new(api::ProblemKind::UnknownCeremony, text).about(id)
                 })
             }
-            api::Request::ListEvidence(query) => self.list_evidence(&query),
+            api::Request::ListEvidence(query) => self.list_evidence_of(None, &query),
             api::Request::ShowEvidence(id) => self.show_evidence(id),
             api::Request::ListValidators => Ok(api::Reply::Validators(self.validators())),
             api::Request::ShowNode => self.node_view(),
@@ -136,6 +135,16 @@ impl Node {
             api::Request::Reshare(reshare) => Some(reshare.key),
             api::Request::ShowKey(key) | api::Request::ShowCertificate(key) => Some(*key),
             api::Request::Signed(signed) => self.named_by(signed),
+            // Whoever is asked for it then, is asked in the name of the client: it may not know of every key.
+            api::Request::By(client, request)
+                if self.names(*client)
+                    && matches!(
+                        **request,
+                        api::Request::ShowKey(_) | api::Request::ShowCertificate(_) | api::Request::Signed(_)
+                    ) =>
+            {
+                self.key_in(request)
+            }
             api::Request::By(..)
             | api::Request::CreateKey(_)
             | api::Request::ListKeys(_)
@@ -175,14 +184,6 @@ impl Node {
         Ok(api::Reply::Keys(api::Page { items, next }))
     }
 
-    fn list_ceremonies(&self, query: &api::PageQuery) -> Result<api::Reply, api::Problem> {
-        let mut stories: Vec<_> = self.stories.iter().map(|(id, story)| (story.unix, *id)).collect();
-        stories.sort_unstable_by(|a, b| b.cmp(a));
-        let (ids, next) = page(stories.into_iter().map(|(_, id)| id), query)?;
-        let items = ids.iter().filter_map(|id| self.ceremony_view(id)).collect();
-        Ok(api::Reply::Ceremonies(api::Page { items, next }))
-    }
-
     /// The public key that a signing is for: of the key's child at the end of the path.
     pub(super) fn signing_key(&self, proposal: &Proposal) -> Option<PublicKey> {
         let path = Path::try_from(proposal.path.clone()).ok()?;
@@ -213,6 +214,7 @@ impl Node {
             imported: key.dealer().and_then(|dealer| self.members(&[dealer]).pop()),
             exports: self.exports_of(*id),
             presignatures: u32::try_from(self.presignatures.of_key(*id).count()).unwrap_or(u32::MAX),
+            standing: self.standing_view(key),
             public_key: hex::encode(public_key.sec1()),
             chain_code: info.chain_code().map(hex::encode),
             xpub: info.xpub(),
@@ -273,6 +275,7 @@ impl Node {
             id: api_id(id),
             peer_id: id.to_peer_id().to_string(),
             name: record.as_ref().and_then(|r| api::Label::try_from(r.name.clone()).ok()),
+            version: record.as_ref().map(|r| r.version.clone()),
             addresses: record.map(|r| r.addresses).unwrap_or_default(),
             founder: roster.is_founder(id),
             member: roster.is_member(id),
@@ -281,6 +284,7 @@ impl Node {
             this_node: id == self.me,
             connected: self.is_up(id),
             latency_ms: self.peers.get(&id).and_then(|p| p.latency),
+            clock_offset_s: self.peers.get(&id).filter(|p| p.up).and_then(|p| p.clock_offset_s),
             runs_twice: self.peers.get(&id).is_some_and(|p| p.twice),
             evidence: self.evidence_against(id),
             blocked: self.blocked.contains(&id),
@@ -293,6 +297,7 @@ impl Node {
         let members = self.home.roster().map(|roster| roster.members()).unwrap_or_default();
         let others: Vec<_> = members.into_iter().filter(|id| *id != self.me).collect();
         let connected: Vec<_> = others.iter().filter(|id| self.is_up(**id)).collect();
+        let offset = |id: &&NodeId| self.peers.get(*id).and_then(|peer| peer.clock_offset_s);
         let latency = |id: &&NodeId| self.peers.get(*id).and_then(|peer| peer.latency);
         api::Counts {
             keys: self.keys.len(),
@@ -301,6 +306,11 @@ impl Node {
             members: others.len(),
             connected: connected.len(),
             slowest_ms: connected.iter().copied().filter_map(|id| latency(&id)).max(),
+            clock_offset_s: connected
+                .iter()
+                .copied()
+                .filter_map(|id| offset(&id))
+                .max_by_key(|offset| offset.unsigned_abs()),
             convicted: self.culprits.len(),
         }
     }
@@ -335,6 +345,12 @@ impl Node {
         };
         api::Problem::new(api::ProblemKind::NotJoined, text).retry_after(2)
     }
+}
+
+/// What is said of a key that this node does not know.
+fn not_here() -> api::Problem {
+    let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
+    api::Problem::new(api::ProblemKind::UnknownKey, text)
 }
 
 #[cfg(test)]

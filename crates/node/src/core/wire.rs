@@ -172,6 +172,15 @@ pub enum PeerMessage {
     Letter(Box<SignedLetter>),
     /// The sender has these letters of the receiver on its disk.
     Received(Vec<Hash>),
+    /// What time is it there? With the sender's own time, which comes back.
+    AskClock(u64),
+    /// The answer.
+    Clock {
+        /// What came with the question.
+        asked: u64,
+        /// Unix time in seconds at the sender.
+        unix: u64,
+    },
 }
 
 /// A key and an epoch of it.
@@ -312,7 +321,7 @@ impl PeerMessage {
 /// Largest length by the first byte, which is the number of the variant; 0 for an unknown one.
 fn limit_of(kind: u8) -> usize {
     match kind {
-        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 | 22..=27 | 31 => SMALL,
+        0 | 2..=3 | 5..=7 | 13 | 15 | 18..=20 | 22..=27 | 31..=33 => SMALL,
         1 => ROSTER,
         4 | 21 => PROPOSAL,
         8 => ACCEPTS,
@@ -357,6 +366,8 @@ mod tests {
             (PeerMessage::AskVote(node), SMALL),
             (PeerMessage::Charters(Vec::new()), CHARTERS),
             (PeerMessage::Received(vec![hash]), SMALL),
+            (PeerMessage::AskClock(u64::MAX), SMALL),
+            (PeerMessage::Clock { asked: 1, unix: 2 }, SMALL),
             (PeerMessage::Vote { subject: node, statement: None }, SMALL),
             (PeerMessage::Pass { presignature: hash, request: Vec::new() }, PROPOSAL),
         ];
@@ -371,7 +382,7 @@ mod tests {
 
     #[test]
     fn garbage_is_refused() {
-        for bytes in [&[][..], &[0], &[32; 40], &[0xff; 40], &[4; 40]] {
+        for bytes in [&[][..], &[0], &[32; 40], &[34; 40], &[0xff; 40], &[4; 40]] {
             assert_eq!(PeerMessage::decode(bytes, false), Err(NotAMessage::Malformed));
         }
         let mut trailing = PeerMessage::RosterDigest(Hash([1; 32])).encode();

@@ -8,6 +8,7 @@ use consign_api as api;
 use super::RunError;
 use super::fatal::Fatal;
 use super::inbox::{Inbox, InboxSender};
+use super::steps::{Step, Steps};
 use crate::core::{Input, Job, JobId};
 
 /// Threads beyond the number of cores: a search for primes takes minutes, and must not keep a signature waiting.
@@ -20,15 +21,15 @@ pub(crate) struct Compute {
 
 impl Compute {
     /// Starts the threads. A job that panics shows a bug: it is reported to `fatal`.
-    pub(crate) fn start(inbox: &InboxSender, fatal: &Fatal) -> Result<Compute, RunError> {
+    pub(crate) fn start(inbox: &InboxSender, fatal: &Fatal, steps: &Steps) -> Result<Compute, RunError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (jobs, queue) = mpsc::channel::<(JobId, Box<Job>)>();
         let queue = Arc::new(Mutex::new(queue));
         for number in 0..cores + EXTRA_THREADS {
-            let (queue, inbox, fatal) = (queue.clone(), inbox.clone(), fatal.clone());
+            let (queue, inbox, fatal, steps) = (queue.clone(), inbox.clone(), fatal.clone(), steps.clone());
             Builder::new()
                 .name(format!("consign-compute-{number}"))
-                .spawn(move || work(&queue, &inbox, &fatal))
+                .spawn(move || work(&queue, &inbox, &fatal, &steps))
                 .map_err(RunError::Thread)?;
         }
         Ok(Compute { jobs })
@@ -41,7 +42,7 @@ impl Compute {
     }
 }
 
-fn work(queue: &Mutex<mpsc::Receiver<(JobId, Box<Job>)>>, inbox: &InboxSender, fatal: &Fatal) {
+fn work(queue: &Mutex<mpsc::Receiver<(JobId, Box<Job>)>>, inbox: &InboxSender, fatal: &Fatal, steps: &Steps) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((id, job)) = next else { return };
@@ -50,7 +51,7 @@ fn work(queue: &Mutex<mpsc::Receiver<(JobId, Box<Job>)>>, inbox: &InboxSender, f
             let sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = sender.send(Inbox::Input(Input::Progress(id, progress)));
         };
-        let Some(done) = fatal.guard(|| job.run(&progress)) else { return };
+        let Some(done) = fatal.guard(|| steps.of(Step::Compute, || job.run(&progress))) else { return };
         let _ = inbox.send(Inbox::Input(Input::Computed(id, Box::new(done))));
     }
 }

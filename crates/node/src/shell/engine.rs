@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use consign_api as api;
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
@@ -13,6 +14,7 @@ use super::events::Events;
 use super::fatal::Fatal;
 use super::inbox::{Answer, Inbox};
 use super::meters::Meters;
+use super::steps::Step;
 use super::{p2p, storage};
 use crate::core::{CallId, Input, Level, Node, Output, TICK_MS};
 
@@ -90,7 +92,23 @@ impl Engine {
     }
 
     fn handle(&mut self, input: Input) {
-        let outputs = self.node.handle(self.clock.now(), input);
+        let step = match &input {
+            Input::Peer { .. } => Step::Peer,
+            // Looking takes no time, and who looks at the times shall not change them.
+            Input::Api(_, api::Request::Count | api::Request::Health) | Input::Tick => Step::GoOn,
+            Input::Api(..) => Step::Call,
+            Input::PeerUp(_)
+            | Input::PeerDown(_)
+            | Input::Latency(..)
+            | Input::Twice(_)
+            | Input::Stored(_)
+            | Input::Taken(..)
+            | Input::Computed(..)
+            | Input::Progress(..)
+            | Input::Policy(_) => Step::GoOn,
+        };
+        let (node, now) = (&mut self.node, self.clock.now());
+        let outputs = self.meters.steps.of(step, || node.handle(now, input));
         self.carry_out(outputs);
     }
 

@@ -27,6 +27,11 @@ mod armed {
             Self { file: std::env::var_os(super::VARIABLE).map(PathBuf::from), point: None }
         }
 
+        /// Whether transactions are counted: then each order has one of its own.
+        pub(crate) fn counts(&self) -> bool {
+            self.file.is_some()
+        }
+
         /// A transaction is about to begin.
         pub(crate) fn before(&mut self) {
             if self.point.is_none() {
@@ -73,6 +78,12 @@ impl Failpoint {
     /// Nothing.
     pub(crate) fn from_environment() -> Self {
         Self
+    }
+
+    /// Nothing is counted.
+    #[expect(clippy::unused_self, reason = "as the armed one")]
+    pub(crate) fn counts(&self) -> bool {
+        false
     }
 
     /// Nothing.

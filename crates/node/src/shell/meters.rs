@@ -15,6 +15,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::steps::Steps;
+
 /// What every name begins with.
 const PREFIX: &str = "consign";
 /// Upper bounds of the shortest bucket of phase times, in seconds; each further one is twice as long.
@@ -58,6 +60,8 @@ pub(crate) struct Meters {
     phases: Family<InPhase, Histogram, PhaseTimes>,
     ended: Mutex<VecDeque<CeremonyId>>,
     now: Gauges,
+    /// How long the steps of the work take.
+    pub(crate) steps: Steps,
 }
 
 /// What is measured when somebody looks.
@@ -69,6 +73,7 @@ struct Gauges {
     members: Gauge,
     connected: Gauge,
     convicted: Gauge,
+    clock_offset: Gauge,
     round_trip: Gauge<f64, AtomicU64>,
 }
 
@@ -101,7 +106,10 @@ impl Meters {
         }
         let help = "Slowest round trip to a connected member";
         registry.register_with_unit("peer_round_trip", help, Unit::Seconds, now.round_trip.clone());
-        Meters { registry, calls, ceremonies, phases, ended: Mutex::default(), now }
+        let help = "How far the clock of a connected member is ahead of this one, of the member that is farthest off";
+        registry.register_with_unit("peer_clock_offset", help, Unit::Seconds, now.clock_offset.clone());
+        let steps = Steps::new(&mut registry);
+        Meters { registry, calls, ceremonies, phases, ended: Mutex::default(), now, steps }
     }
 
     /// A call was answered.
@@ -149,6 +157,7 @@ impl Meters {
         set(&self.now.members, counts.members);
         set(&self.now.connected, counts.connected);
         set(&self.now.convicted, counts.convicted);
+        self.now.clock_offset.set(counts.clock_offset_s.unwrap_or(0));
         let slowest = u32::try_from(counts.slowest_ms.unwrap_or(0)).unwrap_or(u32::MAX);
         self.now.round_trip.set(f64::from(slowest) / 1000.0);
         let mut text = String::new();
@@ -181,6 +190,7 @@ mod tests {
             timings: vec![PhaseTime { phase: Phase::Presign, ms: 250 }],
             outcome: None,
             failure: failure.map(|kind| Problem::new(kind, "x")),
+            presignatures: Vec::new(),
             evidence: Vec::new(),
         }
     }
@@ -195,8 +205,13 @@ mod tests {
         meters.answered(200);
         meters.answered(200);
         meters.answered(404);
-        let counts =
-            api::Counts { keys: 3, presignatures: 7, slowest_ms: Some(1500), ..api::Counts::default() };
+        let counts = api::Counts {
+            keys: 3,
+            presignatures: 7,
+            slowest_ms: Some(1500),
+            clock_offset_s: Some(-7),
+            ..api::Counts::default()
+        };
         let text = meters.text(&counts).unwrap();
         for line in [
             r#"consign_ceremonies_total{kind="sign",outcome="done"} 1"#,
@@ -207,6 +222,7 @@ mod tests {
             "consign_keys 3",
             "consign_presignatures 7",
             "consign_peer_round_trip_seconds 1.5",
+            "consign_peer_clock_offset_seconds -7",
             "# EOF",
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");

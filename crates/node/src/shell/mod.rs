@@ -17,6 +17,7 @@ pub mod lock;
 mod meters;
 pub mod p2p;
 mod policy;
+mod steps;
 mod storage;
 pub mod token;
 
@@ -230,12 +231,12 @@ async fn start(
         warn!(socket = %socket.display(), "no socket for the operator, nothing can be approved: {e}; a shorter path may help");
     }
     let policy = policy::watch(folder.clone(), text, inbox.clone());
-    let storage = Storage::start(store, inbox.clone(), fatal.clone())?;
+    let storage = Storage::start(store, inbox.clone(), fatal.clone(), meters.steps.clone())?;
     let engine = Engine {
         node,
         clock,
         storage: storage.orders(),
-        compute: Compute::start(&inbox, &fatal)?,
+        compute: Compute::start(&inbox, &fatal, &meters.steps)?,
         p2p: p2p.commands.clone(),
         events,
         meters,

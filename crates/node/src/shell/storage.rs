@@ -7,8 +7,13 @@ use super::RunError;
 use super::failpoint::Failpoint;
 use super::fatal::Fatal;
 use super::inbox::{Inbox, InboxSender};
+use super::steps::{Step, Steps};
 use crate::core::{Input, WriteId};
 use crate::store::{Store, StoreError, Table, Write};
+
+/// Most writes that orders which wait behind one another make in one transaction: far more than those of all ceremonies
+/// that may run at a time, and few enough that nobody waits long.
+const MAX_TOGETHER: usize = 512;
 
 /// An order to the store.
 pub(crate) enum Order {
@@ -31,12 +36,13 @@ impl Storage {
         store: impl Store + 'static,
         inbox: InboxSender,
         fatal: Fatal,
+        steps: Steps,
     ) -> Result<Storage, RunError> {
         let (orders, queue) = mpsc::channel();
         let thread = Builder::new()
             .name("consign-store".to_owned())
             .spawn(move || {
-                if let Some(Err(error)) = fatal.guard(|| work(store, &queue, &inbox)) {
+                if let Some(Err(error)) = fatal.guard(|| work(store, &queue, &inbox, &steps)) {
                     fatal.report(RunError::StoreFailed(error));
                 }
             })
@@ -57,21 +63,84 @@ impl Storage {
     }
 }
 
-fn work(mut store: impl Store, queue: &mpsc::Receiver<Order>, inbox: &InboxSender) -> Result<(), StoreError> {
+fn work(
+    mut store: impl Store,
+    queue: &mpsc::Receiver<Order>,
+    inbox: &InboxSender,
+    steps: &Steps,
+) -> Result<(), StoreError> {
     let mut failpoint = Failpoint::from_environment();
-    while let Some(order) = next(&mut store, queue)? {
-        failpoint.before();
-        let input = match order {
-            Order::Store(id, writes) => {
-                store.apply(&writes)?;
-                Input::Stored(id)
-            }
-            Order::Take(id, table, key) => Input::Taken(id, store.take(table, &key)?),
+    let mut left = None;
+    loop {
+        let order = match left.take() {
+            Some(order) => Some(order),
+            None => next(&mut store, queue)?,
         };
-        failpoint.after();
-        // Without a core nobody waits for it; what was ordered is still done.
-        let _ = inbox.send(Inbox::Input(input));
+        let Some(order) = order else { return Ok(()) };
+        failpoint.before();
+        let mut done = Vec::new();
+        let result = match order {
+            Order::Store(id, writes) => {
+                let mut group = vec![(id, writes)];
+                if !failpoint.counts() {
+                    left = gather(&mut group, queue);
+                }
+                steps.of(Step::Store, || apply(&mut store, group, &mut done))
+            }
+            Order::Take(id, table, key) => {
+                store.take(table, &key).map(|value| done.push(Input::Taken(id, value)))
+            }
+        };
+        if result.is_ok() {
+            failpoint.after();
+        }
+        for input in done {
+            // Without a core nobody waits for it; what was ordered is still done.
+            let _ = inbox.send(Inbox::Input(input));
+        }
+        result?;
     }
+}
+
+/// Adds the orders that wait behind one another to the first: one sync serves them all. What does not fit, or is another
+/// kind of order, is left.
+fn gather(group: &mut Vec<(WriteId, Vec<Write>)>, queue: &mpsc::Receiver<Order>) -> Option<Order> {
+    let mut room = MAX_TOGETHER.saturating_sub(group.iter().map(|(_, writes)| writes.len()).sum());
+    while room > 0 {
+        match queue.try_recv().ok()? {
+            Order::Store(id, writes) if writes.len() <= room => {
+                room -= writes.len().max(1);
+                group.push((id, writes));
+            }
+            other @ (Order::Store(..) | Order::Take(..)) => return Some(other),
+        }
+    }
+    None
+}
+
+/// Applies orders, all together if that can be done; says which are durable.
+fn apply(
+    store: &mut impl Store,
+    group: Vec<(WriteId, Vec<Write>)>,
+    done: &mut Vec<Input>,
+) -> Result<(), StoreError> {
+    let (ids, writes): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+    let counts: Vec<_> = writes.iter().map(Vec::len).collect();
+    let writes: Vec<_> = writes.into_iter().flatten().collect();
+    let together = store.apply(&writes);
+    if ids.len() > 1 && matches!(together, Err(StoreError::Exists { .. })) {
+        // Nothing is done. One after the other: what was ordered before the wrong one holds.
+        let mut rest = writes.as_slice();
+        for (id, count) in ids.into_iter().zip(counts) {
+            let (own, later) = rest.split_at(count);
+            store.apply(own)?;
+            done.push(Input::Stored(id));
+            rest = later;
+        }
+        return Ok(());
+    }
+    together?;
+    done.extend(ids.into_iter().map(Input::Stored));
     Ok(())
 }
 
@@ -92,6 +161,42 @@ mod tests {
     use super::*;
     use crate::store::{self, Passphrase, Unlock, Value};
 
+    fn steps() -> Steps {
+        crate::shell::meters::Meters::new().steps
+    }
+
+    /// One transaction serves all that wait, and what does not fit or is of another kind is left for the next.
+    #[test]
+    fn orders_that_wait_are_stored_together() {
+        let order = |id: u64, count: usize| {
+            let write = |i: usize| Write::put(Table::Meta, format!("{id}-{i}"), [7]);
+            Order::Store(WriteId(id), (0..count).map(write).collect())
+        };
+        let (orders, queue) = mpsc::channel();
+        for id in 2..=4 {
+            orders.send(order(id, 3)).unwrap();
+        }
+        orders.send(Order::Take(WriteId(5), Table::Meta, b"2-0".to_vec())).unwrap();
+        orders.send(order(6, MAX_TOGETHER)).unwrap();
+        let mut group = vec![(WriteId(1), Vec::new())];
+        assert!(matches!(gather(&mut group, &queue), Some(Order::Take(WriteId(5), ..))));
+        assert_eq!(group.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        let mut large = vec![(WriteId(5), vec![Write::put(Table::Meta, b"x", [1])])];
+        assert!(matches!(gather(&mut large, &queue), Some(Order::Store(WriteId(6), _))));
+
+        let (mut store, mut done) = (store::memory::Memory::new(), Vec::new());
+        apply(&mut store, group, &mut done).unwrap();
+        assert_eq!((done.len(), store.list(Table::Meta).unwrap().len()), (4, 9));
+        // A wrong one takes nothing with it that was ordered before.
+        let create = |id| (WriteId(id), vec![Write::create(Table::Requests, b"r", [1])]);
+        let before = (WriteId(7), vec![Write::put(Table::Meta, b"y", [1])]);
+        let mut done = Vec::new();
+        let error = apply(&mut store, vec![before, create(8), create(9)], &mut done).unwrap_err();
+        assert!(matches!(error, StoreError::Exists { .. }), "{error}");
+        assert!(matches!(done.as_slice(), [Input::Stored(WriteId(7)), Input::Stored(WriteId(8))]));
+        assert!(store.get(Table::Meta, b"y").unwrap().is_some());
+    }
+
     /// Confirmations come in the order of the orders, and each only once the record is in the file.
     #[test]
     fn what_is_confirmed_is_durable_and_in_order() {
@@ -101,7 +206,7 @@ mod tests {
         let store = store::create(&path, &unlock, &[]).unwrap();
         let (inbox, happened) = mpsc::channel();
         let (fatal, _reports) = Fatal::new();
-        let storage = Storage::start(store, inbox, fatal).unwrap();
+        let storage = Storage::start(store, inbox, fatal, steps()).unwrap();
         let orders = storage.orders();
         for i in 0..20_u8 {
             orders
@@ -128,7 +233,7 @@ mod tests {
     fn a_failed_write_ends_the_node_and_confirms_nothing() {
         let (inbox, happened) = mpsc::channel();
         let (fatal, mut reports) = Fatal::new();
-        let storage = Storage::start(store::memory::Memory::new(), inbox, fatal).unwrap();
+        let storage = Storage::start(store::memory::Memory::new(), inbox, fatal, steps()).unwrap();
         let orders = storage.orders();
         let write = |id| Order::Store(WriteId(id), vec![Write::create(Table::Requests, b"r", b"1")]);
         orders.send(write(1)).unwrap();

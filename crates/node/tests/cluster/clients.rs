@@ -169,6 +169,37 @@ fn a_request_runs_once() {
     verify(&key, &signature(sim.bring(0, &neighbour)), b"pay twice");
 }
 
+/// A client that does not trust one node to be there brings its request to two at once. Both propose, and one signature comes
+/// of it, with presignatures and without.
+#[test]
+fn a_request_that_two_nodes_get_at_once_is_signed_once() {
+    let mut sim = Sim::cluster_for_clients(507, 3);
+    let customer = Customer::of(&sim, 1);
+    let key = sim.key_of(&customer, "key");
+    let terms = api::PresignTerms { count: 8, signers: vec![sim.api_id(0), sim.api_id(1)] };
+    let presign = api::Request::Presign(api::Presign { key: key.id, terms });
+    assert!(sim.bring(0, &customer.sign(&sim, &presign, "pool")).is_ok());
+    sim.until("both have them", |sim| (0..2).all(|i| sim.keys(i)[0].presignatures == 8));
+    let mut used = std::collections::BTreeMap::new();
+    for (number, (one, other)) in [(0, 1), (1, 0), (0, 2), (2, 1), (1, 2), (0, 1)].into_iter().enumerate() {
+        let text = format!("order {number}");
+        let call = customer.sign(&sim, &message(&key, text.as_bytes()), &format!("order-{number}"));
+        let both = [one, other]
+            .map(|node| (node, sim.start(node, api::Request::Signed(Box::new(call.clone()))).unwrap()));
+        let [first, second] = both.map(|(node, id)| signature(sim.finish(node, id)));
+        verify(&key, &first, text.as_bytes());
+        assert_eq!((&first.r, &first.s), (&second.r, &second.s), "{text}");
+        for node in 0..3 {
+            let Some(view) = sim.view(node, both[0].1) else { continue };
+            for id in view.presignatures {
+                let before = used.insert(id, number);
+                assert!(before.is_none_or(|before| before == number), "{text}: used before");
+            }
+        }
+    }
+    assert!(!used.is_empty(), "some were signed with presignatures");
+}
+
 /// Who holds no share of it shows the key all the same that the request has led to.
 #[test]
 fn a_key_is_made_once_for_a_request() {

@@ -329,3 +329,22 @@ fn a_node_without_a_share_proposes() {
     sim.boot(joiner);
     assert_eq!(sim.keys(joiner).len(), 1);
 }
+
+/// Each node sees whose clock differs, and how far.
+#[test]
+fn clocks_are_compared() {
+    let mut sim = Sim::cluster(71, 3, Weather::default());
+    sim.fast = Some((1, 45));
+    let offset = |sim: &mut Sim, at: usize, of: usize| {
+        let id = sim.api_id(of);
+        let api::Reply::Validators(page) = sim.ask(at, api::Request::ListValidators) else { panic!() };
+        page.items.into_iter().find(|view| view.id == id).and_then(|view| view.clock_offset_s)
+    };
+    sim.pass(62_000);
+    // Whole seconds: the next one may begin in between.
+    assert!(matches!(offset(&mut sim, 0, 1), Some(44..=45)));
+    assert!(matches!(offset(&mut sim, 1, 2), Some(-46..=-45)));
+    assert!(matches!(offset(&mut sim, 2, 0), Some(-1..=0)));
+    let api::Reply::Counts(counts) = sim.ask(1, api::Request::Count) else { panic!() };
+    assert!(matches!(counts.clock_offset_s, Some(-46..=-45)));
+}

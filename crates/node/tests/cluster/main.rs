@@ -32,4 +32,5 @@ mod pool;
 mod roster;
 mod shown;
 mod sim;
+mod standing;
 mod succession;

@@ -8,7 +8,8 @@ use crate::common::{Said, run, until};
 
 use super::project;
 use super::readme::RECIPIENT;
-use super::shell::{Cheated, Shell};
+use super::shell::Answer::{Hidden, Shown};
+use super::shell::{Answer, Cheated, Shell};
 
 /// A passphrase for files.
 const PHRASE: &str = "a phrase for files";
@@ -83,7 +84,7 @@ impl Run {
 
     /// It works with what is typed.
     #[track_caller]
-    fn works_with(&mut self, line: &str, answers: &[(&str, &str)]) {
+    fn works_with(&mut self, line: &str, answers: &[Answer<'_>]) {
         self.is_an_example(line);
         self.shell.type_into(line, answers);
     }
@@ -181,14 +182,14 @@ fn keys(run: &mut Run) {
     ));
     run.works_with(
         "consign key import old --data ./a --curve p256 --from key.pem",
-        &[("Type the label", "old")],
+        &[Shown("Type the label", "old")],
     );
     run.says("consign key discard --data ./a old", "still in one place");
     run.works(
         "consign key import other --data ./a --curve secp256k1 --threshold 3 --member alice --member bob --member carol \
          --from - --i-understand < key.hex",
     );
-    run.works("consign ceremony list --data ./a --limit 10");
+    run.work(&["consign ceremony list --data ./a", "consign ceremony list --data ./a --limit 10"]);
     let id = run.shell.json("consign ceremony list --data ./a")[0]["id"].as_str().unwrap().to_owned();
     run.shell.mean("3f9a", &id);
     run.works("consign ceremony watch --data ./a 3f9a");
@@ -244,6 +245,7 @@ fn policies(run: &mut Run) {
         "add `raw_digests = true`",
     );
     run.shell.run("consign policy allow --data ./a shop --key pay --ceremony sign");
+    // Somebody else has asked for these keys.
     until("the policy to be read", || {
         (run.shell.code("consign key trust --data ./a --client shop.key pay") == 0).then_some(())
     });
@@ -256,6 +258,11 @@ fn policies(run: &mut Run) {
         run.shell.mean(SOME_KEY, key["public_key"].as_str().unwrap());
         run.works(&format!("{line} --public-key {SOME_KEY}"));
     }
+    // Refused where no rule allows it, allowed by the last rule.
+    let mut goes = |key: &str| {
+        run.shell.code(&format!("consign key sign --data ./a --client shop.key {key} 'a try'")) == 0
+    };
+    until("the policy to be in force", || (!goes("tls") && goes("pay")).then_some(()));
     run.works("consign key sign --data ./a --client shop.key pay \"invoice 4711\"");
     for (line, request) in
         [("consign approve --data ./a 3f9a", "one"), ("consign approve --data ./a 3f9a --deny", "two")]
@@ -305,9 +312,9 @@ fn files(run: &mut Run) {
         run.shell.run("rm alice.share bob.share");
     }
 
-    let twice = [("New passphrase", PHRASE), ("The same again", PHRASE)];
+    let twice = [Hidden("New passphrase", PHRASE), Hidden("The same again", PHRASE)];
     run.works_with("consign backup --data ./a alice.backup", &twice);
-    run.works_with("consign restore alice.backup --dir ./alice", &[("assphrase", PHRASE)]);
+    run.works_with("consign restore alice.backup --dir ./alice", &[Hidden("assphrase", PHRASE)]);
     run.shell.run("rm -r ./alice alice.backup");
     run.works(&format!("consign backup --data ./a alice.backup --recipient {RECIPIENT}"));
     run.works(
@@ -315,9 +322,12 @@ fn files(run: &mut Run) {
     );
 
     run.work(&["consign audit list --data ./a --last 20", "consign audit verify --data ./a"]);
-    run.work(&["consign audit archive --data ./a audit-2026.jsonl --keep 1000"]);
+    run.says("consign audit archive --data ./a audit-2026.jsonl --keep 1000", "nothing to archive");
     let same = "correct horse battery";
-    run.works_with("consign passphrase change --data ./a", &[("assphrase", same), ("again", same)]);
+    run.works_with(
+        "consign passphrase change --data ./a",
+        &[Hidden("New passphrase", same), Hidden("The same again", same)],
+    );
     run.works("consign passphrase change --data ./a --new-passphrase-file new.txt");
     run.shell.run("umask 077; openssl rand -hex 32 > store.key");
     let key_file = run.shell.path("store.key");

@@ -1,6 +1,7 @@
 //! The README, read and typed from the top.
 
 use super::sections;
+use super::shell::Answer::{Hidden, Shown};
 use super::shell::{Cheated, Shell};
 
 /// A passphrase as a person types it.
@@ -72,7 +73,7 @@ fn import(shell: &mut Shell, lines: &[String]) {
     shell.run(&format!("umask 077; echo {} > old.pem", "5a".repeat(32)));
     for line in lines {
         if line.contains("key import") {
-            shell.type_into(line, &[("Type the label", "old")]);
+            shell.type_into(line, &[Shown("Type the label", "old")]);
         } else {
             shell.has_key("bob", "old");
             shell.run(line);
@@ -89,9 +90,9 @@ fn back_up(shell: &mut Shell, lines: &[String]) {
             shell.run(line);
             shell.run("mv first.backup alice.backup");
         } else if line.starts_with("consign backup") {
-            shell.type_into(line, &[("New passphrase", PHRASE), ("The same again", PHRASE)]);
+            shell.type_into(line, &[Hidden("New passphrase", PHRASE), Hidden("The same again", PHRASE)]);
         } else if line.starts_with("consign restore") {
-            shell.type_into(line, &[("assphrase", PHRASE)]);
+            shell.type_into(line, &[Hidden("assphrase", PHRASE)]);
         } else {
             if line.contains("accept-rollback") {
                 shell.meets("alice-again", 4);

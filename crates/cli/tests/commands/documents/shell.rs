@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
+use rustix::pty::{self, OpenptFlags};
+use rustix::termios::{self, LocalModes};
 use serde_json::Value;
 
 use crate::common::{Said, finish, processes, until};
@@ -14,7 +16,8 @@ use crate::common::{Said, finish, processes, until};
 /// The program under its name, with keys at the insecure level of tests, and nodes on free ports.
 const PROGRAM: &str = r#"#!/bin/bash
 case "$1 $2" in
-    "key create"|"key import"|"demo "*|"bench "*) instead=(--level insecure-test) ;;
+    "key create"|"key import"|"demo "*) instead=(--level insecure-test) ;;
+    "bench "*) instead=(--level 112) ;;
     "init "*|"join "*) instead=(--listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0) ;;
     *) exec "$CONSIGN_PROGRAM" "$@" ;;
 esac
@@ -29,8 +32,13 @@ done
 exec "$CONSIGN_PROGRAM" "${words[@]}" "${instead[@]}"
 "#;
 
-/// What is typed at a prompt that contains the first text.
-type Answer<'a> = (&'a str, &'a str);
+/// What a person types.
+pub(super) enum Answer<'a> {
+    /// At a prompt with this text, and it is seen.
+    Shown(&'a str, &'a str),
+    /// The same, and it is not: the terminal must not echo it.
+    Hidden(&'a str, &'a str),
+}
 
 /// The folder, and what runs in it.
 pub(super) struct Shell {
@@ -118,32 +126,55 @@ impl Shell {
     #[track_caller]
     pub(super) fn type_into(&mut self, line: &str, answers: &[Answer<'_>]) -> String {
         let command = self.meant(line);
-        let mut terminal = self.command("script");
-        terminal.args(["-qec", &command, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = terminal.spawn().unwrap();
-        let mut keyboard = process.stdin.take().unwrap();
-        let mut screen = process.stdout.take().unwrap();
+        let keyboard = pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        pty::grantpt(&keyboard).unwrap();
+        pty::unlockpt(&keyboard).unwrap();
+        let mut keyboard = std::fs::File::from(keyboard);
+        let name = pty::ptsname(&keyboard, Vec::new()).unwrap().into_string().unwrap();
+        let mut process = {
+            let terminal = || std::fs::File::options().read(true).write(true).open(&name).unwrap();
+            let mut bash = self.bash(&command);
+            bash.stdin(terminal()).stdout(terminal()).stderr(terminal()).spawn().unwrap()
+        };
         let (told, shown) = mpsc::channel();
+        let mut screen = keyboard.try_clone().unwrap();
+        // Ends when nobody has the terminal open any more.
         let reader = std::thread::spawn(move || {
             let mut piece = [0; 1024];
             while let Ok(count @ 1..) = screen.read(&mut piece) {
-                told.send(String::from_utf8_lossy(piece.get(..count).unwrap()).into_owned()).unwrap();
+                let text = String::from_utf8_lossy(piece.get(..count).unwrap()).into_owned();
+                if told.send(text).is_err() {
+                    return;
+                }
             }
         });
         let (mut text, mut read) = (String::new(), 0);
-        for (prompt, answer) in answers {
+        for answer in answers {
+            let (Answer::Shown(prompt, typed) | Answer::Hidden(prompt, typed)) = answer;
             until(&format!("`{line}` to ask for `{prompt}`"), || {
                 text.extend(shown.try_iter());
                 let found = text.get(read..).unwrap().find(prompt)?;
                 read += found + prompt.len();
                 Some(())
             });
-            keyboard.write_all(format!("{answer}\n").as_bytes()).unwrap();
+            if matches!(answer, Answer::Hidden(..)) {
+                // Whatever is typed before is thrown away.
+                until("the terminal to hide what is typed", || {
+                    let modes = termios::tcgetattr(&keyboard).unwrap().local_modes;
+                    (!modes.contains(LocalModes::ECHO)).then_some(())
+                });
+            }
+            keyboard.write_all(format!("{typed}\n").as_bytes()).unwrap();
         }
-        let status = until("the command to end", || process.try_wait().unwrap());
+        let status = until(&format!("`{line}` to end"), || process.try_wait().unwrap());
         reader.join().unwrap();
         text.extend(shown.try_iter());
         assert!(status.success(), "`{line}`, run as `{command}`: {text}");
+        for answer in answers {
+            if let Answer::Hidden(_, typed) = answer {
+                assert!(!text.contains(typed), "{text}");
+            }
+        }
         text
     }
 

@@ -20,7 +20,7 @@ use super::super::sizes::Sizes;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
 use super::priming::PREPARING_MS;
-use super::{Base, Ceremony, End, Part, Running};
+use super::{Base, Ceremony, End, NO_PLACE, Part, Running};
 use crate::identity::NodeId;
 use crate::store::{Table, Write};
 
@@ -65,7 +65,7 @@ impl Node {
         }
         let wanted = match self.examine(&proposal) {
             Ok(wanted) if !self.busy() && !self.asks_too_much(from, &proposal) => wanted,
-            Ok(_) => return self.answer_no(from, &proposal, "this node has all the work it may take"),
+            Ok(_) => return self.answer_no(from, &proposal, NO_PLACE),
             Err(reason) => {
                 self.remember_waiting(&proposal, &reason);
                 return self.answer_no(from, &proposal, &reason);
@@ -75,6 +75,9 @@ impl Node {
             Ok(sizes) => sizes,
             Err(reason) => return self.answer_no(from, &proposal, &reason),
         };
+        if !self.makes_way(from, &proposal) {
+            return;
+        }
         self.clear_way(&proposal);
         self.take_turn(&proposal);
         let request = request_id(&proposal.cluster, &proposal.request);
@@ -83,6 +86,7 @@ impl Node {
             proposal: Arc::clone(&proposal),
             request,
             me: Some(me),
+            since: self.now.monotonic,
             gathering: None,
             part: Part::Recording,
             primes: None,
@@ -129,6 +133,12 @@ impl Node {
         let spent = self.spend(&proposal);
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         ceremony.spent = spent;
+        // At once: whoever never lets it come to the accept has used up a try all the same.
+        let (request, proposer) = (ceremony.request, ceremony.passed_by.unwrap_or(proposal.proposer));
+        let asked = Asked::parse(&proposal.request);
+        let terms = asked.map_or((0, None), |(asked, _)| (asked.created(), asked.remembered()));
+        self.requests.count_try(request, terms, proposer, self.now.monotonic);
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         if !ceremony.proposal.needs_primes() {
             return self.record(hash);
         }
@@ -147,11 +157,13 @@ impl Node {
         let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
         ceremony.part = Part::Recording;
         let request = ceremony.request;
-        let asked = Asked::parse(&ceremony.proposal.request);
-        let terms = asked.map_or((0, None), |(asked, _)| (asked.created(), asked.remembered()));
-        let proposer = ceremony.passed_by.unwrap_or(ceremony.proposal.proposer);
-        let record = self.requests.count_try(request, terms, proposer, self.now.monotonic);
-        let mut writes = vec![Write::put(Table::Requests, request.0, record.write())];
+        let record = self.requests.get(&request).map(super::super::records::RequestRecord::write);
+        let Some(record) = record else {
+            // The clock has jumped over a day since it was counted.
+            let text = "The record of the request is gone; ask again.";
+            return self.end(hash, End::failed(api::ProblemKind::Refused, text, [self.me]));
+        };
+        let mut writes = vec![Write::put(Table::Requests, request.0, record)];
         writes.extend(self.story_write(&request));
         self.store(writes, Then::Accept(hash));
     }

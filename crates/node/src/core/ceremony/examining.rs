@@ -10,7 +10,7 @@ use super::super::hash::Hash;
 use super::super::keys::Key;
 use super::super::node::Node;
 use super::super::proposal::{Kind, PROTOCOL_VERSION, Participant, Proposal};
-use super::super::requests::{self, Free, MAX_TRIES, Wanted, level_of};
+use super::super::requests::{self, Free, Wanted, level_of};
 use super::{Ceremony, DEADLINE_FACTOR, deadline_ms};
 use crate::identity::NodeId;
 
@@ -28,7 +28,11 @@ impl Node {
         let (asked, wanted) = Asked::parse(&proposal.request).ok_or("the request cannot be read")?;
         let key = wanted.key().and_then(|key| self.keys.get(&Hash(key.0))).filter(|key| key.is_active());
         asked.verify(&self.cluster()).map_err(|why| why.to_string())?;
-        self.may(asked.client(), &wanted, key)?;
+        if asked.is_standing() {
+            self.order_lets(proposal, &wanted, key)?;
+        } else {
+            self.may(asked.client(), &wanted, key)?;
+        }
         let request = request_id(&proposal.cluster, &proposal.request);
         self.examine_request(request, &asked, &wanted, proposal.proposer)?;
         if let Some(key) = key.filter(|key| proposal.is_signing() && key.info().epoch() != proposal.epoch) {
@@ -37,7 +41,10 @@ impl Node {
         if let Some(key) = key.filter(|key| key.is_whole()) {
             self.examine_sharing_out(proposal, &wanted, key)?;
         }
-        self.policy_lets(&self.asking(proposal, &wanted))?;
+        if !asked.is_standing() {
+            self.policy_lets(&self.asking(proposal, &wanted))?;
+            self.may_last(&asked, &wanted, key)?;
+        }
         let expected = requests::draft(proposal.cluster, &proposal.request, &wanted, key, Free::of(proposal))
             .map_err(|e| e.to_string())?;
         if expected != *proposal {
@@ -108,7 +115,11 @@ impl Node {
                 Err("the client has used this Idempotency-Key for another request".to_owned())
             }
             Some(record) if record.finished => Err("the request is already done".to_owned()),
-            Some(record) if record.tries_of(proposer) >= MAX_TRIES => {
+            // Noted, and never begun: for all others it would be the first time.
+            Some(record) if record.tries.is_empty() && !asked.is_fresh(self.now.unix) => {
+                Err("the request is not fresh any more: sign it anew".to_owned())
+            }
+            Some(record) if record.is_worn_out(proposer) => {
                 Err("the request was tried too often; make a new one".to_owned())
             }
             Some(_) if !asked.may_go_on(wanted, self.now.unix) => {
@@ -264,7 +275,7 @@ impl Node {
     }
 
     /// Whether another ceremony of this sort is under way.
-    fn others_run(&self, proposal: &Proposal, sort: impl Fn(&Ceremony) -> bool) -> bool {
+    pub(in super::super) fn others_run(&self, proposal: &Proposal, sort: impl Fn(&Ceremony) -> bool) -> bool {
         let hash = proposal.hash();
         self.ceremonies.iter().any(|(id, c)| *id != hash && !c.is_over() && sort(c))
     }

@@ -6,6 +6,7 @@ use consign_api as api;
 use consign_cggmp24::reshare::{Completion, Reshared};
 use consign_rounds::{PerParty, PublicPart};
 
+use super::super::Level;
 use super::super::chain::{AnyStep, Step, extended};
 use super::super::changes::reshare_input;
 use super::super::curves::{NodeCurve, on_curve};
@@ -62,6 +63,8 @@ impl Node {
                     let text = "The shares of the key were renewed while presignatures were made.";
                     return self.end(hash, End::failed(api::ProblemKind::KeyBusy, text, []));
                 }
+                let line = format!("{} presignatures of the batch {hash} are ready", made.len());
+                self.log(Level::Info, &line);
                 self.presignatures.keep(made, &proposal, self.now.monotonic);
                 writes.extend(self.finish_request(request));
                 End::Presigned

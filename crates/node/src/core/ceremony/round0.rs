@@ -11,10 +11,11 @@ use super::super::hash::Hash;
 use super::super::node::Node;
 use super::super::proposal::{Accept, Proposal, Refusal};
 use super::super::stories::wanted_of;
+use super::super::views::api_id;
 use super::super::wire::PeerMessage;
 use super::inbox::Inbox;
 use super::reports::REPORT_MS;
-use super::{Ceremony, End, Gathering, Part};
+use super::{Ceremony, End, Gathering, NO_PLACE, Part};
 use crate::identity::NodeId;
 
 /// How long a participant may say nothing to a proposal, in milliseconds.
@@ -44,6 +45,7 @@ impl Node {
             proposal: Arc::new(proposal),
             request,
             me,
+            since: self.now.monotonic,
             gathering: Some(Gathering { accepts: BTreeMap::new(), heard }),
             part: Part::Watching { until: None, made: BTreeMap::new() },
             primes: None,
@@ -112,6 +114,11 @@ impl Node {
         }
         let reason: String = refusal.reason.chars().filter(|c| !c.is_control()).collect();
         let text = format!("{from} refuses: {reason}.");
+        if reason == NO_PLACE {
+            // Of its presignatures nothing is said.
+            let problem = api::Problem::new(api::ProblemKind::Busy, text).naming([api_id(from)]);
+            return self.end(hash, End::Failed { problem: problem.retry_after(1), demote: Vec::new() });
+        }
         self.end_unwanted(hash, End::failed(api::ProblemKind::Refused, text, [from]));
     }
 

@@ -241,6 +241,7 @@ impl Node {
 
     /// A participant has lost the session. Proves nothing; but who is waited for will not come.
     pub(in super::super) fn hear_lost(&mut self, from: NodeId, hash: Hash) {
+        self.forget_held(from, hash);
         let under_way = |c: &&mut Ceremony| !c.is_over() && !c.finished;
         let Some(ceremony) = self.ceremonies.get_mut(&hash).filter(under_way) else { return };
         let index = ceremony.index_of(from);

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::ClientKey;
 use super::act::Ceremony;
+use super::standing::{MAX_EVERY_DAYS, MAX_MARK, MAX_ORDERS, Order, Standing};
 use super::{
     EVERY_CLIENT, MAX_CLIENTS, MAX_LIST, MAX_NAME_BYTES, MAX_PER_MINUTE, MAX_POLICY_BYTES, MAX_RULES, Policy,
     Rule,
@@ -34,6 +35,8 @@ struct File {
     client: Vec<Spanned<RawClient>>,
     #[serde(default)]
     allow: Vec<Spanned<RawRule>>,
+    #[serde(default)]
+    standing: Vec<Spanned<RawOrder>>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +62,19 @@ struct RawRule {
     approve: Option<Spanned<bool>>,
     new_members: Option<List>,
     lowest_threshold: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOrder {
+    name: Option<Spanned<String>>,
+    ceremony: Spanned<String>,
+    keys: List,
+    low: Option<Spanned<i64>>,
+    high: Option<Spanned<i64>>,
+    every_days: Option<Spanned<i64>>,
+    moduli: Option<Spanned<String>>,
+    at: Option<Spanned<String>>,
 }
 
 /// Turns places in the text into lines.
@@ -128,7 +144,8 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
     })?;
     let names = clients(&lines, &file.client)?;
     let rules = rules(&lines, &file.allow, &names)?;
-    Ok(Policy { names, rules })
+    let orders = orders(&lines, &file.standing)?;
+    Ok(Policy { names, rules, orders, text: text.to_owned() })
 }
 
 fn clients(
@@ -178,6 +195,69 @@ fn rules(
         rules.push(rule);
     }
     Ok(rules)
+}
+
+fn orders(lines: &Lines<'_>, list: &[Spanned<RawOrder>]) -> Result<Vec<Order>, PolicyError> {
+    if let Some(extra) = list.get(MAX_ORDERS) {
+        let text = format!("at most {MAX_ORDERS} standing orders: put some together");
+        return Err(lines.error(&extra.span(), text));
+    }
+    let mut taken = BTreeSet::new();
+    let mut orders = Vec::with_capacity(list.len());
+    for (raw, number) in list.iter().zip(1_usize..) {
+        let at = raw.get_ref();
+        let name = match &at.name {
+            Some(name) => lines.name(name)?,
+            None => format!("order {number}"),
+        };
+        if !taken.insert(name.clone()) {
+            let place = at.name.as_ref().map_or(raw.span(), Spanned::span);
+            let text = format!("another standing order is called `{name}`: choose another `name`");
+            return Err(lines.error(&place, text));
+        }
+        let keys = lines.list(&at.keys, |word| lines.word(word))?;
+        orders.push(Order { name, line: lines.number(raw.span().start), keys, what: standing(lines, raw)? });
+    }
+    Ok(orders)
+}
+
+/// What an order says. Each ceremony has lines of its own.
+fn standing(lines: &Lines<'_>, at: &Spanned<RawOrder>) -> Result<Standing, PolicyError> {
+    let raw = at.get_ref();
+    let ceremony: Ceremony = lines.word(&raw.ceremony)?;
+    let marks = [("low", raw.low.as_ref()), ("high", raw.high.as_ref())];
+    let marks = marks.into_iter().filter_map(|(field, value)| Some((field, value?.span())));
+    let texts = [("moduli", raw.moduli.as_ref()), ("at", raw.at.as_ref())];
+    let texts = texts.into_iter().filter_map(|(field, value)| Some((field, value?.span())));
+    let mut days = raw.every_days.iter().map(|days| ("every_days", days.span())).chain(texts);
+    let odd = match ceremony {
+        Ceremony::Presign => days.next(),
+        Ceremony::Refresh => { marks }.next(),
+        Ceremony::Keygen | Ceremony::Sign | Ceremony::Reshare => {
+            let text = "a standing order is for \"presign\" or \"refresh\": all else, a client must ask for";
+            return Err(lines.error(&raw.ceremony.span(), text));
+        }
+    };
+    if let Some((field, place)) = odd {
+        let text = format!("`{field}` says nothing in an order for \"{ceremony}\": remove it");
+        return Err(lines.error(&place, text));
+    }
+    let needed = |field: &str| {
+        lines.error(
+            &at.span(),
+            format!("the order lacks `{field}`: add it, docs/policy.md says what it means"),
+        )
+    };
+    if ceremony == Ceremony::Presign {
+        let high = range(lines, raw.high.as_ref().ok_or_else(|| needed("high"))?, 1..=MAX_MARK)?;
+        let low = range(lines, raw.low.as_ref().ok_or_else(|| needed("low"))?, 1..=high)?;
+        return Ok(Standing::Presign { low, high });
+    }
+    let days = raw.every_days.as_ref().ok_or_else(|| needed("every_days"))?;
+    let every_days = range(lines, days, 1..=MAX_EVERY_DAYS)?;
+    let moduli = raw.moduli.as_ref().map(|word| lines.word(word)).transpose()?;
+    let time = raw.at.as_ref().map(|word| lines.word(word)).transpose()?;
+    Ok(Standing::Refresh { every_days, moduli: moduli.unwrap_or(api::Moduli::Renew), at: time })
 }
 
 fn rule(

@@ -2,7 +2,8 @@
 //! rule allows is refused, and each signer decides and counts by itself.
 //!
 //! Pure: text in, decision out. This file holds a policy and how it decides; `act.rs` says what is decided about, `file.rs`
-//! reads the text, `lines.rs` writes rules, `counts.rs` counts how often. Read next: `act.rs`.
+//! reads the text, `lines.rs` writes rules, `counts.rs` counts how often, `standing.rs` holds what is done without a client. Read
+//! next: `act.rs`.
 
 mod act;
 mod counts;
@@ -10,6 +11,7 @@ mod decide;
 mod file;
 mod lines;
 mod pattern;
+mod standing;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +26,7 @@ pub use decide::{Decision, Refused};
 pub use file::PolicyError;
 pub use lines::{BadName, NewRule, client_lines, free_name, rule_lines};
 pub use pattern::KeyPattern;
+pub use standing::{MAX_EVERY_DAYS, MAX_MARK, MAX_ORDERS, Order, Standing, TimeOfDay, due};
 
 /// Name of the file in a data folder.
 pub const FILE_NAME: &str = "policy.toml";
@@ -47,6 +50,8 @@ pub const EVERY_CLIENT: &str = "*";
 pub struct Policy {
     names: BTreeMap<ClientKey, String>,
     rules: Vec<Rule>,
+    orders: Vec<Order>,
+    text: String,
 }
 
 /// One rule: who may do what with which keys. Rules only ever add: what one rule allows, no other takes away.
@@ -85,6 +90,12 @@ impl Policy {
     /// [`PolicyError`], with the line and what to do.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         file::parse(text)
+    }
+
+    /// What it was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// What the file calls a client; nothing if it does not know it.

@@ -30,6 +30,14 @@ impl KeyPattern {
     pub fn fits(&self, client: &ClientKey, key: &KeyFacts<'_>) -> bool {
         match self {
             Self::Own => key.owner.as_ref() == Some(client),
+            Self::Id(_) | Self::Label(_) => self.is_named(key),
+        }
+    }
+
+    /// Whether it fits a key by its id or label, whoever asks.
+    pub(super) fn is_named(&self, key: &KeyFacts<'_>) -> bool {
+        match self {
+            Self::Own => false,
             Self::Id(id) => key.id.as_ref() == Some(id),
             Self::Label(pattern) => fits(pattern, key.label.as_str()),
         }

@@ -233,9 +233,12 @@ fn the_examples_of_the_manual_are_good() {
     let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/", "policy.md"));
     let examples: Vec<_> =
         manual.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 4);
+    assert_eq!(examples.len(), 5);
+    let mut orders = 0;
     for example in examples {
         let policy = Policy::parse(example).unwrap_or_else(|e| panic!("{e}: {example}"));
-        assert!(!policy.rules().is_empty());
+        assert!(!policy.rules().is_empty() || !policy.orders().is_empty());
+        orders += policy.orders().len();
     }
+    assert_eq!(orders, 2);
 }

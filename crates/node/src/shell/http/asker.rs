@@ -3,6 +3,8 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -12,6 +14,7 @@ use consign_api::{ClientKey, ClusterId, Problem, ProblemKind, Request, SignedReq
 
 use super::Shared;
 use super::answer::Failed;
+use super::roster::operators_only;
 use crate::shell::inbox::Answer;
 
 /// How the HTTP layer treats clients that sign.
@@ -34,10 +37,29 @@ pub(super) enum Entry {
     Unproven,
 }
 
+/// How long a call has waited for others, in microseconds: that is no work of the HTTP layer.
+#[derive(Clone, Default)]
+pub(super) struct Waited(Arc<AtomicU64>);
+
+impl Waited {
+    pub(super) fn time(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+
+    async fn until<T>(&self, what: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let done = what.await;
+        let time = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.0.fetch_add(time, Ordering::Relaxed);
+        done
+    }
+}
+
 /// A call's way to the core.
 pub(super) struct Asker {
     shared: Arc<Shared>,
     entry: Entry,
+    waited: Waited,
 }
 
 impl Deref for Asker {
@@ -54,18 +76,28 @@ impl FromRequestParts<Arc<Shared>> for Asker {
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Failed> {
         // The guard lets nothing in without one, but what needs none.
         let entry = parts.extensions.get::<Entry>().copied().unwrap_or(Entry::Unproven);
-        Ok(Self { shared: shared.clone(), entry })
+        let waited = parts.extensions.get::<Waited>().cloned().unwrap_or_default();
+        Ok(Self { shared: shared.clone(), entry, waited })
     }
 }
 
 impl Asker {
     /// Asks the core.
     pub(super) async fn ask(&self, request: Request) -> Result<Answer, Problem> {
-        match (self.entry, &request) {
-            (Entry::Token, _) | (_, Request::Health | Request::Count) => self.shared.ask(request).await,
-            (Entry::Client(client), _) => self.shared.ask(Request::By(client, Box::new(request))).await,
-            (Entry::Unproven, _) => Err(no_token()),
+        if request.is_operators() {
+            return Err(operators_only());
         }
+        let request = match (self.entry, &request) {
+            (Entry::Token, _) | (_, Request::Health | Request::Count) => request,
+            (Entry::Client(client), _) => Request::By(client, Box::new(request)),
+            (Entry::Unproven, _) => return Err(no_token()),
+        };
+        self.waits(self.shared.ask(request)).await
+    }
+
+    /// Waits for something that is no work of this call.
+    pub(super) async fn waits<T>(&self, what: impl Future<Output = T>) -> T {
+        self.waited.until(what).await
     }
 
     /// The call as its client has signed it, and the way to the core for it; nothing without a signature. The core verifies

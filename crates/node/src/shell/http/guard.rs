@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONNECTION, HOST};
@@ -13,13 +14,20 @@ use consign_api::{Problem, ProblemKind};
 
 use super::Shared;
 use super::answer::Failed;
-use super::asker::{self, Entry, no_token, not_signed};
+use super::asker::{self, Entry, Waited, no_token, not_signed};
 use super::described::OPEN;
+use crate::shell::steps::Step;
 
 /// Lets a request through, or not.
-pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
+    let (begun, waited) = (Instant::now(), Waited::default());
+    let is_post = *request.method() == Method::POST;
+    request.extensions_mut().insert(waited.clone());
     let response = admit(&shared, request, next).await;
     shared.meters.answered(response.status().as_u16());
+    if is_post {
+        shared.meters.steps.took(Step::Http, begun.elapsed().saturating_sub(waited.time()));
+    }
     response
 }
 

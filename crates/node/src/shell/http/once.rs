@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use consign_api::limits::MAX_IDEMPOTENCY_KEY_BYTES;
-use consign_api::{CeremonyId, InvitationView, MessageView, Problem, ProblemKind};
+use consign_api::{CeremonyId, MessageView, Problem, ProblemKind};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
@@ -23,8 +23,6 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) enum Outcome {
     /// A ceremony, however it went.
     Ceremony(CeremonyId),
-    /// An invitation.
-    Invitation(InvitationView),
     /// A message, as it was when it was sent.
     Message(Box<MessageView>),
 }

@@ -7,11 +7,12 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request as HttpRequest, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use consign_api as api;
-use consign_api::{Reply, Request};
+use consign_api::{Problem, ProblemKind, Reply, Request};
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 
@@ -35,12 +36,16 @@ pub(super) fn serve(path: &FilePath, shared: Arc<Shared>) -> io::Result<JoinHand
     }))
 }
 
-/// All paths. What else an operator does to the roster (vouch, revoke) and to peers (block, forgive) belongs here.
+/// All paths.
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/approvals", get(approvals))
         .route("/v1/approvals/{id}", post(decide))
         .route("/v1/invitations", post(invite))
+        .route("/v1/validators/{id}/{act}", post(decide_validator))
+        .route("/v1/charter/proposals", post(propose_charter))
+        .route("/v1/charter/{id}/sign", post(sign_charter))
+        .route("/v1/charter/{id}/switch", post(switch_charter))
         .fallback(calls::no_such_path)
         .method_not_allowed_fallback(calls::no_such_method)
         .with_state(shared)
@@ -67,4 +72,42 @@ async fn invite(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Answ
     let wanted = Request::Invite(body::parse(&body::raw(request).await?)?);
     let Reply::Invitation(view) = shared.ask(wanted).await?.reply else { return Err(unexpected()) };
     Ok(json(StatusCode::CREATED, &view))
+}
+
+/// The same again changes nothing, so it needs no `Idempotency-Key`.
+async fn decide_validator(
+    State(shared): State<Arc<Shared>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    request: HttpRequest,
+) -> Answered {
+    let malformed = |e: PathRejection| Problem::new(ProblemKind::Malformed, format!("{}.", e.body_text()));
+    let Path((validator, act)) = path.map_err(malformed)?;
+    let act = act.parse().map_err(|e| Problem::new(ProblemKind::NotFound, format!("{e}.")))?;
+    let validator = id(Ok(Path(validator)))?;
+    let api::Nothing {} = body::parse(&body::raw(request).await?)?;
+    let reply = shared.ask(Request::Decide(api::Decision { validator, act })).await?.reply;
+    let Reply::Validator(view) = reply else { return Err(unexpected()) };
+    Ok(json(StatusCode::OK, &view))
+}
+
+async fn propose_charter(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Answered {
+    let wanted = body::parse(&body::raw(request).await?)?;
+    charter(&shared, Request::ProposeCharter(wanted)).await
+}
+
+async fn sign_charter(State(shared): State<Arc<Shared>>, path: Id, request: HttpRequest) -> Answered {
+    let charter_id = id(path)?;
+    let api::SignTerms { force } = body::parse(&body::raw(request).await?)?;
+    charter(&shared, Request::SignCharter(api::SignCharter { charter: charter_id, force })).await
+}
+
+async fn switch_charter(State(shared): State<Arc<Shared>>, path: Id, request: HttpRequest) -> Answered {
+    let charter_id = id(path)?;
+    let api::Nothing {} = body::parse(&body::raw(request).await?)?;
+    charter(&shared, Request::SwitchCharter(charter_id)).await
+}
+
+async fn charter(shared: &Shared, request: Request) -> Answered {
+    let Reply::Charter(view) = shared.ask(request).await?.reply else { return Err(unexpected()) };
+    Ok(json(StatusCode::OK, &view))
 }

@@ -1,62 +1,26 @@
-//! What an operator decides. One [`Request`] each, so whatever carries them, the core need not know.
+//! The roster: who may look at it over TCP, and what only the operator decides, over a socket (`operator.rs`).
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request as HttpRequest};
 use axum::http::StatusCode;
-use consign_api as api;
 use consign_api::{Problem, ProblemKind, Reply, Request};
 
 use super::answer::{json, unexpected};
 use super::asker::Asker;
-use super::body;
-use super::calls::{Answered, Id, id};
-
-/// `POST /v1/validators/{id}/{act}`. The same again changes nothing, so it needs no `Idempotency-Key`.
-pub(super) async fn decide(
-    asker: Asker,
-    path: Result<Path<(String, String)>, PathRejection>,
-    request: HttpRequest,
-) -> Answered {
-    asker.needs_token(request.headers())?;
-    let malformed = |e: PathRejection| Problem::new(ProblemKind::Malformed, format!("{}.", e.body_text()));
-    let Path((validator, act)) = path.map_err(malformed)?;
-    let act = act.parse().map_err(|e| Problem::new(ProblemKind::NotFound, format!("{e}.")))?;
-    let validator = id(Ok(Path(validator)))?;
-    let api::Nothing {} = body::parse(&body::raw(request).await?)?;
-    let reply = asker.ask(Request::Decide(api::Decision { validator, act })).await?.reply;
-    let Reply::Validator(view) = reply else { return Err(unexpected()) };
-    Ok(json(StatusCode::OK, &view))
-}
+use super::calls::Answered;
 
 /// `GET /v1/charter`.
 pub(super) async fn charter(asker: Asker) -> Answered {
-    answer(&asker, Request::ShowCharter).await
-}
-
-/// `POST /v1/charter/proposals`.
-pub(super) async fn propose_charter(asker: Asker, request: HttpRequest) -> Answered {
-    asker.needs_token(request.headers())?;
-    let wanted = body::parse(&body::raw(request).await?)?;
-    answer(&asker, Request::ProposeCharter(wanted)).await
-}
-
-/// `POST /v1/charter/{id}/sign`.
-pub(super) async fn sign_charter(asker: Asker, path: Id, request: HttpRequest) -> Answered {
-    asker.needs_token(request.headers())?;
-    let charter = id(path)?;
-    let api::SignTerms { force } = body::parse(&body::raw(request).await?)?;
-    answer(&asker, Request::SignCharter(api::SignCharter { charter, force })).await
-}
-
-/// `POST /v1/charter/{id}/switch`.
-pub(super) async fn switch_charter(asker: Asker, path: Id, request: HttpRequest) -> Answered {
-    asker.needs_token(request.headers())?;
-    let charter = id(path)?;
-    let api::Nothing {} = body::parse(&body::raw(request).await?)?;
-    answer(&asker, Request::SwitchCharter(charter)).await
-}
-
-async fn answer(asker: &Asker, request: Request) -> Answered {
-    let Reply::Charter(view) = asker.ask(request).await?.reply else { return Err(unexpected()) };
+    let Reply::Charter(view) = asker.ask(Request::ShowCharter).await?.reply else { return Err(unexpected()) };
     Ok(json(StatusCode::OK, &view))
+}
+
+/// What only the operator does, and nobody over TCP, with whatever token or signature.
+pub(super) async fn elsewhere() -> Answered {
+    Err(operators_only().into())
+}
+
+/// What a node says to the operator's acts over TCP.
+pub(super) fn operators_only() -> Problem {
+    let text = "This is for the operator of the node, over the socket `operator.sock` in its data folder and never over \
+                TCP: use the command `consign` on that machine.";
+    Problem::new(ProblemKind::Forbidden, text)
 }

@@ -9,14 +9,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use consign_api as api;
 use consign_api::{
-    CeremonyState, CeremonyView, Outcome, Presign, Problem, ProblemKind, Refresh, Reply, Request, Reshare,
-    Sign,
+    CeremonyState, CeremonyView, Outcome, Presign, Problem, ProblemKind, Refresh, Request, Reshare, Sign,
 };
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use zeroize::Zeroizing;
 
-use super::answer::{Failed, json, located, unexpected};
+use super::answer::{Failed, located, unexpected};
 use super::asker::Asker;
 use super::body;
 use super::calls::{Answered, Id, id, view_of};
@@ -56,23 +55,6 @@ pub(super) async fn reshare(shared: Asker, path: Id, request: HttpRequest) -> An
     ceremony(shared, request, |bytes| Ok(Request::Reshare(Reshare { key, terms: body::parse(bytes)? }))).await
 }
 
-pub(super) async fn invite(shared: Asker, request: HttpRequest) -> Answered {
-    shared.needs_token(request.headers())?;
-    let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
-    let bytes = body::raw(request).await?;
-    let wanted = Request::Invite(body::parse(&bytes)?);
-    let place = shared.once.place(&headers, &path, &bytes)?;
-    let kept = place.get_or_try_init(|| async {
-        let reply = shared.ask(wanted).await?.reply;
-        let Reply::Invitation(view) = reply else { return Err(unexpected()) };
-        Ok(Kept::Invitation(view))
-    });
-    match kept.await? {
-        Kept::Invitation(view) => Ok(json(StatusCode::CREATED, view)),
-        Kept::Ceremony(_) | Kept::Message(_) => Err(unexpected()),
-    }
-}
-
 /// One call that starts a ceremony.
 async fn ceremony(
     asker: Asker,
@@ -97,7 +79,7 @@ async fn ceremony(
             begin(&asker, &place, wanted).await?
         }
     };
-    let view = end(&asker, view, sequence, &mut changes, body::wait(&headers)).await?;
+    let view = asker.waits(end(&asker, view, sequence, &mut changes, body::wait(&headers))).await?;
     Ok(answer(view))
 }
 
@@ -113,7 +95,7 @@ async fn begin(shared: &Asker, place: &Place, wanted: Request) -> Result<(Ceremo
     });
     let id = match kept.await? {
         Kept::Ceremony(id) => *id,
-        Kept::Invitation(_) | Kept::Message(_) => return Err(unexpected()),
+        Kept::Message(_) => return Err(unexpected()),
     };
     match fresh {
         Some(fresh) => Ok(fresh),

@@ -85,6 +85,14 @@ impl Site {
         Client::new(&self.http.address.to_string(), TOKEN)
     }
 
+    /// The operator's way in, in this folder.
+    #[cfg(unix)]
+    fn operator(&mut self, place: &std::path::Path) -> api::client::operator::Operator {
+        let socket = place.join("operator.sock");
+        self.http.serve_operator(&socket).unwrap();
+        api::client::operator::Operator::new(&socket)
+    }
+
     fn asked(&self) -> Vec<Request> {
         self.asked.lock().unwrap().clone()
     }
@@ -155,6 +163,7 @@ fn ceremony_in(state: CeremonyState) -> CeremonyView {
         timings: Vec::new(),
         outcome: over.then(|| Outcome::Key(Box::new(key_view()))),
         failure: None,
+        presignatures: Vec::new(),
         evidence: Vec::new(),
     }
 }
@@ -175,6 +184,7 @@ fn key_view() -> KeyView {
         imported: None,
         exports: Vec::new(),
         presignatures: 0,
+        standing: None,
         public_key: "02".to_owned(),
         chain_code: None,
         xpub: None,

@@ -211,3 +211,39 @@ fn a_request_is_no_licence() {
     let proposal = Proposal { salt: [3; 16], ..for_message(&sim, &model, b"once", call.encode()) };
     refuses(&mut sim, &proposal, "the request is already done");
 }
+
+/// Proposals that never come to an accept use up tries of their request, and not what its client may ask for in a minute.
+#[test]
+fn nobody_uses_up_the_rate_of_a_client() {
+    let (mut sim, customer, _, model) = with_model(517, Kind::Keygen);
+    let rules = allow("\"keygen\"", "\"own\"", "per_minute = 2\n");
+    sim.write_policy(0, &customer, &rules);
+    let call = customer.sign(&sim, &sim.create_key(2, &[0, 1, 2]), "again").encode();
+    // All of them are there before the first one has its primes.
+    for salt in 0..3 {
+        let (salt, kind, aux) = ([salt; 16], Kind::Aux, None);
+        let proposal = Proposal { salt, kind, aux, ..with_request(&sim, &model, call.clone()) };
+        sim.transmit(1, 0, PeerMessage::Propose(Box::new(proposal)).encode());
+    }
+    sim.pass(300);
+    let call = customer.sign(&sim, &sim.create_key(2, &[0, 1, 2]), "another").encode();
+    let proposal = with_request(&sim, &model, call);
+    assert_eq!(answer(&mut sim, &proposal), None);
+}
+
+/// What a node was asked and has not begun is not begun after its time either.
+#[test]
+fn what_was_noted_is_not_begun_too_late() {
+    let (mut sim, customer, _, model) = with_model(518, Kind::Keygen);
+    let rules = allow("\"keygen\"", "\"own\"", "per_minute = 1\n");
+    sim.write_policy(0, &customer, &rules);
+    let request = sim.create_key(2, &[0, 1, 2]);
+    for name in ["first", "second"] {
+        let call = customer.sign(&sim, &request, name);
+        let _ = sim.start(0, api::Request::Signed(Box::new(call)));
+    }
+    let second = customer.sign(&sim, &request, "second").encode();
+    sim.ahead += 400;
+    let proposal = with_request(&sim, &model, second);
+    refuses(&mut sim, &proposal, "not fresh any more");
+}

@@ -9,7 +9,7 @@ fn publish(site: &Site, sequence: u64, state: CeremonyState) {
 }
 
 fn waiting(seconds: u32) -> Start {
-    Start { wait_s: seconds, idempotency_key: None }
+    Start { wait_s: seconds, ..Start::default() }
 }
 
 /// Lets the test go on when the core has been asked `count` times.
@@ -73,7 +73,7 @@ async fn one_key_one_body_one_answer() {
     })
     .await;
     let client = site.client();
-    let with_key = Start { wait_s: 0, idempotency_key: Some("k1".to_owned()) };
+    let with_key = Start { idempotency_key: Some("k1".to_owned()), ..Start::default() };
     // A call that started nothing may be made again.
     assert!(client.create_key(&create_key(), &with_key).is_err());
     assert_eq!(client.create_key(&create_key(), &with_key).unwrap().id, ceremony_id());
@@ -82,7 +82,7 @@ async fn one_key_one_body_one_answer() {
     let other = api::CreateKey { label: "other".parse().unwrap(), ..create_key() };
     let error = client.create_key(&other, &with_key).unwrap_err();
     assert_eq!(error.problem().unwrap().kind, ProblemKind::IdempotencyConflict);
-    let fresh = Start { wait_s: 0, idempotency_key: Some("k2".to_owned()) };
+    let fresh = Start { idempotency_key: Some("k2".to_owned()), ..Start::default() };
     client.create_key(&other, &fresh).unwrap();
     let expected = [
         Request::CreateKey(create_key()),

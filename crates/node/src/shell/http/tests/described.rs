@@ -9,19 +9,26 @@ use super::*;
 /// What the router serves is what the description tells, read from the router's source.
 #[test]
 fn every_route_is_described() {
-    let source = include_str!("../mod.rs");
-    let mut served = BTreeSet::new();
-    for line in source.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")) {
-        let (path, methods) = line.split_once('"').unwrap();
-        for method in ["get", "post", "delete", "put", "patch"] {
-            if methods.contains(&format!("{method}(")) {
-                served.insert((method.to_uppercase(), path.to_owned()));
+    let (tcp, socket) = (include_str!("../mod.rs"), include_str!("../operator.rs"));
+    let (mut served, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    for (operator, source) in [(false, tcp), (true, socket)] {
+        for line in source.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")) {
+            let (path, methods) = line.split_once('"').unwrap();
+            for method in ["get", "post", "delete", "put", "patch"] {
+                if methods.contains(&format!("{method}(roster::elsewhere")) {
+                    refused.insert((true, method.to_uppercase(), path.to_owned()));
+                } else if methods.contains(&format!("{method}(")) {
+                    served.insert((operator, method.to_uppercase(), path.to_owned()));
+                }
             }
         }
     }
-    let told: BTreeSet<_> = CALLS.iter().map(|call| (call.method.to_owned(), call.path.to_owned())).collect();
+    let call = |call: &api::openapi::Call| (call.operator, call.method.to_owned(), call.path.to_owned());
+    let told: BTreeSet<_> = CALLS.iter().map(call).collect();
     assert!(served.len() > 20, "{served:?}");
     assert_eq!(served, told);
+    // What the operator's socket takes, TCP says no to.
+    assert_eq!(refused, told.into_iter().filter(|(operator, ..)| *operator).collect());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,6 +80,13 @@ async fn the_operator_decides_on_a_socket_of_its_own() {
             ("POST", format!("/v1/approvals/{id}"), "{\"approve\":true}".to_owned(), " 400 "),
             ("POST", "/v1/approvals/xyz".to_owned(), text.clone(), " 400 "),
             ("DELETE", format!("/v1/approvals/{id}"), String::new(), " 405 "),
+            ("POST", format!("/v1/validators/{id}/praise"), "{}".to_owned(), " 404 "),
+            ("POST", format!("/v1/validators/{id}/vouch"), String::new(), " 400 "),
+            ("POST", format!("/v1/validators/{id}/vouch"), "{\"all\":true}".to_owned(), " 400 "),
+            ("POST", "/v1/validators/bob/vouch".to_owned(), "{}".to_owned(), " 400 "),
+            ("GET", format!("/v1/validators/{id}/vouch"), String::new(), " 405 "),
+            ("POST", "/v1/invitations".to_owned(), "{\"valid_for\":0}".to_owned(), " 400 "),
+            ("POST", "/v1/invitations".to_owned(), "{}".to_owned(), " 400 "),
             ("GET", "/v1/keys".to_owned(), String::new(), " 404 "),
         ] {
             let (status, _) = say(&socket, method, &path, &body);
@@ -100,6 +107,6 @@ async fn the_operator_decides_on_a_socket_of_its_own() {
         stream.read_to_string(&mut answer).unwrap();
         answer
     });
-    assert!(answer.await.unwrap().starts_with("HTTP/1.1 404"));
+    assert!(answer.await.unwrap().starts_with("HTTP/1.1 403"));
     site.http.finish().await;
 }

@@ -122,26 +122,29 @@ async fn what_is_the_operators_is_not_signed() {
     let id = "11".repeat(32);
     let vouch = format!("/v1/validators/{id}/vouch");
     let (sign, switch) = (format!("/v1/charter/{id}/sign"), format!("/v1/charter/{id}/switch"));
-    let paths = [
-        "/v1/keys/import",
-        "/v1/invitations",
-        &vouch,
-        "/v1/charter/proposals",
-        &sign,
-        &switch,
-        "/v1/messages",
-    ];
-    for path in paths {
+    // What goes over the operator's socket is no better signed, or with the token.
+    let (tcp, socket) = ((400, 401), (403, 403));
+    for (path, (with_token, without)) in [
+        ("/v1/keys/import", tcp),
+        ("/v1/messages", tcp),
+        ("/v1/invitations", socket),
+        (vouch.as_str(), socket),
+        ("/v1/charter/proposals", socket),
+        (&sign, socket),
+        (&switch, socket),
+    ] {
         let validity = Validity::new(now(), now() + 60).unwrap();
         let key = "1".parse().unwrap();
         let call = SignedRequest::sign(&secret(), CLUSTER, path, key, b"{}".to_vec(), validity).unwrap();
         let line = format!("POST {path}");
-        assert_eq!(send(&site, true, &line, &lines(&call), b"{}").0, 400, "{path}");
-        assert_eq!(send(&site, false, &line, &lines(&call), b"{}").0, 401, "{path}");
+        assert_eq!(send(&site, true, &line, &lines(&call), b"{}").0, with_token, "{path}");
+        assert_eq!(send(&site, false, &line, &lines(&call), b"{}").0, without, "{path}");
         let junk = "signature: x\r\nsignature-input: x\r\n";
-        assert_eq!(send(&site, false, &line, junk, b"{}").0, 401, "{path}");
+        assert_eq!(send(&site, false, &line, junk, b"{}").0, without, "{path}");
+        let plain = site.call(&line, "content-type: application/json\r\n", "{}").0;
+        assert!((plain == 403) == (with_token == 403), "{path}: {plain}");
     }
-    assert_eq!(site.asked(), []);
+    assert!(site.asked().iter().all(|request| !request.is_operators()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
