@@ -103,6 +103,8 @@ kinds! {
     StoreFailed = "urn:consign:problem:store-failed", 503, "The store failed";
     /// The node is on its way out.
     ShuttingDown = "urn:consign:problem:shutting-down", 503, "The node is shutting down";
+    /// Another process holds the store and speaks for this node; this one waits to take over.
+    StandingBy = "urn:consign:problem:standing-by", 503, "This process stands by";
     /// A ceremony passed its deadline.
     DeadlinePassed = "urn:consign:problem:deadline-passed", 504, "The deadline passed";
     /// The ceremony was ended by a restart of this node; nothing is restored halfway.

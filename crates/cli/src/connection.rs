@@ -6,8 +6,8 @@ use consign_api::client::{Client, ClientError, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
     CeremonyId, CeremonyView, CharterView, ClusterId, CreateKey, Discard, EvidenceId, EvidenceView,
-    ImportKey, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, Presign, Refresh,
-    Reshare, SendMessage, Sign, SignedRequest, ValidatorView,
+    HealthView, ImportKey, KeyId, KeyView, MessageQuery, MessageView, NodeView, Page, PageQuery, Presign,
+    Refresh, Reshare, SendMessage, Sign, SignedRequest, ValidatorView,
 };
 use consign_node::config::DataFolder;
 
@@ -121,6 +121,11 @@ impl Connection {
     /// Where the node's API listens.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Whether it lives.
+    pub(crate) fn health(&self) -> Result<HealthView, Failure> {
+        Ok(self.client.health()?)
     }
 
     /// The node itself.

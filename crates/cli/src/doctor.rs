@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use consign_api::signed::MAX_SKEW_S;
-use consign_api::{CeremonyView, KeyState, KeyView, NodeView, ValidatorView};
+use consign_api::{CeremonyView, KeyState, KeyView, NodeView, ProblemKind, ValidatorView};
 use consign_node::config::{Config, DataFolder, Flags, is_private};
 use serde::Serialize;
 
@@ -34,6 +34,10 @@ Exits with 0 if nothing is wrong or only something to look at, else with 1; with
 pub(crate) struct Doctor {
     #[command(flatten)]
     data: Data,
+
+    /// Only ask whether the process lives, as a health check of a container does; one that stands by does
+    #[arg(long)]
+    alive: bool,
 }
 
 /// How bad it is.
@@ -68,6 +72,10 @@ fn bad(text: impl Into<String>) -> Finding {
 impl Doctor {
     /// Runs the command.
     pub(crate) fn run(&self, out: &Output) -> Result<(), Failure> {
+        if self.alive {
+            let health = Connection::open(&self.data.data)?.health()?;
+            return out.show(&health, || format!("it lives: {}", health.status));
+        }
         let folder = DataFolder::open(&self.data.data)?;
         let config = Config::load(&folder, &Flags::default())?;
         let mut found = vec![of_store(config.place(&folder).mark())];
@@ -77,8 +85,15 @@ impl Doctor {
         let (node, near) = match asked {
             Ok(asked) => asked,
             Err(failure) => {
+                let stands_by =
+                    failure.problem().is_some_and(|problem| problem.kind == ProblemKind::StandingBy);
+                if stands_by {
+                    found.push(good(
+                        "this process stands by: another one holds the store and speaks for the node",
+                    ));
+                }
                 show(out, &found)?;
-                return Err(failure);
+                return if stands_by { Ok(()) } else { Err(failure) };
             }
         };
         let validators = near.validators()?;

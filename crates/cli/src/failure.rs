@@ -49,7 +49,7 @@ Exit codes:
   130  interrupted";
 
 /// The exit code of an interrupted command: 128 and the number of the signal, as shells have it.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 impl Failure {
     /// Any error that explains itself.

@@ -34,6 +34,7 @@ mod policy;
 mod restore;
 mod sealing;
 mod signals;
+mod standby;
 mod stopped;
 mod trust;
 mod validator;
@@ -73,6 +74,7 @@ enum Command {
     Init(init::Init),
     Node(node::Node),
     Join(join::Join),
+    Standby(standby::Standby),
     Invite(invite::Invite),
     Key(key::Key),
     Validator(validator::Validator),
@@ -101,6 +103,7 @@ impl Command {
             Self::Init(init) => init.run(out),
             Self::Node(node) => node.run(out),
             Self::Join(join) => join.run(out),
+            Self::Standby(standby) => standby.run(out),
             Self::Invite(invite) => invite.run(out),
             Self::Key(key) => key.run(out),
             Self::Validator(validator) => validator.run(out),

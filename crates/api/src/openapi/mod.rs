@@ -87,8 +87,13 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// Problems that every call can meet.
-const OF_ALL: &[ProblemKind] =
-    &[ProblemKind::WrongHost, ProblemKind::Internal, ProblemKind::Busy, ProblemKind::ShuttingDown];
+const OF_ALL: &[ProblemKind] = &[
+    ProblemKind::WrongHost,
+    ProblemKind::Internal,
+    ProblemKind::Busy,
+    ProblemKind::ShuttingDown,
+    ProblemKind::StandingBy,
+];
 
 /// Problems of every call that not everybody may make.
 const OF_CLOSED: &[ProblemKind] = &[ProblemKind::Malformed, ProblemKind::Unauthorized];

@@ -27,9 +27,13 @@ mod kills;
 #[cfg(debug_assertions)]
 mod kills_signing;
 #[cfg(debug_assertions)]
+mod operation;
+#[cfg(debug_assertions)]
 #[path = "../../../node/src/store/redis/server.rs"]
 mod redis_server;
 #[cfg(debug_assertions)]
 mod redis_store;
 #[cfg(debug_assertions)]
 mod roster;
+#[cfg(debug_assertions)]
+mod standby;

@@ -252,9 +252,9 @@ impl Ceremony {
 }
 
 impl Node {
-    /// Number of ceremonies under way.
+    /// Whether nothing new may be begun: enough ceremonies are under way, or the disk is nearly full.
     pub(super) fn busy(&self) -> bool {
-        self.ceremonies.values().filter(|c| !c.is_over()).count() >= MAX_RUNNING
+        self.disk_full || self.ceremonies.values().filter(|c| !c.is_over()).count() >= MAX_RUNNING
     }
 
     /// Whether a peer has passed on as much as it may have under way here, or tried this request too often.

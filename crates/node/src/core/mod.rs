@@ -121,6 +121,8 @@ pub enum Input {
     Progress(JobId, api::Progress),
     /// The operator has written a policy, or broken the file, and how.
     Policy(std::result::Result<policy::Policy, String>),
+    /// The disk of the store is nearly full, or not any more.
+    DiskFull(bool),
     /// Some time went by. Must come at least every [`TICK_MS`].
     Tick,
 }

@@ -139,6 +139,10 @@ impl Node {
         raw: Vec<u8>,
         wanted: Wanted,
     ) -> Result<api::CeremonyView, api::Problem> {
+        if self.disk_full {
+            let text = "The disk of this node is nearly full, so nothing new is begun; free some room, or ask another node.";
+            return Err(api::Problem::new(api::ProblemKind::StoreFailed, text).retry_after(60));
+        }
         // More than others let one node have would be refused there, and use up presignatures.
         if self.busy() || self.tasks.len() >= MAX_RUNNING_OF_ONE {
             let text = "This node has all the ceremonies it may run; try again in a moment.";

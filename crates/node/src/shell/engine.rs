@@ -14,9 +14,14 @@ use super::events::Events;
 use super::fatal::Fatal;
 use super::inbox::{Answer, Inbox};
 use super::meters::Meters;
+use super::spans::Spans;
 use super::steps::Step;
 use super::{p2p, storage};
 use crate::core::{CallId, Input, Level, Node, Output, TICK_MS};
+use crate::store::Tenure;
+
+/// Time between two looks whether the node may speak again.
+const SILENCE: Duration = Duration::from_millis(20);
 
 /// What the core thread works with.
 pub(crate) struct Engine {
@@ -27,8 +32,11 @@ pub(crate) struct Engine {
     pub p2p: mpsc::UnboundedSender<p2p::Command>,
     pub events: Arc<Events>,
     pub meters: Arc<Meters>,
+    pub spans: Spans,
     pub fatal: Fatal,
     pub calls: Calls,
+    /// Until when this process speaks for its party, where another one may take over.
+    pub tenure: Option<Tenure>,
 }
 
 /// The calls that wait for their answer.
@@ -57,7 +65,22 @@ impl Engine {
     pub(crate) fn run(mut self, inbox: &Receiver<Inbox>, first: Vec<Output>) {
         self.carry_out(first);
         let mut ticked = self.clock.now().monotonic;
+        let mut silent = false;
         while !self.fatal.is_raised() {
+            // What has come waits: perhaps the store answers after all, or another process speaks by now and this one ends.
+            if self.tenure.as_ref().is_some_and(Tenure::is_over) {
+                if !silent {
+                    tracing::warn!(
+                        "the store has not answered for too long: this process is silent, another may take over"
+                    );
+                }
+                silent = true;
+                std::thread::sleep(SILENCE);
+                continue;
+            }
+            if std::mem::take(&mut silent) {
+                tracing::info!("the store answers again, and nobody has taken over: this process goes on");
+            }
             let due = (ticked + TICK_MS).saturating_sub(self.clock.now().monotonic);
             match inbox.recv_timeout(Duration::from_millis(due)) {
                 Ok(Inbox::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -105,7 +128,8 @@ impl Engine {
             | Input::Taken(..)
             | Input::Computed(..)
             | Input::Progress(..)
-            | Input::Policy(_) => Step::GoOn,
+            | Input::Policy(_)
+            | Input::DiskFull(_) => Step::GoOn,
         };
         let (node, now) = (&mut self.node, self.clock.now());
         let outputs = self.meters.steps.of(step, || node.handle(now, input));
@@ -140,6 +164,7 @@ impl Engine {
                 Output::Compute(id, job) => self.compute.run(id, job),
                 Output::Event(event) => {
                     self.meters.changed(&event.ceremony);
+                    self.spans.changed(&event.ceremony);
                     self.events.publish(*event);
                 }
                 Output::Log(Level::Warn, line) => tracing::warn!("{line}"),

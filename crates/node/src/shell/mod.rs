@@ -1,11 +1,12 @@
 //! Everything of a node that touches the world: files, sockets, clock, threads.
 //!
-//! [`run`] runs a node on a data folder. One thread owns the core (`engine.rs`); all that happens reaches it through
+//! [`run`] runs a node on a data folder, as soon as no other process holds its store (`standby.rs`). One thread owns the core (`engine.rs`); all that happens reaches it through
 //! one queue (`inbox.rs`): calls (`http/`), messages (`p2p/`), durable writes (`storage.rs`), results of arithmetic
 //! (`compute.rs`) and time (`clock.rs`). What the core wants done is carried out in the order it says.
 
 pub mod clock;
 mod compute;
+mod disk;
 mod engine;
 pub mod entropy;
 mod events;
@@ -17,6 +18,8 @@ pub mod lock;
 mod meters;
 pub mod p2p;
 mod policy;
+mod spans;
+mod standby;
 mod steps;
 mod storage;
 pub mod token;
@@ -39,6 +42,7 @@ use self::inbox::{Inbox, InboxSender};
 use self::lock::{FolderLock, LockError};
 use self::meters::Meters;
 use self::p2p::P2p;
+use self::spans::Spans;
 use self::storage::Storage;
 use self::token::Token;
 use crate::config::{Config, DataFolder, FolderError, PolicyFileError};
@@ -46,7 +50,7 @@ use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
 use crate::identity::Identity;
-use crate::store::{NodeStore, Place, StoreError, Unlock};
+use crate::store::{NodeStore, Place, Store as _, StoreError, Unlock};
 
 /// Why a node does not run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +121,7 @@ struct Running {
     storage: Storage,
     p2p: P2p,
     http: Http,
-    policy: JoinTask<()>,
+    watches: Vec<JoinTask<()>>,
     _lock: FolderLock,
 }
 
@@ -158,10 +162,19 @@ async fn run_as(
     misbehaviour: Option<Misbehaviour>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
+    tokio::pin!(shutdown);
+    let lock = FolderLock::acquire(&folder)?;
+    // Before anybody waits for a passphrase.
+    policy::read(&folder)?;
+    // A file of an earlier process that was killed names an address nobody listens on.
+    let _ = std::fs::remove_file(folder.api_address_file());
+    let Some(opened) = standby::open(&folder, &config, unlock, shutdown.as_mut()).await? else {
+        return Ok(());
+    };
     let (fatal, mut reports) = Fatal::new();
-    let running = start(folder, config, unlock, misbehaviour, fatal).await?;
+    let running = start(folder, lock, config, opened, misbehaviour, fatal).await?;
     let ended = tokio::select! {
-        () = shutdown => Ok(()),
+        () = &mut shutdown => Ok(()),
         Some(error) = reports.recv() => Err(error),
     };
     stop(running).await;
@@ -174,24 +187,24 @@ async fn run_as(
 
 async fn start(
     folder: DataFolder,
+    lock: FolderLock,
     config: Config,
-    unlock: Unlock,
+    (store, identity): (NodeStore, Identity),
     misbehaviour: Option<Misbehaviour>,
     fatal: Fatal,
 ) -> Result<Running, RunError> {
-    let lock = FolderLock::acquire(&folder)?;
-    // Before anybody waits for a passphrase.
+    // Again: it may have changed while another process spoke for this node.
     let policy = policy::read(&folder)?;
-    // A file of an earlier process that was killed names an address nobody listens on.
-    let _ = std::fs::remove_file(folder.api_address_file());
-    let (store, identity) = open(config.place(&folder), unlock).await?;
     let identity = Arc::new(identity);
+    let tenure = store.tenure();
+    let place = config.place(&folder);
+    let spans = Spans::new(consign_api::NodeId(*identity.node_id().as_bytes()));
     let cluster = setup::cluster(&store)?;
     let token = Token::new(&token::load_or_create(&folder)?);
     let clock = Clock::start();
     let (inbox, happened) = mpsc::channel();
 
-    let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone()).await?;
+    let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone(), tenure.clone()).await?;
     let announced = if config.announce.is_empty() { &p2p.addresses } else { &config.announce };
     // Where there is a policy, clients sign what they ask.
     let require_clients = policy.is_some();
@@ -226,11 +239,8 @@ async fn start(
         warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");
     }
     #[cfg(unix)]
-    if let Err(e) = http.serve_operator(&folder.operator_socket()) {
-        let socket = folder.operator_socket();
-        warn!(socket = %socket.display(), "no socket for the operator, nothing can be approved: {e}; a shorter path may help");
-    }
-    let policy = policy::watch(folder.clone(), text, inbox.clone());
+    serve_operator(&mut http, &folder);
+    let watches = watch(&folder, &place, text, &inbox);
     let storage = Storage::start(store, inbox.clone(), fatal.clone(), meters.steps.clone())?;
     let engine = Engine {
         node,
@@ -240,8 +250,10 @@ async fn start(
         p2p: p2p.commands.clone(),
         events,
         meters,
+        spans,
         fatal: fatal.clone(),
         calls: Calls::default(),
+        tenure,
     };
     // Calls that come before the core runs wait in its queue.
     folder.write_file(&folder.api_address_file(), http.address.to_string().as_bytes())?;
@@ -251,35 +263,47 @@ async fn start(
             fatal.guard(|| engine.run(&happened, first));
         })
         .map_err(RunError::Thread)?;
-    Ok(Running { folder, inbox, core, storage, p2p, http, policy, _lock: lock })
+    Ok(Running { folder, inbox, core, storage, p2p, http, watches, _lock: lock })
 }
 
-/// Opens the store, on a thread that may take its time: deriving a key from a passphrase does.
-async fn open(place: Place, unlock: Unlock) -> Result<(NodeStore, Identity), RunError> {
-    let opened = tokio::task::spawn_blocking(move || {
-        let store = place.open(&unlock)?;
-        let identity = setup::identity(&store)?;
-        Ok((store, identity))
-    });
-    opened.await.map_err(|e| RunError::Panicked(e.to_string()))?
+/// Serves the operator on a socket, or says why not.
+#[cfg(unix)]
+fn serve_operator(http: &mut Http, folder: &DataFolder) {
+    let socket = folder.operator_socket();
+    if let Err(e) = http.serve_operator(&socket) {
+        warn!(socket = %socket.display(), "no socket for the operator, nothing can be approved: {e}; a shorter path may help");
+    }
 }
 
-/// Takes no more calls, stops the core, lets the store finish what was ordered.
+/// Watches the policy, whose text is `policy` now, and the disk of the store.
+fn watch(
+    folder: &DataFolder,
+    place: &Place,
+    policy: Option<String>,
+    inbox: &InboxSender,
+) -> Vec<JoinTask<()>> {
+    let mut watches = vec![policy::watch(folder.clone(), policy, inbox.clone())];
+    // The disk of a server is the server's.
+    if matches!(place, Place::File(_)) {
+        watches.push(disk::watch(folder.clone(), inbox.clone()));
+    }
+    watches
+}
+
+/// Takes no more calls, stops the core, ends all connections, and lets the store finish what was ordered. The store comes
+/// last: as soon as it is given back, another process may speak for this node.
 async fn stop(running: Running) {
-    let Running { folder, inbox, core, storage, p2p, http, policy, _lock } = running;
+    let Running { folder, inbox, core, storage, p2p, http, watches, _lock } = running;
     info!("stopping");
-    policy.abort();
+    watches.iter().for_each(JoinTask::abort);
     let _ = std::fs::remove_file(folder.api_address_file());
     let _ = std::fs::remove_file(folder.operator_socket());
     http.finish().await;
     let _ = inbox.send(Inbox::Stop);
-    let finished = tokio::task::spawn_blocking(move || {
-        // A panic of the core was reported already. With it goes the last sender of orders.
-        let _ = core.join();
-        storage.finish();
-    });
-    let _ = finished.await;
+    // A panic of the core was reported already. With it goes the last sender of orders.
+    let _ = tokio::task::spawn_blocking(move || core.join()).await;
     p2p.finish().await;
+    let _ = tokio::task::spawn_blocking(move || storage.finish()).await;
     info!("stopped");
 }
 

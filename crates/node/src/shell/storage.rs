@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn orders_that_wait_are_stored_together() {
         let order = |id: u64, count: usize| {
-            let write = |i: usize| Write::put(Table::Meta, format!("{id}-{i}"), [7]);
+            let write = |i: usize| Write::put(Table::Meta, format!("{id}-{i}"), &[7]);
             Order::Store(WriteId(id), (0..count).map(write).collect())
         };
         let (orders, queue) = mpsc::channel();
@@ -181,15 +181,15 @@ mod tests {
         let mut group = vec![(WriteId(1), Vec::new())];
         assert!(matches!(gather(&mut group, &queue), Some(Order::Take(WriteId(5), ..))));
         assert_eq!(group.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
-        let mut large = vec![(WriteId(5), vec![Write::put(Table::Meta, b"x", [1])])];
+        let mut large = vec![(WriteId(5), vec![Write::put(Table::Meta, b"x", &[1])])];
         assert!(matches!(gather(&mut large, &queue), Some(Order::Store(WriteId(6), _))));
 
         let (mut store, mut done) = (store::memory::Memory::new(), Vec::new());
         apply(&mut store, group, &mut done).unwrap();
         assert_eq!((done.len(), store.list(Table::Meta).unwrap().len()), (4, 9));
         // A wrong one takes nothing with it that was ordered before.
-        let create = |id| (WriteId(id), vec![Write::create(Table::Requests, b"r", [1])]);
-        let before = (WriteId(7), vec![Write::put(Table::Meta, b"y", [1])]);
+        let create = |id| (WriteId(id), vec![Write::create(Table::Requests, b"r", &[1])]);
+        let before = (WriteId(7), vec![Write::put(Table::Meta, b"y", &[1])]);
         let mut done = Vec::new();
         let error = apply(&mut store, vec![before, create(8), create(9)], &mut done).unwrap_err();
         assert!(matches!(error, StoreError::Exists { .. }), "{error}");

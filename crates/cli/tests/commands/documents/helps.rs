@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::common::{Said, run, until};
+use crate::redis_server::Server;
 
 use super::project;
 use super::readme::RECIPIENT;
@@ -118,6 +119,7 @@ fn every_example_of_the_help_works() {
     policies(&mut run);
     files(&mut run);
     evidence(&mut run);
+    standby(&mut run);
     for line in
         ["consign completions bash", "consign completions zsh", "consign bench --parties 3 --threshold 2"]
     {
@@ -336,6 +338,19 @@ fn files(run: &mut Run) {
     // A restored folder in its place.
     run.shell.run("rm -r ./a; mv ./alice ./a");
     run.works("consign audit accept-rollback --data ./a");
+}
+
+fn standby(run: &mut Run) {
+    let folder = run.shell.path("redis");
+    std::fs::create_dir(&folder).unwrap();
+    let server = Server::start(&folder, &[]);
+    let url = format!("'{}'", server.url("alice"));
+    run.shell.run(&format!("consign init --data ./on-redis --store {url}"));
+    run.shell.mean("'rediss://:PASSWORD@redis.example.org:6379/0?name=alice'", &url);
+    run.works(
+        "CONSIGN_PASSPHRASE='correct horse battery' consign standby --data ./a2 --store \
+         'rediss://:PASSWORD@redis.example.org:6379/0?name=alice'",
+    );
 }
 
 fn evidence(run: &mut Run) {

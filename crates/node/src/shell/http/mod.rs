@@ -7,7 +7,8 @@
 //!
 //! Read next: `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they say), `calls.rs`
 //! (the calls), `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `described.rs`,
-//! `roster.rs` and `messages.rs` (what is asked of it), `operator.rs` (the operator's socket).
+//! `roster.rs` and `messages.rs` (what is asked of it), `operator.rs` (the operator's socket),
+//! `standby.rs` (what a process says that stands by).
 
 mod answer;
 mod asker;
@@ -22,6 +23,7 @@ mod once;
 mod operator;
 mod roster;
 mod serve;
+mod standby;
 mod start;
 mod watch;
 
@@ -41,6 +43,7 @@ use tokio::task::JoinHandle;
 pub(crate) use self::asker::Clients;
 use self::once::Once;
 pub(crate) use self::serve::Limits;
+pub(crate) use self::standby::StandbyHttp;
 use super::clock::Clock;
 use super::events::Events;
 use super::inbox::{Answer, Call, Inbox, InboxSender};
@@ -53,8 +56,10 @@ const CORE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_CALLS: usize = 256;
 /// Streams of events at a time; past it 503.
 const MAX_STREAMS: usize = 64;
-/// How long connections may take to end when the node stops.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long calls that run may take to end when the node stops. Then they are told that it does. (Not so long in tests.)
+const STOP_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 5_000 });
+/// How long connections may take after that.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What all calls share.
 pub(crate) struct Shared {
@@ -67,7 +72,10 @@ pub(crate) struct Shared {
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     once: Once,
+    /// No more calls.
     stopping: channel::Receiver<bool>,
+    /// Those that run end now.
+    cut: channel::Receiver<bool>,
     /// Whether the API listens on loopback, so that what is said to it does not leave the machine.
     is_near: bool,
 }
@@ -101,6 +109,7 @@ pub(crate) struct Http {
     pub address: SocketAddr,
     shared: Arc<Shared>,
     stop: channel::Sender<bool>,
+    cut: channel::Sender<bool>,
     task: JoinHandle<()>,
     /// What serves the operator's socket.
     operator: Option<JoinHandle<()>>,
@@ -123,6 +132,7 @@ impl Http {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let (stop, stopping) = channel::channel(false);
+        let (cut, cutting) = channel::channel(false);
         let shared = Arc::new(Shared {
             inbox,
             events,
@@ -134,10 +144,11 @@ impl Http {
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             once: Once::default(),
             stopping: stopping.clone(),
+            cut: cutting,
             is_near: address.ip().is_loopback(),
         });
         let task = tokio::spawn(serve::serve(listener, router(shared.clone()), limits, stopping));
-        Ok(Http { address, shared, stop, task, operator: None })
+        Ok(Http { address, shared, stop, cut, task, operator: None })
     }
 
     /// Serves the operator, too, on this socket.
@@ -150,16 +161,24 @@ impl Http {
         Ok(())
     }
 
-    /// Takes no more calls and ends those that wait.
+    /// Takes no more calls. Those that run have [`STOP_TIMEOUT`] to come to their end, and are told then that the node stops.
     pub(crate) async fn finish(mut self) {
         let _ = self.stop.send(true);
-        if tokio::time::timeout(STOP_TIMEOUT, &mut self.task).await.is_err() {
-            self.task.abort();
+        let mut operator = self.operator.take();
+        let mut ended = async || {
+            for task in [Some(&mut self.task), operator.as_mut()].into_iter().flatten() {
+                // What ended by a panic has ended.
+                if !task.is_finished() {
+                    let _ = task.await;
+                }
+            }
+        };
+        if tokio::time::timeout(STOP_TIMEOUT, ended()).await.is_err() {
+            let _ = self.cut.send(true);
+            let _ = tokio::time::timeout(LAST_WORDS, ended()).await;
         }
-        if let Some(operator) = &mut self.operator
-            && tokio::time::timeout(STOP_TIMEOUT, operator).await.is_err()
-            && let Some(operator) = &self.operator
-        {
+        self.task.abort();
+        if let Some(operator) = operator {
             operator.abort();
         }
     }

@@ -106,7 +106,7 @@ async fn begin(shared: &Asker, place: &Place, wanted: Request) -> Result<(Ceremo
     }
 }
 
-/// Waits for the end of a ceremony, but no longer than `patience`, and not when the node stops.
+/// Waits for the end of a ceremony, but no longer than `patience`.
 async fn end(
     shared: &Asker,
     mut view: CeremonyView,
@@ -116,12 +116,16 @@ async fn end(
 ) -> Result<CeremonyView, Failed> {
     let over = tokio::time::sleep(patience);
     tokio::pin!(over);
-    let stopped = super::stopped(shared.stopping.clone());
-    tokio::pin!(stopped);
+    let cut = super::stopped(shared.cut.clone());
+    tokio::pin!(cut);
     while !view.state.is_over() {
         tokio::select! {
             () = &mut over => break,
-            () = &mut stopped => break,
+            () = &mut cut => {
+                let text = "The node is shutting down before this has come to its end; ask again when it is back, with the \
+                            same Idempotency-Key.";
+                return Err(Problem::new(ProblemKind::ShuttingDown, text).about(view.id).retry_after(5).into());
+            }
             change = changes.recv() => match change {
                 Ok(event) if event.sequence > sequence && event.ceremony.id == view.id => {
                     view = event.ceremony.clone();

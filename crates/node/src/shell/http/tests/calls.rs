@@ -275,8 +275,9 @@ async fn a_stopped_node_answers_nothing_and_ends_what_waits() {
         tokio::task::yield_now().await;
     }
     site.http.finish().await;
-    let view = waiting.join().unwrap().unwrap();
-    assert_eq!(view.state, CeremonyState::Proposed, "the wait ends with what is known");
+    let told = waiting.join().unwrap().unwrap_err();
+    let problem = told.problem().unwrap();
+    assert_eq!((problem.kind, problem.ceremony), (ProblemKind::ShuttingDown, Some(ceremony_id())));
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("text/event-stream"), "{rest}");
