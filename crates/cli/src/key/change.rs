@@ -126,6 +126,7 @@ pub(crate) fn changed<'a>(
         share: new.share,
         state: new.state,
         presignatures: new.presignatures,
+        standing: new.standing.clone(),
         ..old.clone()
     };
     if **new != same {

@@ -201,12 +201,13 @@ fn child_on<C: NodeCurve>(public_key: &[u8], chain_code: Option<&str>, path: &Pa
 }
 
 impl Node {
-    /// The certificate of a key, as a file.
-    pub(super) fn show_certificate(&self, id: api::KeyId) -> Result<api::Reply, api::Problem> {
-        let Some(key) = self.keys.get(&Hash(id.0)) else {
-            let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
-            return Err(api::Problem::new(api::ProblemKind::UnknownKey, text));
-        };
+    /// The certificate of a key, as a file; `unknown`: what is said where the key is not here.
+    pub(super) fn show_certificate(
+        &self,
+        id: api::KeyId,
+        unknown: fn() -> api::Problem,
+    ) -> Result<api::Reply, api::Problem> {
+        let key = self.keys.get(&Hash(id.0)).ok_or_else(unknown)?;
         let Some(certificate) = key.certificate() else {
             let text = "Not all holders have confirmed the key yet: ask again when its state is `active`.";
             return Err(api::Problem::new(api::ProblemKind::KeyBusy, text).retry_after(1));

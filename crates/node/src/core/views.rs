@@ -105,11 +105,10 @@ impl Node {
             api::Request::DecideApproval(decide) => return self.decide_approval(call, &decide),
             api::Request::ListApprovals => Ok(self.list_approvals()),
             api::Request::ListKeys(query) => self.list_keys_of(None, &query),
-            api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
-                let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
-                api::Problem::new(api::ProblemKind::UnknownKey, text)
-            }),
-            api::Request::ShowCertificate(key) => self.show_certificate(key),
+            api::Request::ShowKey(key) => {
+                self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(not_here)
+            }
+            api::Request::ShowCertificate(key) => self.show_certificate(key, not_here),
             api::Request::ListCeremonies(query) => self.list_ceremonies_of(None, &query),
             api::Request::ShowCeremony(id) => {
                 self.ceremony_view(&Hash(id.0)).map(api::Reply::Ceremony).ok_or_else(|| {
@@ -348,6 +347,12 @@ impl Node {
         };
         api::Problem::new(api::ProblemKind::NotJoined, text).retry_after(2)
     }
+}
+
+/// What is said of a key that this node does not know.
+fn not_here() -> api::Problem {
+    let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
+    api::Problem::new(api::ProblemKind::UnknownKey, text)
 }
 
 #[cfg(test)]
