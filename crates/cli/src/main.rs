@@ -36,8 +36,10 @@ mod sealing;
 mod signals;
 mod standby;
 mod stopped;
+mod trust;
 mod validator;
 mod verify;
+mod verify_certificate;
 mod verify_evidence;
 
 use std::process::ExitCode;
@@ -84,6 +86,7 @@ enum Command {
     Client(client::Client),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
+    VerifyCertificate(verify_certificate::VerifyCertificate),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -112,6 +115,7 @@ impl Command {
             Self::Client(client) => client.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),
+            Self::VerifyCertificate(verify) => verify.run(out),
             Self::Audit(audit) => audit.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),

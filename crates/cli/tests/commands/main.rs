@@ -17,9 +17,13 @@ mod backups;
 #[cfg(debug_assertions)]
 mod by_hand;
 #[cfg(debug_assertions)]
+mod certificates;
+#[cfg(debug_assertions)]
 mod demo;
 #[cfg(debug_assertions)]
 mod documents;
+#[cfg(debug_assertions)]
+mod examples;
 #[cfg(debug_assertions)]
 mod kills;
 #[cfg(debug_assertions)]
@@ -33,5 +37,7 @@ mod redis_server;
 mod redis_store;
 #[cfg(debug_assertions)]
 mod roster;
+#[cfg(debug_assertions)]
+mod secured;
 #[cfg(debug_assertions)]
 mod standby;

@@ -27,7 +27,7 @@ impl Node {
                 let reply = self.list_keys_of(Some(client), query).unwrap_or_else(api::Reply::Problem);
                 self.out.push(Output::Reply(call, reply));
             }
-            api::Request::ShowKey(key)
+            api::Request::ShowKey(key) | api::Request::ShowCertificate(key)
                 if self.keys.get(&Hash(key.0)).is_some_and(|key| !self.may_see(client, key)) =>
             {
                 self.out.push(Output::Reply(call, api::Reply::Problem(no_such_key())));
@@ -55,12 +55,14 @@ impl Node {
                 let text = "This node keeps no such evidence that this client may see.";
                 self.refuse(call, api::ProblemKind::UnknownEvidence, text);
             }
-            api::Request::ShowCeremony(_)
+            api::Request::ShowCertificate(_)
+            | api::Request::ShowCeremony(_)
             | api::Request::ShowEvidence(_)
             | api::Request::ListValidators
             | api::Request::ShowNode
             | api::Request::ShowCharter
             | api::Request::Count
+            | api::Request::Ready
             | api::Request::Health => self.asked(call, request),
             api::Request::Signed(_)
             | api::Request::By(..)
@@ -174,8 +176,15 @@ impl Node {
             return Err(api::Problem::new(api::ProblemKind::TooMany, text).retry_after(60));
         }
         match self.ceremony_view(&request) {
-            // One that failed is open: it is tried again.
-            Some(view) if view.state != api::CeremonyState::Failed => return Ok(view),
+            // One that failed, or waits for approval, is open: it is tried again.
+            Some(view)
+                if !matches!(
+                    view.state,
+                    api::CeremonyState::Failed | api::CeremonyState::AwaitingApproval
+                ) =>
+            {
+                return Ok(view);
+            }
             _ if is_done => {
                 let text = "The request is done, and this node does not keep its outcome any more.";
                 return Err(api::Problem::new(api::ProblemKind::UnknownCeremony, text));
