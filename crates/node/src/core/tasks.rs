@@ -53,6 +53,8 @@ pub(super) struct Task {
     demoted: Vec<NodeId>,
     /// Whose operators are waited for.
     awaited: Vec<NodeId>,
+    /// Whose operators were waited for when it was asked for before.
+    awaited_before: Vec<NodeId>,
     /// When the next try is due; none while one runs.
     due: Option<u64>,
 }
@@ -77,9 +79,9 @@ impl Task {
         committee.iter().any(|member| member.0 == *id.as_bytes())
     }
 
-    /// Whose operators are waited for.
-    pub(super) fn awaited(&self) -> &[NodeId] {
-        &self.awaited
+    /// Whether it is asked before others: its operator had to be asked, or still has to.
+    pub(super) fn asks_first(&self, id: NodeId) -> bool {
+        self.awaited.contains(&id) || self.awaited_before.contains(&id)
     }
 
     /// A try begins, with a presignature or without.
@@ -161,9 +163,23 @@ impl Node {
         let (aux, floor, passed, demoted, due) = (None, 0, None, Vec::new(), None);
         let told = self.stories.get(&request).map(|story| &story.view);
         let told = told.filter(|view| view.state == api::CeremonyState::AwaitingApproval);
-        let awaited = told.into_iter().flat_map(|view| &view.waiting_for);
-        let awaited = awaited.filter_map(|id| NodeId::from_bytes(&id.0).ok()).collect();
-        let task = Task { raw, wanted, aux, floor, tries, spent, spending, passed, demoted, awaited, due };
+        let waits = told.into_iter().flat_map(|view| &view.waiting_for);
+        let awaited_before = waits.filter_map(|id| NodeId::from_bytes(&id.0).ok()).collect();
+        let awaited = Vec::new();
+        let task = Task {
+            raw,
+            wanted,
+            aux,
+            floor,
+            tries,
+            spent,
+            spending,
+            passed,
+            demoted,
+            awaited,
+            awaited_before,
+            due,
+        };
         self.tasks.insert(request, task);
         match self.next_step(request) {
             Ok(proposal) => {

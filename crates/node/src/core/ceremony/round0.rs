@@ -39,9 +39,10 @@ impl Node {
         let request = request_id(&proposal.cluster, &proposal.request);
         let me = proposal.index_of(self.me);
         // Whose operator had to be asked before is asked first, and nobody else until that one agrees.
-        let awaited = self.tasks.get(&request).map(|task| task.awaited().to_vec()).unwrap_or_default();
+        let task = self.tasks.get(&request);
         let all = proposal.participants.iter().map(|p| p.id);
-        let (mut asked, mut later): (Vec<_>, Vec<_>) = all.partition(|id| awaited.contains(id));
+        let (mut asked, mut later): (Vec<_>, Vec<_>) =
+            all.partition(|id| task.is_some_and(|task| task.asks_first(*id)));
         if asked.is_empty() {
             std::mem::swap(&mut asked, &mut later);
         }
