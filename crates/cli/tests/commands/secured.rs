@@ -8,14 +8,15 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use crate::common::{Said, TestNode, run, until};
 
 /// An authority, and a certificate of its own for a node on this machine.
-struct Files {
+pub(crate) struct Files {
     authority: PathBuf,
     certificate: PathBuf,
     key: PathBuf,
 }
 
 impl Files {
-    fn make(place: &Path) -> Self {
+    /// All files of it, in the folder.
+    pub(crate) fn make(place: &Path) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let (authority_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());

@@ -1,5 +1,7 @@
 //! The README, read and typed from the top.
 
+use crate::secured::Files;
+
 use super::sections;
 use super::shell::Answer::{Hidden, Shown};
 use super::shell::{Cheated, Shell};
@@ -23,6 +25,7 @@ fn everything_in_the_readme_works() {
                 }
             }
             "By hand, in three terminals" => by_hand(&mut shell, &section.lines),
+            "From another machine" => from_another_machine(&mut shell, &section.lines),
             "When somebody cheats" => cheated(&section.lines),
             "New shares, same public key" => {
                 shell.join("alice", "dave", "dave");
@@ -56,6 +59,34 @@ fn by_hand(shell: &mut Shell, lines: &[String]) {
         }
     }
     assert_eq!(shell.has_key("bob", "pay")["threshold"], 2);
+}
+
+/// The other machine is this one, by another name.
+fn from_another_machine(shell: &mut Shell, lines: &[String]) {
+    Files::make(&shell.path(""));
+    shell.everywhere("node1.example.org", "localhost");
+    shell.everywhere("0.0.0.0:7601", "0.0.0.0:0");
+    let cluster = shell.json("consign charter show --data alice")["cluster"].as_str().unwrap().to_owned();
+    shell.mean("CLUSTER_ID", &cluster);
+    shell.stop("alice");
+    let client = shell.run("consign client new shop.key").out;
+    shell.run(&format!(
+        "consign policy allow --data alice {} --name shop --key pay --ceremony sign",
+        client.trim()
+    ));
+    for line in lines {
+        if line.contains("--api-url") {
+            shell.meets("alice", 3);
+            let address = std::fs::read_to_string(shell.path("alice/api-address")).unwrap();
+            let port = address.trim().rsplit(':').next().unwrap();
+            shell.mean(":7601", &format!(":{port}"));
+            shell.run("consign key trust --data alice --client shop.key pay");
+        }
+        shell.run(line);
+    }
+    shell.stop("alice");
+    shell.run("rm alice/policy.toml; consign policy drop --data alice --without-policy");
+    shell.run("consign node --data alice");
 }
 
 fn cheated(lines: &[String]) {

@@ -24,7 +24,7 @@ esac
 words=()
 while [ $# -gt 0 ]; do
     case "$1" in
-        --level|--listen|--api) shift ;;
+        --level|--listen|--announce|--api) shift ;;
         *) words+=("$1") ;;
     esac
     shift
@@ -47,6 +47,8 @@ pub(super) struct Shell {
     nodes: BTreeMap<String, Child>,
     /// What a person would type instead of a word of the document; the first one first.
     words: BTreeMap<String, VecDeque<String>>,
+    /// The same for every time.
+    everywhere: BTreeMap<String, String>,
 }
 
 impl Shell {
@@ -66,7 +68,7 @@ impl Shell {
             ("CONSIGN_PROGRAM", env!("CARGO_BIN_EXE_consign")),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self { place, variables, nodes: BTreeMap::new(), words: BTreeMap::new() }
+        Self { place, variables, nodes: BTreeMap::new(), words: BTreeMap::new(), everywhere: BTreeMap::new() }
     }
 
     /// A file or folder in it.
@@ -82,6 +84,16 @@ impl Shell {
     /// The next time a line has this word, this is meant.
     pub(super) fn mean(&mut self, word: &str, meaning: &str) {
         self.words.entry(word.to_owned()).or_default().push_back(meaning.to_owned());
+    }
+
+    /// From now on, wherever a line has this word, this is meant.
+    pub(super) fn everywhere(&mut self, word: &str, meaning: &str) {
+        self.everywhere.insert(word.to_owned(), meaning.to_owned());
+    }
+
+    /// Nothing is meant by this word any more.
+    pub(super) fn forget(&mut self, word: &str) {
+        self.words.remove(word);
     }
 
     /// Runs a line as it stands in a document; it must go well.
@@ -222,6 +234,9 @@ impl Shell {
     /// The line with what is meant by its words.
     fn meant(&mut self, line: &str) -> String {
         let mut line = line.replace("cargo run --release -- ", "consign ");
+        for (word, meaning) in &self.everywhere {
+            line = line.replace(word.as_str(), meaning);
+        }
         for (word, meanings) in &mut self.words {
             if line.contains(word.as_str())
                 && let Some(meaning) = meanings.pop_front()
@@ -232,11 +247,19 @@ impl Shell {
         line
     }
 
+    /// Starts a node that stands by: it answers no calls.
+    pub(super) fn start_standby(&mut self, folder: &str, line: &str) {
+        let command = self.meant(line);
+        self.spawn(folder, &command);
+        until("the node to stand by", || {
+            let doctor = self.bash(&format!("consign doctor --data {folder}"));
+            let said = finish(doctor);
+            (said.out.contains("stands by") || said.err.contains("stands by")).then_some(())
+        });
+    }
+
     fn start(&mut self, folder: &str, command: &str) {
-        let log = std::fs::File::create(self.log_file(folder)).unwrap();
-        let mut node = self.bash(&format!("exec env {command}"));
-        let process = node.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        self.nodes.insert(folder.to_owned(), process);
+        self.spawn(folder, command);
         until("the node to answer", || {
             if let Some(status) = self.nodes.get_mut(folder).unwrap().try_wait().unwrap() {
                 panic!("`{command}` ended with {status}: {}", self.log(folder));
@@ -244,6 +267,13 @@ impl Shell {
             let list = self.bash(&format!("consign validator list --data {folder}"));
             (finish(list).code == 0).then_some(())
         });
+    }
+
+    fn spawn(&mut self, folder: &str, command: &str) {
+        let log = std::fs::File::create(self.log_file(folder)).unwrap();
+        let mut node = self.bash(&format!("exec env {command}"));
+        let process = node.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        self.nodes.insert(folder.to_owned(), process);
     }
 
     fn bash(&self, line: &str) -> Command {
