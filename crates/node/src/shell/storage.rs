@@ -11,7 +11,7 @@ use super::fatal::Fatal;
 use super::inbox::{Inbox, InboxSender};
 use super::steps::{Step, Steps};
 use crate::core::{Input, WriteId};
-use crate::store::{Store, StoreError, Table, Write};
+use crate::store::{Store, StoreError, Table, Tenure, Write};
 
 /// Most writes that orders which wait behind one another make in one transaction: far more than those of all ceremonies
 /// that may run at a time, and few enough that nobody waits long.
@@ -32,16 +32,24 @@ const PROBE: &[u8] = b"probe";
 
 /// Asks whether the store takes writes; does not keep its thread alive.
 #[derive(Clone)]
-pub(crate) struct Probe(Weak<mpsc::Sender<Order>>);
+pub(crate) struct Probe {
+    orders: Weak<mpsc::Sender<Order>>,
+    tenure: Option<Tenure>,
+}
 
 impl Probe {
     /// Orders a write. The answer comes when it is durable; none ever comes if the store has failed.
     pub(crate) fn begin(&self) -> oneshot::Receiver<()> {
         let (answer, waiting) = oneshot::channel();
-        if let Some(orders) = self.0.upgrade() {
+        if let Some(orders) = self.orders.upgrade() {
             let _ = orders.send(Order::Probe(answer));
         }
         waiting
+    }
+
+    /// Whether another process may have the store by now, so that this one says nothing.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.tenure.as_ref().is_some_and(Tenure::is_over)
     }
 }
 
@@ -49,6 +57,7 @@ impl Probe {
 pub(crate) struct Storage {
     orders: Arc<mpsc::Sender<Order>>,
     thread: JoinHandle<()>,
+    tenure: Option<Tenure>,
 }
 
 impl Storage {
@@ -61,6 +70,7 @@ impl Storage {
         steps: Steps,
     ) -> Result<Storage, RunError> {
         let (orders, queue) = mpsc::channel();
+        let tenure = store.tenure();
         let thread = Builder::new()
             .name("consign-store".to_owned())
             .spawn(move || {
@@ -69,7 +79,7 @@ impl Storage {
                 }
             })
             .map_err(RunError::Thread)?;
-        Ok(Storage { orders: Arc::new(orders), thread })
+        Ok(Storage { orders: Arc::new(orders), thread, tenure })
     }
 
     /// Where orders go.
@@ -79,7 +89,7 @@ impl Storage {
 
     /// By which one finds out whether the store takes writes.
     pub(crate) fn probe(&self) -> Probe {
-        Probe(Arc::downgrade(&self.orders))
+        Probe { orders: Arc::downgrade(&self.orders), tenure: self.tenure.clone() }
     }
 
     /// Waits until all orders are done. All other senders of orders must be gone.

@@ -98,6 +98,10 @@ pub(crate) struct Shared {
 impl Shared {
     /// Asks the core.
     async fn ask(&self, request: api::Request) -> Result<Answer, Problem> {
+        if self.store.is_silent() {
+            let text = "The store does not answer, so this process is silent, and another one may take over; ask again.";
+            return Err(Problem::new(ProblemKind::Busy, text).retry_after(5));
+        }
         let (answer, waiting) = oneshot::channel();
         let gone = || {
             Problem::new(ProblemKind::ShuttingDown, "The node is shutting down; ask again when it is back.")

@@ -35,6 +35,11 @@ impl Store {
         Self { probe, known: Mutex::default() }
     }
 
+    /// Whether another process may have it by now.
+    pub(super) fn is_silent(&self) -> bool {
+        self.probe.is_silent()
+    }
+
     /// Whether a write became durable a moment ago, or does now.
     async fn is_writable(&self) -> bool {
         // While one waits, all do, and look at what it has found.
