@@ -31,3 +31,5 @@ mod redis_server;
 mod redis_store;
 #[cfg(debug_assertions)]
 mod roster;
+#[cfg(debug_assertions)]
+mod trials;
