@@ -8,9 +8,10 @@
 //! Read next: [`request`], [`change`], [`import`], [`presign`], [`roster`], [`charter`] and [`message`] (what can be asked),
 //! [`view`] (what is shown), [`problem`] (what goes wrong), [`signed`] (who asks), [`approval`] (what waits for an
 //! operator), [`limits`], [`hash`] (digests), and [`openapi`] (the description of all of it). The feature `client` adds a
-//! small blocking client.
+//! small blocking client; what it believes of keys is in [`certified`] and [`pins`].
 
 pub mod approval;
+pub mod certified;
 pub mod change;
 pub mod charter;
 #[cfg(feature = "client")]
@@ -21,6 +22,7 @@ pub mod import;
 pub mod limits;
 pub mod message;
 pub mod openapi;
+pub mod pins;
 pub mod presign;
 pub mod problem;
 pub mod request;
@@ -30,6 +32,7 @@ pub mod terms;
 pub mod view;
 
 pub use approval::{ApprovalView, Decide, DecideBody, PolicyView};
+pub use certified::{Certified, Judge, Mistrust, Pin};
 pub use change::{Refresh, RefreshTerms, Reshare, ReshareTerms};
 pub use charter::{CharterText, CharterView, ProposeCharter, SignCharter, SignTerms};
 pub use id::{
@@ -38,6 +41,7 @@ pub use id::{
 };
 pub use import::{ChainCode, Discard, DiscardQuery, ImportKey, ImportedKey, PrivateKey};
 pub use message::{MessageQuery, MessageText, MessageView, SendMessage};
+pub use pins::Pins;
 pub use presign::{Presign, PresignTerms};
 pub use problem::{Problem, ProblemKind};
 pub use request::{

@@ -19,6 +19,12 @@ pub const MAX_LABEL_BYTES: usize = 64;
 /// Most parties that may hold one key.
 pub const MAX_COMMITTEE: usize = 100;
 
+/// Longest request line and header fields of a call, in bytes.
+pub const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// Most header fields of a call: what the server that is used takes.
+pub const MAX_HEADERS: usize = 100;
+
 /// Smallest threshold: with one signer nothing is shared.
 pub const MIN_THRESHOLD: u16 = 2;
 
@@ -56,6 +62,10 @@ pub const EVENT_HEARTBEAT_S: u64 = 15;
 
 /// Longest evidence file, in bytes: it must fit a message between nodes and a record of a store.
 pub const MAX_EVIDENCE_BYTES: usize = (16 << 20) - 4096;
+
+/// Longest certificate of a key, in bytes: it must fit a message between nodes. Each resharing adds to it, the largest ones
+/// (20 dealers, 100 holders) at most 150 KiB, one of 3 of 5 about 3 KiB.
+pub const MAX_CERTIFICATE_BYTES: usize = (8 << 20) - 4096;
 
 /// Longest answer a client reads, in bytes: a page of [`MAX_PAGE`] ceremonies of
 /// [`MAX_COMMITTEE`] members each, in JSON.

@@ -36,6 +36,8 @@ pub enum Request {
     ListKeys(PageQuery),
     /// `GET /v1/keys/{id}`: answered by [`Reply::Key`].
     ShowKey(KeyId),
+    /// `GET /v1/keys/{id}/certificate`: answered by [`Reply::Certificate`].
+    ShowCertificate(KeyId),
     /// `POST /v1/keys/{id}/signatures`: answered by [`Reply::Started`].
     Sign(Sign),
     /// `POST /v1/keys/{id}/presignatures`: answered by [`Reply::Started`].
@@ -86,6 +88,8 @@ pub enum Request {
     By(ClientKey, Box<Request>),
     /// For `GET /metrics`: answered by [`Reply::Counts`].
     Count,
+    /// `GET /readyz`: answered by [`Reply::Health`], or by a problem if the node cannot work.
+    Ready,
 }
 
 impl Request {
@@ -106,6 +110,7 @@ impl Request {
             | Self::DiscardKey(_)
             | Self::ListKeys(_)
             | Self::ShowKey(_)
+            | Self::ShowCertificate(_)
             | Self::Sign(_)
             | Self::Presign(_)
             | Self::Refresh(_)
@@ -121,6 +126,7 @@ impl Request {
             | Self::ListMessages(_)
             | Self::Health
             | Self::Signed(_)
+            | Self::Ready
             | Self::Count => false,
         }
     }
@@ -137,6 +143,8 @@ pub enum Reply {
     Keys(Page<KeyView>),
     /// One key.
     Key(KeyView),
+    /// The certificate of a key, complete: what `consign verify-certificate` reads.
+    Certificate(Vec<u8>),
     /// A page of ceremonies.
     Ceremonies(Page<CeremonyView>),
     /// One ceremony.

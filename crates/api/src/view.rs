@@ -375,7 +375,8 @@ impl std::fmt::Debug for InvitationView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HealthView {
-    /// Always `ok`: a node that is not does not answer, or answers with a problem.
+    /// `ok`, or `standby` where another process speaks for this node and this one waits to take over. A node that is neither
+    /// does not answer, or answers with a problem.
     pub status: String,
     /// The version of the program.
     pub version: String,
@@ -386,6 +387,12 @@ impl HealthView {
     #[must_use]
     pub fn ok() -> Self {
         Self { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+
+    /// One that stands by.
+    #[must_use]
+    pub fn standby() -> Self {
+        Self { status: "standby".to_owned(), ..Self::ok() }
     }
 }
 

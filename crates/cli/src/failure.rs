@@ -21,9 +21,12 @@ pub(crate) enum Failure {
     /// The node, or the cluster, said no.
     #[error("{0}")]
     Refused(Box<Problem>),
-    /// Evidence convicts nobody.
+    /// Evidence convicts nobody, or a certificate shows nothing.
     #[error("{0}")]
     NotProven(String),
+    /// The node shows what a client does not believe.
+    #[error("{0}")]
+    Mistrusted(String),
     /// Ctrl-C, or a request to end.
     #[error("interrupted")]
     Interrupted,
@@ -41,11 +44,12 @@ Exit codes:
   3  no running node to talk to
   4  refused: unknown key, wrong token, not allowed, ...
   5  not possible now: too few signers, deadline passed, node busy, ...
-  6  the evidence proves nothing
+  6  the evidence, or the certificate, proves nothing
+  7  the node shows what cannot be believed: do not use it before you know why
   130  interrupted";
 
 /// The exit code of an interrupted command: 128 and the number of the signal, as shells have it.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 impl Failure {
     /// Any error that explains itself.
@@ -62,6 +66,7 @@ impl Failure {
             Self::Refused(problem) if problem.status < 500 => 4,
             Self::Refused(_) => 5,
             Self::NotProven(_) => 6,
+            Self::Mistrusted(_) => 7,
             Self::Interrupted => INTERRUPTED,
             Self::ReaderGone => 0,
         }
@@ -75,6 +80,7 @@ impl Failure {
             | Self::Usage(_)
             | Self::NotRunning(_)
             | Self::NotProven(_)
+            | Self::Mistrusted(_)
             | Self::Interrupted
             | Self::ReaderGone => None,
         }
@@ -145,6 +151,7 @@ mod tests {
         assert_eq!(refused(ProblemKind::TooFewSigners), 5);
         assert_eq!(Failure::NotRunning(String::new()).exit_code(), 3);
         assert_eq!(Failure::NotProven(String::new()).exit_code(), 6);
+        assert_eq!(Failure::Mistrusted(String::new()).exit_code(), 7);
         assert_eq!(Failure::Interrupted.exit_code(), 130);
     }
 

@@ -62,7 +62,7 @@ pub(crate) fn odd_outcome(view: &CeremonyView) -> Failure {
         Some(Outcome::Signature(_)) => "a signature",
         Some(Outcome::Internal) | None => "nothing to show",
     };
-    Failure::Failed(format!("ceremony {} ended with {made}: do not use this node", view.id))
+    Failure::Mistrusted(format!("ceremony {} ended with {made}: do not use this node", view.id))
 }
 
 /// A bar for the phase a ceremony is in; each finished phase is handed to `tell`.

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use consign_node::config::{Config, DataFolder, Flags};
-use consign_node::identity::Identity;
+use consign_node::config::{Config, DataFolder, Flags, TlsFiles};
+use consign_node::core::setup;
+use consign_node::identity::{Identity, NodeId};
 use consign_node::shell::lock::FolderLock;
 use consign_node::shell::token;
 use consign_node::store::{StoreError, Unlock, Write};
@@ -23,8 +24,7 @@ pub(crate) fn folder(
     refuse_existing(path)?;
     let mut draft = Draft::begin(path)?;
     let mut config = Config::load(&draft.folder, flags)?;
-    // In the file a relative path would be meant relative to the file.
-    config.key_file = config.key_file.map(std::path::absolute).transpose()?;
+    absolute(&mut config)?;
     let unlock = passphrase::of_new_store(&config)?;
     draft.fill(&config, &unlock, first)
 }
@@ -38,7 +38,7 @@ pub(crate) fn folder_from(
     records: &[Write],
 ) -> Result<(), Failure> {
     refuse_non_empty(path)?;
-    config.key_file = config.key_file.map(std::path::absolute).transpose()?;
+    absolute(&mut config)?;
     let unlock = unlock(&config)?;
     let mut draft = Draft::begin(path)?;
     // Somebody may have been faster while the passphrase was typed; from here on the lock keeps others out.
@@ -55,6 +55,53 @@ pub(crate) fn folder_with(
 ) -> Result<(), Failure> {
     refuse_existing(path)?;
     Draft::begin(path)?.fill(config, unlock, first)
+}
+
+/// In the file a relative path would be meant relative to the file.
+fn absolute(config: &mut Config) -> Result<(), Failure> {
+    config.key_file = config.key_file.take().map(std::path::absolute).transpose()?;
+    if let Some(TlsFiles { certificate, key }) = &mut config.api.tls {
+        *certificate = std::path::absolute(&certificate)?;
+        *key = std::path::absolute(&key)?;
+    }
+    Ok(())
+}
+
+/// A node that exists, as a second process for it sees it.
+pub(crate) struct Beside {
+    pub(crate) validator: NodeId,
+    pub(crate) name: String,
+    /// Whether it does not start without a policy.
+    pub(crate) has_policy: bool,
+}
+
+/// Makes the data folder at `path` for a second process of a node whose store is on a Redis server. The store is only looked
+/// at. The name is that of the node, unless a flag gives one.
+pub(crate) fn beside(path: &Path, flags: &Flags) -> Result<Beside, Failure> {
+    refuse_existing(path)?;
+    let mut draft = Draft::begin(path)?;
+    let mut config = Config::load(&draft.folder, flags)?;
+    if config.store.is_none() {
+        return Err(Failure::Usage(
+            "a standby needs a store that two machines reach: give --store with the URL in the other one's config.toml"
+                .to_owned(),
+        ));
+    }
+    absolute(&mut config)?;
+    let unlock = passphrase::of_existing_store(&config)?;
+    // The file by which the folder remembers the store shows that it is complete: the last one to be written.
+    draft.configure(&config)?;
+    let store = config.place(&draft.folder).look(&unlock)?;
+    let validator = setup::identity(&store).map_err(Failure::from_error)?.node_id();
+    if flags.name.is_none()
+        && let Some(name) = setup::name(&store, validator)?
+    {
+        config.name = name;
+        draft.configure(&config)?;
+    }
+    let has_policy = setup::had_policy(&store)?;
+    draft.complete()?;
+    Ok(Beside { validator, name: config.name, has_policy })
 }
 
 /// Random bytes of the operating system.
@@ -137,9 +184,19 @@ impl Draft {
     }
 
     fn finish(&mut self, config: &Config, unlock: &Unlock, records: &[Write]) -> Result<(), Failure> {
+        self.configure(config)?;
+        config.place(&self.folder).create(unlock, records)?;
+        self.complete()
+    }
+
+    /// Everything but the store.
+    fn configure(&self, config: &Config) -> Result<(), Failure> {
         self.folder.write_file(&self.folder.config_file(), config.to_file().as_bytes())?;
         token::load_or_create(&self.folder)?;
-        config.place(&self.folder).create(unlock, records)?;
+        Ok(())
+    }
+
+    fn complete(&mut self) -> Result<(), Failure> {
         self.complete = true;
         // Without this a crash may take away a folder that was made here.
         if self.made_folder { files::sync_folder_of(self.folder.path()) } else { Ok(()) }

@@ -34,9 +34,12 @@ mod policy;
 mod restore;
 mod sealing;
 mod signals;
+mod standby;
 mod stopped;
+mod trust;
 mod validator;
 mod verify;
+mod verify_certificate;
 mod verify_evidence;
 
 use std::process::ExitCode;
@@ -71,6 +74,7 @@ enum Command {
     Init(init::Init),
     Node(node::Node),
     Join(join::Join),
+    Standby(standby::Standby),
     Invite(invite::Invite),
     Key(key::Key),
     Validator(validator::Validator),
@@ -82,6 +86,7 @@ enum Command {
     Client(client::Client),
     Evidence(evidence::Evidence),
     VerifyEvidence(verify_evidence::VerifyEvidence),
+    VerifyCertificate(verify_certificate::VerifyCertificate),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -98,6 +103,7 @@ impl Command {
             Self::Init(init) => init.run(out),
             Self::Node(node) => node.run(out),
             Self::Join(join) => join.run(out),
+            Self::Standby(standby) => standby.run(out),
             Self::Invite(invite) => invite.run(out),
             Self::Key(key) => key.run(out),
             Self::Validator(validator) => validator.run(out),
@@ -109,6 +115,7 @@ impl Command {
             Self::Client(client) => client.run(out),
             Self::Evidence(evidence) => evidence.run(out),
             Self::VerifyEvidence(verify) => verify.run(out),
+            Self::VerifyCertificate(verify) => verify.run(out),
             Self::Audit(audit) => audit.run(out),
             Self::Backup(backup) => backup.run(out),
             Self::Restore(restore) => restore.run(out),

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use consign_node::config::{Config, DataFolder};
 use consign_node::core::misbehave::Misbehaviour;
 use consign_node::shell;
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::flags::{Data, Lanes, NodeFlags};
 use crate::output::Output;
 use crate::passphrase;
@@ -24,6 +25,9 @@ pub(crate) const KEEP_RUNNING: u8 = b'k';
 
 /// Without this variable no node can be made to cheat: nobody does so by a slip of a configuration.
 pub(crate) const DEMO_VARIABLE: &str = "CONSIGN_DEMO";
+
+/// Chooses the format of log lines without an argument. Empty is as good as unset.
+const LOG_FORMAT_VARIABLE: &str = "CONSIGN_LOG_FORMAT";
 
 /// How long a demo's node may take to end in order once the demo is gone.
 const DEMO_STOP_TIME: Duration = Duration::from_secs(10);
@@ -39,7 +43,10 @@ Examples:
   CONSIGN_PASSPHRASE='correct horse battery' consign node --data ./a --log debug
 
 Flags win over environment variables, these over config.toml in the data folder.
-The log goes to standard error, as JSON with --json.")]
+The log goes to standard error, as JSON with --json or --log-format json.
+
+A polite kill or Ctrl-C ends it in order: no more calls, up to 5 s for those that run; a second one ends it at once. If another \
+process has the store, which a Redis server allows, it stands by and takes over when that one is gone.")]
 pub(crate) struct Node {
     #[command(flatten)]
     data: Data,
@@ -53,6 +60,13 @@ pub(crate) struct Node {
     /// Which log lines are written: error, warn, info, debug, trace, or per module [env: CONSIGN_LOG]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+
+    /// How log lines are written
+    #[arg(long, value_name = "FORMAT", env = LOG_FORMAT_VARIABLE, default_value = "text",
+        value_parser = PossibleValuesParser::new([
+            PossibleValue::new("text"), PossibleValue::new("json"), PossibleValue::new("").hide(true),
+        ]))]
+    log_format: String,
 
     /// The folder of the demo this node belongs to: it ends and removes that folder when its standard input closes
     #[arg(long, hide = true, value_name = "DIR")]
@@ -75,7 +89,7 @@ impl Node {
         self.lanes.apply();
         let folder = DataFolder::open(&self.data.data)?;
         let config = Config::load(&folder, &self.node.to_flags(self.log.clone()))?;
-        log(&config, out)?;
+        log(&config, out.is_json() || self.log_format == "json")?;
         let lanes = consign_modexp::lanes();
         if lanes == consign_modexp::Lanes::Faulty {
             tracing::error!(
@@ -100,6 +114,11 @@ impl Node {
                     () = signals.first() => {}
                     _ = ended => {}
                 }
+                // Whoever asks again does not want to wait for an orderly end.
+                tokio::spawn(async move {
+                    signals.first().await;
+                    std::process::exit(INTERRUPTED.into());
+                });
             };
             let ended = match self.misbehave {
                 None => shell::run(folder, config, unlock, shutdown).await,
@@ -116,7 +135,7 @@ impl Node {
 }
 
 /// Writes the log to standard error.
-fn log(config: &Config, out: &Output) -> Result<(), Failure> {
+fn log(config: &Config, as_json: bool) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.log).map_err(|e| {
         Failure::Usage(format!(
             "`{}` is no log filter ({e}): use error, warn, info, debug or trace",
@@ -124,7 +143,7 @@ fn log(config: &Config, out: &Output) -> Result<(), Failure> {
         ))
     })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    if out.is_json() {
+    if as_json {
         lines.json().init();
     } else {
         lines.with_ansi(io::stderr().is_terminal()).init();

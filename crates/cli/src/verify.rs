@@ -51,7 +51,7 @@ pub(crate) enum Bad {
 
 impl From<Bad> for Failure {
     fn from(bad: Bad) -> Self {
-        Self::Failed(format!("the signature is worthless: {bad}; do not use this node"))
+        Self::Mistrusted(format!("the signature is worthless: {bad}; do not use this node"))
     }
 }
 

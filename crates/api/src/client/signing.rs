@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{ClientError, Start};
 use crate::signed::{IdempotencyKey, MAX_VALIDITY_S, NotSigned, Validity, read};
-use crate::{ClientSecret, ClusterId, SignedRequest};
+use crate::{ClientKey, ClientSecret, ClusterId, SignedRequest};
 
 /// Random bytes of an `Idempotency-Key` that nobody has chosen.
 const RANDOM_KEY_BYTES: usize = 16;
@@ -18,6 +18,10 @@ pub(super) struct Signing {
 impl Signing {
     pub(super) fn new(secret: ClientSecret, cluster: ClusterId) -> Self {
         Self { secret, cluster }
+    }
+
+    pub(super) fn who(&self) -> (ClientKey, ClusterId) {
+        (self.secret.public(), self.cluster)
     }
 
     /// Signs a POST. Sent again, to this node or another one, it is the same request.

@@ -7,7 +7,7 @@ use consign_api::{
     Reshare as ReshareRequest, ReshareTerms,
 };
 
-use super::create::{committee, majority};
+use super::create::{committee, majority, meant};
 use super::find;
 use super::show::describe;
 use crate::connection::Connection;
@@ -55,7 +55,9 @@ impl Refresh {
         let over = follow::to_end(&node, node.refresh(&request)?, out)?;
         let committee: Vec<_> = key.committee.iter().map(|member| member.validator).collect();
         let new = changed(&over, &key, key.threshold, &committee)?;
-        out.show(new, || describe(new))
+        let Some(trust) = node.trust() else { return out.show(new, || describe(new)) };
+        let new = trust.changed(key.id, key.epoch, key.threshold, &committee)?;
+        out.show(&new, || describe(&new))
     }
 }
 
@@ -94,13 +96,18 @@ impl Reshare {
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
         let node = Connection::of(&self.call)?;
         let key = find::at(&node, &self.key)?;
-        let committee = committee(&node.validators()?, &self.members)?;
+        let roster = node.validators()?;
+        let committee = committee(&roster, &self.members)?;
+        let names = meant(&node, &roster, &committee, &self.members, out)?;
         let threshold = self.threshold.unwrap_or_else(|| majority(committee.len()));
         let terms = ReshareTerms { epoch: key.epoch, threshold, committee: committee.clone() };
         let terms = terms.checked().map_err(Failure::Usage)?;
         let over = follow::to_end(&node, node.reshare(&ReshareRequest { key: key.id, terms })?, out)?;
         let new = changed(&over, &key, threshold, &committee)?;
-        out.show(new, || describe(new))
+        let Some(trust) = node.trust() else { return out.show(new, || describe(new)) };
+        let new = trust.changed(key.id, key.epoch, threshold, &committee)?;
+        trust.call(&names)?;
+        out.show(&new, || describe(&new))
     }
 }
 
@@ -119,17 +126,18 @@ pub(crate) fn changed<'a>(
         share: new.share,
         state: new.state,
         presignatures: new.presignatures,
+        standing: new.standing.clone(),
         ..old.clone()
     };
     if **new != same {
-        return Err(Failure::Failed(format!(
+        return Err(Failure::Mistrusted(format!(
             "the node shows another public key for {} than before: do not use this node",
             old.id
         )));
     }
     let holders: Vec<_> = new.committee.iter().map(|member| member.validator).collect();
     if new.epoch <= old.epoch || new.threshold != threshold || holders != committee {
-        return Err(Failure::Failed(format!(
+        return Err(Failure::Mistrusted(format!(
             "the node shows other holders or another threshold for {} than asked for: do not use this node",
             old.id
         )));

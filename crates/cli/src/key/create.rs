@@ -50,7 +50,9 @@ impl Create {
     /// Runs the command.
     pub(super) fn run(&self, out: &Output) -> Result<(), Failure> {
         let node = Connection::of(&self.call)?;
-        let committee = committee(&node.validators()?, &self.members)?;
+        let roster = node.validators()?;
+        let committee = committee(&roster, &self.members)?;
+        let names = meant(&node, &roster, &committee, &self.members, out)?;
         let request = CreateKey {
             label: self.name.clone(),
             scheme: Scheme::Cggmp24,
@@ -60,10 +62,32 @@ impl Create {
             committee,
         };
         let request = request.checked().map_err(Failure::Usage)?;
-        let over = follow::to_end(&node, node.create_key(&request)?, out)?;
+        let (begun, asked) = node.create_key(&request)?;
+        let over = follow::to_end(&node, begun, out)?;
         let Some(Outcome::Key(key)) = &over.outcome else { return Err(follow::odd_outcome(&over)) };
-        out.show(key, || describe(key))
+        let Some((trust, asked)) = node.trust().zip(asked) else { return out.show(key, || describe(key)) };
+        let key = trust.made(&asked, key.id)?;
+        trust.call(&names)?;
+        out.show(&key, || describe(&key))
     }
+}
+
+/// The validators that a client means by names which it uses for the first time: the node alone says who they are, so that
+/// is told, to be compared. For who believes the node there is nothing to compare.
+pub(super) fn meant(
+    node: &Connection,
+    roster: &[ValidatorView],
+    committee: &[NodeId],
+    given: &[String],
+    out: &Output,
+) -> Result<Vec<(Option<Label>, NodeId)>, Failure> {
+    let Some(trust) = node.trust() else { return Ok(Vec::new()) };
+    let names = trust.meant(roster, committee, given)?;
+    for (name, id) in &names {
+        let name = name.as_ref().map_or("a validator without a name", Label::as_str);
+        out.note(&format!("{name} is {id}, as this node says: compare that with what its operator says"));
+    }
+    Ok(names)
 }
 
 /// More than half, within the limits of a threshold.

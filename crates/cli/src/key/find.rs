@@ -1,16 +1,30 @@
 //! Which key is meant.
 
-use consign_api::KeyView;
+use consign_api::{KeyId, KeyView};
 
 use crate::connection::Connection;
 use crate::failure::Failure;
 
-/// The key that `text` names at this node.
+/// The key that `text` names at this node; for a client as its certificate shows it.
 pub(super) fn at(node: &Connection, text: &str) -> Result<KeyView, Failure> {
     if let Ok(id) = text.parse() {
         return node.key(id);
     }
+    if node.believes_nobody() {
+        return node.key(named(node, text)?);
+    }
     among(node.keys()?, text)
+}
+
+/// Its id. What a client has seen goes before what the node lists: a node may list another key under the same label.
+pub(super) fn named(node: &Connection, text: &str) -> Result<KeyId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    match node.trust().map(|trust| trust.named(text)).transpose()?.flatten() {
+        Some(id) => Ok(id),
+        None => Ok(among(node.keys()?, text)?.id),
+    }
 }
 
 /// The one key whose label is `text`, or whose id begins with it.

@@ -2,6 +2,7 @@
 
 mod address;
 mod assemble;
+mod certificate;
 mod change;
 mod create;
 mod export;
@@ -49,7 +50,7 @@ Example:
         #[command(flatten)]
         call: Call,
     },
-    /// Show one key: public key, addresses, committee
+    /// Show one key: public key, addresses, committee, whether its certificate holds
     #[command(after_help = "\
 Example:
   consign key show --data ./a pay")]
@@ -66,6 +67,8 @@ Example:
     Sign(sign::Sign),
     Presign(presign::Presign),
     Address(address::Address),
+    Certificate(certificate::Certificate),
+    Trust(certificate::Trust),
     Refresh(change::Refresh),
     Reshare(change::Reshare),
     Export(export::Export),
@@ -84,6 +87,8 @@ impl Key {
             Command::Sign(sign) => sign.run(out),
             Command::Presign(presign) => presign.run(out),
             Command::Address(address) => address.run(out),
+            Command::Certificate(certificate) => certificate.run(out),
+            Command::Trust(trust) => trust.run(out),
             Command::Refresh(refresh) => refresh.run(out),
             Command::Reshare(reshare) => reshare.run(out),
             Command::Export(export) => export.run(out),

@@ -1,32 +1,65 @@
 //! `consign key list` and `consign key show`.
 
 use consign_api::{ExportView, KeyView, Member};
+use serde::Serialize;
 
+use super::certificate::standing;
 use super::find;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::{Output, facts, table};
 
+/// A key in a list, as this command prints it for a client.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    key: &'a KeyView,
+    /// Whether the client has seen it before: if not, the node alone says what it is.
+    pinned: bool,
+}
+
 /// All keys of the node.
 pub(super) fn list(node: &Connection, out: &Output) -> Result<(), Failure> {
     let keys = node.keys()?;
-    out.show(&keys, || {
-        let row = |key: &KeyView| {
-            let quorum = format!("{} of {}", key.threshold, key.committee.len());
-            let (curve, level, epoch) = (key.curve.to_string(), key.level.to_string(), key.epoch.to_string());
-            [key.label.to_string(), key.id.to_string(), quorum, curve, level, epoch, key.state.to_string()]
+    let row = |key: &KeyView| {
+        let quorum = format!("{} of {}", key.threshold, key.committee.len());
+        let (curve, level, epoch) = (key.curve.to_string(), key.level.to_string(), key.epoch.to_string());
+        [key.label.to_string(), key.id.to_string(), quorum, curve, level, epoch, key.state.to_string()]
+    };
+    let head = ["LABEL", "ID", "SIGNERS", "CURVE", "LEVEL", "EPOCH", "STATE"];
+    let Some(trust) = node.trust() else {
+        return out.show(&keys, || table(head, &keys.iter().map(row).collect::<Vec<_>>()));
+    };
+    let seen = |key| Ok(Listed { key, pinned: trust.knows(key)? });
+    let listed = keys.iter().map(seen).collect::<Result<Vec<_>, Failure>>()?;
+    out.show(&listed, || {
+        let [label, id, signers, curve, level, epoch, state] = head;
+        let row = |listed: &Listed<'_>| {
+            let [label, id, signers, curve, level, epoch, state] = row(listed.key);
+            let pinned = if listed.pinned { "yes" } else { "no" }.to_owned();
+            [label, id, signers, curve, level, epoch, state, pinned]
         };
-        table(
-            ["LABEL", "ID", "SIGNERS", "CURVE", "LEVEL", "EPOCH", "STATE"],
-            &keys.iter().map(row).collect::<Vec<_>>(),
-        )
+        let rows = listed.iter().map(row).collect::<Vec<_>>();
+        table([label, id, signers, curve, level, epoch, state, "PINNED"], &rows)
     })
+}
+
+/// A key as `consign key show` prints it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    key: &'a KeyView,
+    /// Whether its certificate holds.
+    certificate: String,
 }
 
 /// One key.
 pub(super) fn one(node: &Connection, text: &str, out: &Output) -> Result<(), Failure> {
     let key = find::at(node, text)?;
-    out.show(&key, || describe(&key))
+    let shown = Shown { key: &key, certificate: standing(node, &key) };
+    out.show(&shown, || {
+        format!("{}\n{}", describe(&key), facts(&[("certificate", shown.certificate.clone())]))
+    })
 }
 
 /// A key for people.

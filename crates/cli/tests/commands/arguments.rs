@@ -9,6 +9,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["init"], "--key-file"),
     (&["node"], "--data"),
     (&["join"], "[INVITATION]"),
+    (&["standby"], "takes over within 10 s"),
     (&["invite"], "--minutes"),
     (&["key"], "create"),
     (&["key", "create"], "--threshold"),

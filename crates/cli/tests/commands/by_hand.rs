@@ -119,9 +119,16 @@ fn from_init_to_signatures_and_through_restarts() {
     nodes[2].start();
     nodes[2].meets(3);
     assert_eq!(sign(&nodes[2], &["pay", "all back"])["verified"], true);
-    assert_eq!(nodes[2].ask(&["key", "show", "pay"]).ok().json(), key);
+    remembers(&nodes[2], &key);
     let both = nodes[0].ask(&["key", "list"]).ok().json();
     assert!(both.as_array().unwrap().contains(&key) && both.as_array().unwrap().len() == 3, "{both}");
+}
+
+/// A node shows the key as it was made, with its certificate.
+fn remembers(node: &TestNode, key: &Value) {
+    let mut shown = node.ask(&["key", "show", "pay"]).ok().json();
+    assert_eq!(shown.as_object_mut().unwrap().remove("certificate"), Some("holds".into()));
+    assert_eq!(shown, *key);
 }
 
 /// A client signs what it asks, at any node; its key file is its own.
@@ -132,6 +139,9 @@ fn clients(nodes: &[TestNode; 3], place: &Path) {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     run(&["client", "new", shop]).fails(1, "exists already");
     let message = ["pay", "as a client", "--client", shop];
+    // Somebody else has asked for this key.
+    nodes[0].ask(&[&["key", "sign"][..], &message].concat()).fails(7, "consign key trust");
+    nodes[0].ask(&["key", "trust", "pay", "--client", shop]).ok();
     assert_eq!(sign(&nodes[0], &message)["verified"], true);
     let cluster = nodes[1].ask(&["key", "list", "--client", shop, "--cluster", &"00".repeat(32)]);
     cluster.fails(4, "for another cluster");

@@ -197,20 +197,70 @@ impl TestNode {
         Self { data, process: None }
     }
 
+    /// The folder of a second process for the same node.
+    pub(crate) fn stand_by(&self, place: &Path, name: &str, store: &str) -> Self {
+        let data = place.join(name);
+        let mut make = consign(&["standby", "--store", store, "--api", "127.0.0.1:0"]);
+        make.args(["--listen", "/ip4/127.0.0.1/tcp/0", "--data"]).arg(&data);
+        make.env("CONSIGN_PASSPHRASE", PASSPHRASE);
+        finish(make).ok();
+        if let Ok(policy) = std::fs::read(self.data.join("policy.toml")) {
+            std::fs::write(data.join("policy.toml"), policy).unwrap();
+        }
+        Self { data, process: None }
+    }
+
+    /// Starts the process and waits until it stands by.
+    pub(crate) fn start_standby(&mut self) {
+        self.spawn(&[], &[]);
+        until("the node to stand by", || {
+            if let Some(status) = self.process.as_mut().unwrap().try_wait().unwrap() {
+                panic!("the node ended with {status}: {}", self.log());
+            }
+            let said = self.ask(&["validator", "list"]);
+            (said.code == 5 && said.err.contains("stands by")).then_some(())
+        });
+    }
+
+    /// Waits until it answers.
+    pub(crate) fn answers(&self) {
+        until("the node to answer", || (self.ask(&["validator", "list"]).code == 0).then_some(()));
+    }
+
+    /// Sends its process a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.process.as_ref().expect("runs").id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
     /// Starts the process and waits until it answers.
     pub(crate) fn start(&mut self) {
-        let log = std::fs::File::create(self.data.join("log")).unwrap();
-        let mut command = consign(&["node", "--log", "info"]);
-        command.arg("--data").arg(&self.data).env("CONSIGN_PASSPHRASE", PASSPHRASE);
-        command.env("CONSIGN_TEST_FAILPOINT", self.failpoint());
-        command.stdout(log.try_clone().unwrap()).stderr(log);
-        self.process = Some(command.spawn().unwrap());
+        self.start_with(&[], &[]);
+    }
+
+    /// The same, with more flags and variables.
+    pub(crate) fn start_with(&mut self, flags: &[&str], variables: &[(&str, &str)]) {
+        self.spawn(flags, variables);
         until("the node to answer", || {
             if let Some(status) = self.process.as_mut().unwrap().try_wait().unwrap() {
                 panic!("the node ended with {status}: {}", self.log());
             }
             (self.ask(&["validator", "list"]).code == 0).then_some(())
         });
+    }
+
+    fn spawn(&mut self, flags: &[&str], variables: &[(&str, &str)]) {
+        let log = std::fs::File::create(self.data.join("log")).unwrap();
+        let flags = if flags.is_empty() { &["--log", "info"] } else { flags };
+        let mut command = consign(&[&["node"], flags].concat());
+        command.envs(variables.iter().copied());
+        command.arg("--data").arg(&self.data).env("CONSIGN_PASSPHRASE", PASSPHRASE);
+        command.env("CONSIGN_TEST_FAILPOINT", self.failpoint());
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        self.process = Some(command.spawn().unwrap());
     }
 
     /// The file that says at which transaction the node dies.

@@ -17,13 +17,19 @@ mod backups;
 #[cfg(debug_assertions)]
 mod by_hand;
 #[cfg(debug_assertions)]
+mod certificates;
+#[cfg(debug_assertions)]
 mod demo;
 #[cfg(debug_assertions)]
 mod documents;
 #[cfg(debug_assertions)]
+mod examples;
+#[cfg(debug_assertions)]
 mod kills;
 #[cfg(debug_assertions)]
 mod kills_signing;
+#[cfg(debug_assertions)]
+mod operation;
 #[cfg(debug_assertions)]
 #[path = "../../../node/src/store/redis/server.rs"]
 mod redis_server;
@@ -31,5 +37,9 @@ mod redis_server;
 mod redis_store;
 #[cfg(debug_assertions)]
 mod roster;
+#[cfg(debug_assertions)]
+mod secured;
+#[cfg(debug_assertions)]
+mod standby;
 #[cfg(debug_assertions)]
 mod trials;

@@ -1,7 +1,5 @@
 //! A node whose store is on a Redis server, among others whose stores are files.
 
-use std::fs;
-
 use crate::common::{TestNode, consign, finish, until};
 use crate::redis_server::Server;
 
@@ -34,17 +32,7 @@ fn a_node_on_redis_makes_a_key_is_killed_and_signs() {
     });
     assert_eq!(signature["verified"], true);
 
-    // A second process with the same store, on another folder.
-    let copy = place.path().join("copy");
-    fs::create_dir(&copy).unwrap();
-    fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    for file in ["config.toml", "api-token"] {
-        fs::copy(nodes[2].data.join(file), copy.join(file)).unwrap();
-    }
-    let mut second = consign(&["node", "--data"]);
-    second.arg(&copy).env("CONSIGN_PASSPHRASE", crate::common::PASSPHRASE);
-    finish(second).fails(1, "in use by another process");
-    // Nor is its name given to another node.
+    // Its name is not given to another node.
     let mut other = consign(&["init", "--store", &server.url("c"), "--data"]);
     other.arg(place.path().join("d")).env("CONSIGN_PASSPHRASE", crate::common::PASSPHRASE);
     finish(other).fails(1, "in use by another process");

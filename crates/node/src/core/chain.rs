@@ -90,10 +90,10 @@ impl AnyStep {
     }
 }
 
-/// Whether every step proves itself to somebody who knows `base`.
-pub(super) fn holds<'a>(base: InfoRef<'a>, chain: &'a [AnyStep], cluster: ClusterId) -> bool {
+/// The first step, counted from 0, that does not prove itself to somebody who knows `base` and the steps before.
+pub(super) fn broken_at<'a>(base: InfoRef<'a>, chain: &'a [AnyStep], cluster: ClusterId) -> Option<usize> {
     let mut at = base;
-    chain.iter().all(|step| step.proves(std::mem::replace(&mut at, step.info()), cluster))
+    chain.iter().position(|step| !step.proves(std::mem::replace(&mut at, step.info()), cluster))
 }
 
 /// The chain with one more step. A refresh takes the place of a refresh before it: the same holders have confirmed it,

@@ -9,6 +9,7 @@ pub mod asked;
 pub mod audit;
 pub mod backup;
 pub mod ceremony;
+pub mod certificate;
 mod chain;
 mod changes;
 pub mod charter;
@@ -40,6 +41,7 @@ pub mod policy;
 pub mod pool;
 pub mod presigning;
 pub mod proposal;
+mod ready;
 mod records;
 pub mod refill;
 pub mod remembered;
@@ -120,6 +122,8 @@ pub enum Input {
     Progress(JobId, api::Progress),
     /// The operator has written a policy, or broken the file, and how.
     Policy(std::result::Result<policy::Policy, String>),
+    /// The disk of the store is nearly full, or not any more.
+    DiskFull(bool),
     /// Some time went by. Must come at least every [`TICK_MS`].
     Tick,
 }

@@ -198,6 +198,8 @@ pub struct Node {
     pub(super) parked: BTreeMap<Hash, Parked>,
     pub(super) writes: BTreeMap<WriteId, Then>,
     pub(super) jobs: BTreeMap<JobId, For>,
+    /// Nothing new is begun, because the disk of the store is nearly full.
+    pub(super) disk_full: bool,
     pub(super) next_repair: u64,
     pub(super) next_clocks: u64,
     next_forgetting: u64,
@@ -265,6 +267,7 @@ impl Node {
             parked: BTreeMap::new(),
             writes: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            disk_full: false,
             next_repair: 0,
             next_clocks: 0,
             next_forgetting: 0,
@@ -349,6 +352,7 @@ impl Node {
             Input::Computed(job, done) => self.computed(job, *done),
             Input::Progress(job, progress) => self.progressed(job, progress),
             Input::Policy(policy) => self.govern(policy),
+            Input::DiskFull(full) => self.disk_is_full(full),
             Input::Tick => self.tick(),
         }
         self.tell_changes();
@@ -551,6 +555,20 @@ impl Node {
     /// Whether there is a connection to the peer; to itself, always.
     pub(super) fn is_up(&self, peer: NodeId) -> bool {
         peer == self.me || self.peers.get(&peer).is_some_and(|p| p.up)
+    }
+
+    /// From now on nothing new is begun, or things are again. What runs goes on.
+    fn disk_is_full(&mut self, full: bool) {
+        self.disk_full = full;
+        if full {
+            self.log(
+                Level::Warn,
+                "the disk of the store is nearly full: nothing new is begun until there is room; free some, or move the \
+                 data folder to a larger one",
+            );
+        } else {
+            self.log(Level::Info, "there is room on the disk of the store again");
+        }
     }
 
     fn count(&mut self) -> u64 {

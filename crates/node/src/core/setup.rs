@@ -6,10 +6,10 @@ use consign_cggmp24::aux_info::Primes;
 use super::invitation::Invitation;
 use super::joining::{Door, Home};
 use super::node::OpenError;
-use super::records::{BadRecord, CHARTER, DOOR, INVITATION, SEED, encode};
+use super::records::{BadRecord, CHARTER, DOOR, GOVERNED, INVITATION, SEED, encode};
 use super::requests::level_number;
 use super::roster::Charter;
-use crate::identity::{ClusterId, Identity};
+use crate::identity::{ClusterId, Identity, NodeId};
 use crate::store::{Store, StoreError, Table, Write};
 
 /// No identity could be read from a store.
@@ -69,6 +69,23 @@ pub fn identity(store: &dyn Store) -> Result<Identity, NoIdentity> {
 /// [`OpenError`], as of [`Node::open`](super::Node::open).
 pub fn cluster(store: &dyn Store) -> Result<ClusterId, OpenError> {
     Ok(Home::read(store)?.cluster())
+}
+
+/// What the node of a store calls itself, if it has told anybody.
+///
+/// # Errors
+/// [`OpenError`], as of [`Node::open`](super::Node::open).
+pub fn name(store: &dyn Store, me: NodeId) -> Result<Option<String>, OpenError> {
+    let home = Home::read(store)?;
+    Ok(home.roster().and_then(|roster| roster.record(me)).map(|record| record.name))
+}
+
+/// Whether the node of a store had a policy when it ran last, and so does not start without.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn had_policy(store: &dyn Store) -> Result<bool, StoreError> {
+    Ok(store.get(Table::Meta, GOVERNED)?.is_some())
 }
 
 /// Primes made elsewhere, for the pool of this node. `name` is random; each set of primes serves one node once.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use consign_api as api;
 use consign_api::ClientKey;
 
+use super::approvals::WAITS;
 use super::asked::Asked;
 use super::hash::Hash;
 use super::node::{Node, Then};
@@ -28,6 +29,7 @@ const MAX_TOLD_PRESIGNATURES: usize = 64;
 const NEXT_STEP_MS: u64 = 30_000;
 
 /// One story.
+#[derive(Clone)]
 pub(super) struct Story {
     pub(super) view: api::CeremonyView,
     /// Monotonic time of its begin and of its phase.
@@ -81,6 +83,14 @@ impl Story {
             None => self.view.timings.push(api::PhaseTime { phase, ms }),
         }
         self.phase_started = now;
+    }
+
+    /// The end with a result.
+    fn conclude(&mut self, now: u64, key: Option<api::KeyId>, outcome: api::Outcome) {
+        self.view.key = key.or(self.view.key);
+        self.view.failure = None;
+        self.view.outcome = Some(outcome);
+        self.close(now, api::CeremonyState::Done);
     }
 
     fn close(&mut self, now: u64, state: api::CeremonyState) {
@@ -173,27 +183,53 @@ impl Node {
 
     /// The end with a result. It may come after a failure: confirmations arrive late.
     pub(super) fn tell_result(&mut self, request: Hash, key: Option<api::KeyId>, outcome: api::Outcome) {
-        let now = self.now.monotonic;
-        let Some(story) = self.stories.get_mut(&request) else { return };
-        if story.view.state == api::CeremonyState::Done {
-            return;
+        if let Some(write) = self.tell_stored_result(request, key, outcome) {
+            self.store(vec![write], Then::Rest);
         }
-        story.view.key = key.or(story.view.key);
-        story.view.failure = None;
-        story.view.outcome = Some(outcome);
-        story.close(now, api::CeremonyState::Done);
-        let write = story.write(&request);
+    }
+
+    /// The same, where the story is on the disk by then. Returns its record.
+    pub(super) fn tell_stored_result(
+        &mut self,
+        request: Hash,
+        key: Option<api::KeyId>,
+        outcome: api::Outcome,
+    ) -> Option<Write> {
+        let now = self.now.monotonic;
+        let story = self.stories.get_mut(&request).filter(|s| s.view.state != api::CeremonyState::Done)?;
+        story.conclude(now, key, outcome);
         self.changed.insert(request);
-        self.store(vec![write], Then::Rest);
+        Some(story.write(&request))
+    }
+
+    /// The record that the story will have with this result. It goes to the disk with the record that the request is done:
+    /// whoever asks again, after this process has died, must find the result.
+    pub(super) fn result_write(
+        &self,
+        request: Hash,
+        key: Option<api::KeyId>,
+        outcome: api::Outcome,
+    ) -> Option<Write> {
+        let open = |story: &&Story| story.view.state != api::CeremonyState::Done;
+        let mut story = self.stories.get(&request).filter(open)?.clone();
+        story.conclude(self.now.monotonic, key, outcome);
+        Some(story.write(&request))
     }
 
     /// The end without a result.
     pub(super) fn tell_failure(&mut self, request: Hash, problem: api::Problem) {
         let now = self.now.monotonic;
         let Some(story) = self.stories.get_mut(&request).filter(|s| !s.view.state.is_over()) else { return };
-        let line = format!("the ceremony {request} failed: {problem}");
+        let waits = problem.kind == api::ProblemKind::Refused && problem.detail.contains(WAITS);
+        let (state, word) = match waits {
+            true => (api::CeremonyState::AwaitingApproval, "waits"),
+            false => (api::CeremonyState::Failed, "failed"),
+        };
+        let line = format!("the ceremony {request} {word}: {problem}");
+        let waited = if waits { problem.validators.clone() } else { Vec::new() };
         story.view.failure = Some(problem.about(api::CeremonyId(request.0)));
-        story.close(now, api::CeremonyState::Failed);
+        story.close(now, state);
+        story.view.waiting_for = waited;
         let write = story.write(&request);
         self.changed.insert(request);
         self.store(vec![write], Then::Rest);

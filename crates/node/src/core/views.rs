@@ -60,7 +60,7 @@ pub(super) fn signature_view(
 }
 
 /// `SEQUENCE { INTEGER r, INTEGER s }` (SEC 1, appendix C.5). Both are below 2^256, so all lengths fit one byte.
-fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
+pub(super) fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
     let integer = |bytes: &[u8]| {
         let digits: Vec<u8> = bytes.iter().copied().skip_while(|b| *b == 0).collect();
         let pad = digits.first().is_none_or(|b| *b >= 0x80);
@@ -105,10 +105,10 @@ impl Node {
             api::Request::DecideApproval(decide) => return self.decide_approval(call, &decide),
             api::Request::ListApprovals => Ok(self.list_approvals()),
             api::Request::ListKeys(query) => self.list_keys_of(None, &query),
-            api::Request::ShowKey(key) => self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(|| {
-                let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
-                api::Problem::new(api::ProblemKind::UnknownKey, text)
-            }),
+            api::Request::ShowKey(key) => {
+                self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(not_here)
+            }
+            api::Request::ShowCertificate(key) => self.show_certificate(key, not_here),
             api::Request::ListCeremonies(query) => self.list_ceremonies_of(None, &query),
             api::Request::ShowCeremony(id) => {
                 self.ceremony_view(&Hash(id.0)).map(api::Reply::Ceremony).ok_or_else(|| {
@@ -122,6 +122,7 @@ impl Node {
             api::Request::ShowNode => self.node_view(),
             api::Request::Health => Ok(api::Reply::Health(api::HealthView::ok())),
             api::Request::Count => Ok(api::Reply::Counts(self.counts())),
+            api::Request::Ready => self.ready(),
         };
         self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
     }
@@ -133,12 +134,15 @@ impl Node {
             api::Request::Presign(presign) => Some(presign.key),
             api::Request::Refresh(refresh) => Some(refresh.key),
             api::Request::Reshare(reshare) => Some(reshare.key),
-            api::Request::ShowKey(key) => Some(*key),
+            api::Request::ShowKey(key) | api::Request::ShowCertificate(key) => Some(*key),
             api::Request::Signed(signed) => self.named_by(signed),
             // Whoever is asked for it then, is asked in the name of the client: it may not know of every key.
             api::Request::By(client, request)
                 if self.names(*client)
-                    && matches!(**request, api::Request::ShowKey(_) | api::Request::Signed(_)) =>
+                    && matches!(
+                        **request,
+                        api::Request::ShowKey(_) | api::Request::ShowCertificate(_) | api::Request::Signed(_)
+                    ) =>
             {
                 self.key_in(request)
             }
@@ -164,6 +168,7 @@ impl Node {
             | api::Request::ImportKey(_)
             | api::Request::DiscardKey(_)
             | api::Request::Health
+            | api::Request::Ready
             | api::Request::Count => None,
         }
     }
@@ -342,6 +347,12 @@ impl Node {
         };
         api::Problem::new(api::ProblemKind::NotJoined, text).retry_after(2)
     }
+}
+
+/// What is said of a key that this node does not know.
+fn not_here() -> api::Problem {
+    let text = "This node holds no share of such a key; list the keys with GET /v1/keys.";
+    api::Problem::new(api::ProblemKind::UnknownKey, text)
 }
 
 #[cfg(test)]

@@ -14,9 +14,14 @@ use super::events::Events;
 use super::fatal::Fatal;
 use super::inbox::{Answer, Inbox};
 use super::meters::Meters;
+use super::spans::Spans;
 use super::steps::Step;
 use super::{p2p, storage};
 use crate::core::{CallId, Input, Level, Node, Output, TICK_MS};
+use crate::store::Tenure;
+
+/// Time between two looks whether the node may speak again.
+const SILENCE: Duration = Duration::from_millis(20);
 
 /// What the core thread works with.
 pub(crate) struct Engine {
@@ -27,8 +32,11 @@ pub(crate) struct Engine {
     pub p2p: mpsc::UnboundedSender<p2p::Command>,
     pub events: Arc<Events>,
     pub meters: Arc<Meters>,
+    pub spans: Spans,
     pub fatal: Fatal,
     pub calls: Calls,
+    /// Until when this process speaks for its party, where another one may take over.
+    pub tenure: Option<Tenure>,
 }
 
 /// The calls that wait for their answer.
@@ -105,18 +113,39 @@ impl Engine {
             | Input::Taken(..)
             | Input::Computed(..)
             | Input::Progress(..)
-            | Input::Policy(_) => Step::GoOn,
+            | Input::Policy(_)
+            | Input::DiskFull(_) => Step::GoOn,
         };
         let (node, now) = (&mut self.node, self.clock.now());
         let outputs = self.meters.steps.of(step, || node.handle(now, input));
         self.carry_out(outputs);
     }
 
-    /// Has outputs done, in order; none after a failure of the store. The receiving ends are there until the node
-    /// stops, and then nobody needs them.
+    /// Whether this process may do anything. While it may not, because another one may speak for its party, this waits:
+    /// perhaps the store answers after all. No: the node ends.
+    fn may_act(&self) -> bool {
+        let is_over = || self.tenure.as_ref().is_some_and(Tenure::is_over);
+        if !is_over() {
+            return !self.fatal.is_raised();
+        }
+        tracing::warn!(
+            "the store has not answered for too long: this process is silent, another one may take over"
+        );
+        while is_over() {
+            if self.fatal.is_raised() {
+                return false;
+            }
+            std::thread::sleep(SILENCE);
+        }
+        tracing::info!("the store answers again, and nobody has taken over: this process goes on");
+        !self.fatal.is_raised()
+    }
+
+    /// Has outputs done, in order; none after a failure of the store, nor when another process may have it. The receiving
+    /// ends are there until the node stops, and then nobody needs them.
     fn carry_out(&mut self, outputs: Vec<Output>) {
         for output in outputs {
-            if self.fatal.is_raised() {
+            if !self.may_act() {
                 return;
             }
             match output {
@@ -140,6 +169,7 @@ impl Engine {
                 Output::Compute(id, job) => self.compute.run(id, job),
                 Output::Event(event) => {
                     self.meters.changed(&event.ceremony);
+                    self.spans.changed(&event.ceremony);
                     self.events.publish(*event);
                 }
                 Output::Log(Level::Warn, line) => tracing::warn!("{line}"),

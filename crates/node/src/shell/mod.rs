@@ -1,11 +1,12 @@
 //! Everything of a node that touches the world: files, sockets, clock, threads.
 //!
-//! [`run`] runs a node on a data folder. One thread owns the core (`engine.rs`); all that happens reaches it through
+//! [`run`] runs a node on a data folder, as soon as no other process holds its store (`standby.rs`). One thread owns the core (`engine.rs`); all that happens reaches it through
 //! one queue (`inbox.rs`): calls (`http/`), messages (`p2p/`), durable writes (`storage.rs`), results of arithmetic
 //! (`compute.rs`) and time (`clock.rs`). What the core wants done is carried out in the order it says.
 
 pub mod clock;
 mod compute;
+mod disk;
 mod engine;
 pub mod entropy;
 mod events;
@@ -17,6 +18,8 @@ pub mod lock;
 mod meters;
 pub mod p2p;
 mod policy;
+mod spans;
+mod standby;
 mod steps;
 mod storage;
 pub mod token;
@@ -26,6 +29,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 
+pub use self::http::tls::{TlsError, check as check_tls};
 use tokio::task::JoinHandle as JoinTask;
 use tracing::{info, warn};
 
@@ -34,19 +38,20 @@ use self::compute::Compute;
 use self::engine::{Calls, Engine};
 use self::events::Events;
 use self::fatal::Fatal;
-use self::http::{Clients, Http, Limits};
+use self::http::{Doors, Http, Limits, Tls};
 use self::inbox::{Inbox, InboxSender};
 use self::lock::{FolderLock, LockError};
 use self::meters::Meters;
 use self::p2p::P2p;
+use self::spans::Spans;
 use self::storage::Storage;
 use self::token::Token;
-use crate::config::{Config, DataFolder, FolderError, PolicyFileError};
+use crate::config::{ApiConfig, Config, DataFolder, FolderError, PolicyFileError};
 use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
 use crate::identity::Identity;
-use crate::store::{NodeStore, Place, StoreError, Unlock};
+use crate::store::{NodeStore, Place, Store as _, StoreError, Unlock};
 
 /// Why a node does not run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +101,19 @@ pub enum RunError {
         /// Why, and what to do.
         reason: String,
     },
+    /// Other machines could reach an API that encrypts nothing.
+    #[error(
+        "the API would be open to other machines on {address} without encryption: give it a certificate (`tls_certificate` and \
+         `tls_key` in the section [api] of config.toml, or --tls-certificate and --tls-key), let it listen on 127.0.0.1, or say \
+         that it is meant with --allow-plain-http"
+    )]
+    PlainHttp {
+        /// Which address.
+        address: SocketAddr,
+    },
+    /// The API's certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}; free some memory, or raise the limit on processes")]
     Thread(std::io::Error),
@@ -117,7 +135,7 @@ struct Running {
     storage: Storage,
     p2p: P2p,
     http: Http,
-    policy: JoinTask<()>,
+    watches: Vec<JoinTask<()>>,
     _lock: FolderLock,
 }
 
@@ -158,10 +176,20 @@ async fn run_as(
     misbehaviour: Option<Misbehaviour>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
+    tokio::pin!(shutdown);
+    let lock = FolderLock::acquire(&folder)?;
+    // Before anybody waits for a passphrase.
+    policy::read(&folder)?;
+    doors(&config.api)?;
+    // A file of an earlier process that was killed names an address nobody listens on.
+    let _ = std::fs::remove_file(folder.api_address_file());
+    let Some(opened) = standby::open(&folder, &config, unlock, shutdown.as_mut()).await? else {
+        return Ok(());
+    };
     let (fatal, mut reports) = Fatal::new();
-    let running = start(folder, config, unlock, misbehaviour, fatal).await?;
+    let running = start(folder, lock, config, opened, misbehaviour, fatal).await?;
     let ended = tokio::select! {
-        () = shutdown => Ok(()),
+        () = &mut shutdown => Ok(()),
         Some(error) = reports.recv() => Err(error),
     };
     stop(running).await;
@@ -174,24 +202,25 @@ async fn run_as(
 
 async fn start(
     folder: DataFolder,
+    lock: FolderLock,
     config: Config,
-    unlock: Unlock,
+    (store, identity): (NodeStore, Identity),
     misbehaviour: Option<Misbehaviour>,
     fatal: Fatal,
 ) -> Result<Running, RunError> {
-    let lock = FolderLock::acquire(&folder)?;
-    // Before anybody waits for a passphrase.
+    // Again: it may have changed while another process spoke for this node.
     let policy = policy::read(&folder)?;
-    // A file of an earlier process that was killed names an address nobody listens on.
-    let _ = std::fs::remove_file(folder.api_address_file());
-    let (store, identity) = open(config.place(&folder), unlock).await?;
+    let doors = doors(&config.api)?;
     let identity = Arc::new(identity);
+    let tenure = store.tenure();
+    let place = config.place(&folder);
+    let spans = Spans::new(consign_api::NodeId(*identity.node_id().as_bytes()));
     let cluster = setup::cluster(&store)?;
     let token = Token::new(&token::load_or_create(&folder)?);
     let clock = Clock::start();
     let (inbox, happened) = mpsc::channel();
 
-    let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone()).await?;
+    let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone(), tenure.clone()).await?;
     let announced = if config.announce.is_empty() { &p2p.addresses } else { &config.announce };
     // Where there is a policy, clients sign what they ask.
     let require_clients = policy.is_some();
@@ -216,22 +245,17 @@ async fn start(
 
     let events = Arc::new(Events::new(entropy::fresh()?));
     let cluster = consign_api::ClusterId(*cluster.as_bytes());
-    let clients = Clients { cluster, may_stand_alone: require_clients };
-    let (api, limits, meters) = (config.api, Limits::default(), Arc::new(Meters::new()));
-    let mut http = Http::start(api, token, clients, limits, inbox.clone(), events.clone(), meters.clone())
-        .await
-        .map_err(|e| RunError::Api { address: api, reason: cannot_listen(&e, "--api") })?;
-    info!(address = %http.address, "listening for clients");
-    if !http.address.ip().is_loopback() {
-        warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");
-    }
-    #[cfg(unix)]
-    if let Err(e) = http.serve_operator(&folder.operator_socket()) {
-        let socket = folder.operator_socket();
-        warn!(socket = %socket.display(), "no socket for the operator, nothing can be approved: {e}; a shorter path may help");
-    }
-    let policy = policy::watch(folder.clone(), text, inbox.clone());
+    let (meters, tls) = (Arc::new(Meters::new()), config.api.tls.is_some());
+    let listen = config.api.listen;
     let storage = Storage::start(store, inbox.clone(), fatal.clone(), meters.steps.clone())?;
+    let (probe, queue) = (storage.probe(), inbox.clone());
+    let mut http = Http::start(doors, token, cluster, queue, events.clone(), meters.clone(), probe)
+        .await
+        .map_err(|e| RunError::Api { address: listen, reason: cannot_listen(&e, "--api") })?;
+    info!(address = %http.address, tls, "listening for clients");
+    #[cfg(unix)]
+    serve_operator(&mut http, &folder);
+    let watches = watch(&folder, &place, text, &inbox);
     let engine = Engine {
         node,
         clock,
@@ -240,46 +264,69 @@ async fn start(
         p2p: p2p.commands.clone(),
         events,
         meters,
+        spans,
         fatal: fatal.clone(),
         calls: Calls::default(),
+        tenure,
     };
     // Calls that come before the core runs wait in its queue.
-    folder.write_file(&folder.api_address_file(), http.address.to_string().as_bytes())?;
+    folder.write_file(&folder.api_address_file(), http.near.to_string().as_bytes())?;
     let core = Builder::new()
         .name("consign-core".to_owned())
         .spawn(move || {
             fatal.guard(|| engine.run(&happened, first));
         })
         .map_err(RunError::Thread)?;
-    Ok(Running { folder, inbox, core, storage, p2p, http, policy, _lock: lock })
+    Ok(Running { folder, inbox, core, storage, p2p, http, watches, _lock: lock })
 }
 
-/// Opens the store, on a thread that may take its time: deriving a key from a passphrase does.
-async fn open(place: Place, unlock: Unlock) -> Result<(NodeStore, Identity), RunError> {
-    let opened = tokio::task::spawn_blocking(move || {
-        let store = place.open(&unlock)?;
-        let identity = setup::identity(&store)?;
-        Ok((store, identity))
-    });
-    opened.await.map_err(|e| RunError::Panicked(e.to_string()))?
+/// Where clients shall come in, if that is safe.
+fn doors(api: &ApiConfig) -> Result<Doors, RunError> {
+    if api.is_exposed() {
+        return Err(RunError::PlainHttp { address: api.listen });
+    }
+    let tls = api.tls.clone().map(Tls::open).transpose()?;
+    Ok(Doors { address: api.listen, tls, names: api.names.clone(), limits: Limits::default() })
 }
 
-/// Takes no more calls, stops the core, lets the store finish what was ordered.
+/// Serves the operator on a socket, or says why not.
+#[cfg(unix)]
+fn serve_operator(http: &mut Http, folder: &DataFolder) {
+    let socket = folder.operator_socket();
+    if let Err(e) = http.serve_operator(&socket) {
+        warn!(socket = %socket.display(), "no socket for the operator, nothing can be approved: {e}; a shorter path may help");
+    }
+}
+
+/// Watches the policy, whose text is `policy` now, and the disk of the store.
+fn watch(
+    folder: &DataFolder,
+    place: &Place,
+    policy: Option<String>,
+    inbox: &InboxSender,
+) -> Vec<JoinTask<()>> {
+    let mut watches = vec![policy::watch(folder.clone(), policy, inbox.clone())];
+    // The disk of a server is the server's.
+    if matches!(place, Place::File(_)) {
+        watches.push(disk::watch(folder.clone(), inbox.clone()));
+    }
+    watches
+}
+
+/// Takes no more calls, stops the core, ends all connections, and lets the store finish what was ordered. The store comes
+/// last: as soon as it is given back, another process may speak for this node.
 async fn stop(running: Running) {
-    let Running { folder, inbox, core, storage, p2p, http, policy, _lock } = running;
+    let Running { folder, inbox, core, storage, p2p, http, watches, _lock } = running;
     info!("stopping");
-    policy.abort();
+    watches.iter().for_each(JoinTask::abort);
     let _ = std::fs::remove_file(folder.api_address_file());
     let _ = std::fs::remove_file(folder.operator_socket());
     http.finish().await;
     let _ = inbox.send(Inbox::Stop);
-    let finished = tokio::task::spawn_blocking(move || {
-        // A panic of the core was reported already. With it goes the last sender of orders.
-        let _ = core.join();
-        storage.finish();
-    });
-    let _ = finished.await;
+    // A panic of the core was reported already. With it goes the last sender of orders.
+    let _ = tokio::task::spawn_blocking(move || core.join()).await;
     p2p.finish().await;
+    let _ = tokio::task::spawn_blocking(move || storage.finish()).await;
     info!("stopped");
 }
 

@@ -15,6 +15,7 @@ pub mod place;
 pub(crate) mod redb;
 mod redis;
 pub mod sealed;
+mod tenure;
 pub mod unlock;
 mod value;
 
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 pub use error::StoreError;
 pub use place::{Place, RedisUrl};
+pub use tenure::Tenure;
 pub use unlock::{Passphrase, Unlock};
 pub use value::Value;
 
@@ -227,6 +229,11 @@ pub trait Store: Send {
     fn renew(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Until when this process may speak for its party, where others could take the store over.
+    fn tenure(&self) -> Option<Tenure> {
+        None
+    }
 }
 
 impl Store for Box<dyn Store> {
@@ -252,6 +259,10 @@ impl Store for Box<dyn Store> {
 
     fn renew(&mut self) -> Result<(), StoreError> {
         (**self).renew()
+    }
+
+    fn tenure(&self) -> Option<Tenure> {
+        (**self).tenure()
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use zeroize::Zeroizing;
 
+use super::redis::Turn;
 use super::{NodeStore, StoreError, Unlock, Write, redis};
 
 /// The name of a store on a Redis server, unless the URL says another.
@@ -14,6 +15,9 @@ pub const DEFAULT_NAME: &str = "consign";
 
 /// Longest name of a store on a Redis server, in bytes.
 pub const MAX_STORE_NAME_BYTES: usize = 64;
+
+/// Most replicas of a Redis server that a write waits for.
+pub const MAX_REPLICAS: u32 = 8;
 
 /// Longest URL of a store, in bytes.
 const MAX_URL_BYTES: usize = 1024;
@@ -55,7 +59,40 @@ impl Place {
     pub fn open(&self, unlock: &Unlock) -> Result<NodeStore, StoreError> {
         match self {
             Place::File(path) => super::open(path, unlock),
-            Place::Redis { url, remembered, asserted } => redis::open(url, remembered, *asserted, unlock),
+            Place::Redis { url, remembered, asserted } => {
+                let opened = redis::open(url, remembered, *asserted, unlock, Turn::Now)?;
+                opened.ok_or_else(|| StoreError::InUse { path: url.to_string().into() })
+            }
+        }
+    }
+
+    /// As [`Place::open`], but where another process holds a store on a Redis server this waits until that one has ended or
+    /// has not been heard of for some seconds. `goes_on` is called again and again meanwhile; when it says no, there is none.
+    ///
+    /// # Errors
+    /// As [`Place::open`].
+    pub fn open_in_turn(
+        &self,
+        unlock: &Unlock,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<NodeStore>, StoreError> {
+        match self {
+            Place::File(path) => super::open(path, unlock).map(Some),
+            Place::Redis { url, remembered, asserted } => {
+                redis::open(url, remembered, *asserted, unlock, Turn::Wait(goes_on))
+            }
+        }
+    }
+
+    /// Looks at a store that another process may hold, on a Redis server: whatever is written is refused. Afterwards the folder
+    /// remembers how far the store is. A file has one process, which this is.
+    ///
+    /// # Errors
+    /// As [`Place::open`].
+    pub fn look(&self, unlock: &Unlock) -> Result<NodeStore, StoreError> {
+        match self {
+            Place::File(path) => super::open(path, unlock),
+            Place::Redis { url, remembered, asserted } => redis::look(url, remembered, *asserted, unlock),
         }
     }
 
@@ -70,13 +107,15 @@ impl Place {
 }
 
 /// The URL of a store on a Redis server: `rediss://[user]:password@host[:port][/db][?name=NAME]`, or on the same machine
-/// `redis://…`, or `redis+unix:///path[?pass=PASSWORD&db=DB&name=NAME]`. `NAME` keeps the stores of several nodes on one server apart.
+/// `redis://…`, or `redis+unix:///path[?pass=PASSWORD&db=DB&name=NAME]`. `NAME` keeps the stores of several nodes on one server
+/// apart. All may have `replicas=N`: so many replicas the server has, and each write waits for all of them.
 ///
 /// It may hold a password: `Debug` and `Display` leave that out.
 #[derive(Clone)]
 pub struct RedisUrl {
     text: Zeroizing<String>,
     pub(super) name: String,
+    pub(super) replicas: u32,
     pub(super) connection: Box<ConnectionInfo>,
 }
 
@@ -93,12 +132,17 @@ impl RedisUrl {
             return Err("must not have a part after #: certificates are always checked");
         }
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
-        let (mut name, mut others) = (None, Vec::new());
+        let (mut name, mut replicas, mut others) = (None, None, Vec::new());
         for part in query.split('&').filter(|part| !part.is_empty()) {
             match part.split_once('=') {
                 Some(("name", value)) if name.is_none() => name = Some(value),
+                Some(("replicas", value)) if replicas.is_none() => replicas = Some(value),
                 Some(("db" | "pass" | "user", _)) if base.starts_with("redis+unix:") => others.push(part),
-                _ => return Err("may have ?name=NAME (and for a socket db, user, pass) and nothing else"),
+                _ => {
+                    return Err(
+                        "may have ?name=NAME and replicas=N (and for a socket db, user, pass) and nothing else",
+                    );
+                }
             }
         }
         let name = name.unwrap_or(DEFAULT_NAME);
@@ -106,6 +150,15 @@ impl RedisUrl {
         if name.is_empty() || name.len() > MAX_STORE_NAME_BYTES || !name.chars().all(fits) {
             return Err("must have a name of 1 to 64 letters, digits, dots, hyphens and underscores");
         }
+        let digits = |text: &&str| text.bytes().all(|b| b.is_ascii_digit());
+        let replicas = match replicas {
+            None => 0,
+            Some(text) => Some(text)
+                .filter(digits)
+                .and_then(|text| text.parse().ok())
+                .filter(|count| *count <= MAX_REPLICAS)
+                .ok_or("must say replicas=N with a number up to 8")?,
+        };
         let scheme = ["redis://", "rediss://", "redis+unix://"];
         if !scheme.iter().any(|scheme| base.starts_with(scheme)) {
             return Err("must begin with redis://, rediss:// or redis+unix://");
@@ -118,6 +171,7 @@ impl RedisUrl {
         Ok(RedisUrl {
             text: Zeroizing::new(text.to_owned()),
             name: name.to_owned(),
+            replicas,
             connection: Box::new(connection),
         })
     }
@@ -214,6 +268,18 @@ mod tests {
     }
 
     #[test]
+    fn replicas_are_counted() {
+        for (text, count) in [
+            ("redis://127.0.0.1", 0),
+            ("redis://127.0.0.1?replicas=0", 0),
+            ("redis://127.0.0.1?replicas=2&name=a", 2),
+            ("redis+unix:///run/redis.sock?name=a&replicas=8", 8),
+        ] {
+            assert_eq!(RedisUrl::parse(text).unwrap().replicas, count, "{text}");
+        }
+    }
+
+    #[test]
     fn anything_else_is_refused_and_says_why() {
         let long = format!("redis://127.0.0.1?name={}", "x".repeat(65));
         for (text, why) in [
@@ -231,6 +297,10 @@ mod tests {
             ("redis://127.0.0.1/x", "must be like"),
             ("redis://127.0.0.1?name=a&name=b", "nothing else"),
             ("redis://127.0.0.1?protocol=resp3", "nothing else"),
+            ("redis://127.0.0.1?replicas=", "number up to 8"),
+            ("redis://127.0.0.1?replicas=+1", "number up to 8"),
+            ("redis://127.0.0.1?replicas=9", "number up to 8"),
+            ("redis://127.0.0.1?replicas=1&replicas=1", "nothing else"),
             ("redis://127.0.0.1?name=", "name of 1 to 64"),
             ("redis://127.0.0.1?name=a{b}", "name of 1 to 64"),
             ("redis://127.0.0.1?name=a:b", "name of 1 to 64"),

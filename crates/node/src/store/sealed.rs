@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::migrate::{FIRST_SCHEMA, STEPS, Step};
 use super::unlock::{self, Cost, SecretKey, Unlock};
-use super::{MAX_VALUE_BYTES, Record, Store, StoreError, Table, Value, Write};
+use super::{MAX_VALUE_BYTES, Record, Store, StoreError, Table, Tenure, Value, Write};
 
 /// The schema this program writes. A store of a newer one is refused, one of an older is brought up to it when it is opened
 /// (`migrate.rs`).
@@ -66,6 +66,18 @@ impl<B: Store> Sealed<B> {
 
     /// Opens a sealed store.
     pub(super) fn open(inner: B, unlock: &Unlock) -> Result<Sealed<B>, StoreError> {
+        let (mut store, schema) = Self::unsealed(inner, unlock)?;
+        store.migrate(schema, &STEPS)?;
+        Ok(store)
+    }
+
+    /// Opens a sealed store that another process may write to: it stays of the schema it has.
+    pub(super) fn look(inner: B, unlock: &Unlock) -> Result<Sealed<B>, StoreError> {
+        Ok(Self::unsealed(inner, unlock)?.0)
+    }
+
+    /// The store, and its schema.
+    fn unsealed(inner: B, unlock: &Unlock) -> Result<(Sealed<B>, u32), StoreError> {
         // The schema first: a newer version may keep its data key in another way.
         let schema = header(&inner, SCHEMA_KEY)?;
         let schema = <[u8; 4]>::try_from(schema.as_bytes())
@@ -78,9 +90,7 @@ impl<B: Store> Sealed<B> {
             return Err(StoreError::damaged(format!("schema version {schema} never existed")));
         }
         let data_key = unlock::unwrap(&header(&inner, DATA_KEY_KEY)?, unlock)?;
-        let mut store = Sealed { inner, cipher: unlock::cipher(&data_key), data_key };
-        store.migrate(schema, &STEPS)?;
-        Ok(store)
+        Ok((Sealed { inner, cipher: unlock::cipher(&data_key), data_key }, schema))
     }
 
     /// Brings a store of schema `from` up, one schema and one transaction after the other: a crash leaves the one or the
@@ -201,6 +211,10 @@ impl<B: Store> Store for Sealed<B> {
 
     fn renew(&mut self) -> Result<(), StoreError> {
         self.inner.renew()
+    }
+
+    fn tenure(&self) -> Option<Tenure> {
+        self.inner.tenure()
     }
 }
 

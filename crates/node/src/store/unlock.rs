@@ -25,6 +25,9 @@ pub const MAX_PASSPHRASE_BYTES: usize = 1024;
 /// Largest key file, in bytes: 64 hex digits and white space around them.
 const MAX_KEY_FILE_BYTES: usize = 256;
 
+/// The environment variable by which systemd names the folder of a service's credentials.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+
 /// Largest memory cost a header may ask for, in KiB (1 GiB), checked before any is allocated.
 const MAX_MEMORY_KIB: u32 = 1 << 20;
 
@@ -279,11 +282,19 @@ fn passphrase(text: Zeroizing<String>) -> Result<Secret, StoreError> {
     Ok(Secret::Passphrase(text))
 }
 
+/// Whether systemd has put this file where only the service sees it. Its mode does not say so: where access lists do, the bits
+/// of the group show those.
+fn is_credential(path: &Path, given: Option<&Path>) -> bool {
+    let plain = path.components().all(|part| part != std::path::Component::ParentDir);
+    plain && given.is_some_and(|given| given.is_absolute() && path.parent() == Some(given))
+}
+
 /// Reads a key file: 64 hex digits, white space around them allowed.
 fn read_key_file(path: &Path) -> Result<SecretKey, StoreError> {
     let unreadable = |e| StoreError::io("read the key file", path, e);
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    if !is_private(&file.metadata().map_err(unreadable)?) {
+    let given = is_credential(path, std::env::var_os(CREDENTIALS_VARIABLE).as_deref().map(Path::new));
+    if !given && !is_private(&file.metadata().map_err(unreadable)?) {
         return Err(StoreError::KeyFileTooOpen { path: path.to_owned() });
     }
     let limit = u64::try_from(MAX_KEY_FILE_BYTES).unwrap_or(u64::MAX);
@@ -297,4 +308,26 @@ fn read_key_file(path: &Path) -> Result<SecretKey, StoreError> {
     hex::decode_to_slice(text.trim_ascii(), key.as_mut_slice())
         .map_err(|_| StoreError::BadKeyFile { path: path.to_owned() })?;
     Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_that_systemd_gave_are_believed_to_be_private() {
+        let given = Some(Path::new("/run/credentials/consign.service"));
+        assert!(is_credential(Path::new("/run/credentials/consign.service/store.key"), given));
+        for other in [
+            "/run/credentials/consign.service",
+            "/run/credentials/consign.service/a/store.key",
+            "/run/credentials/consign.service/..",
+            "/run/credentials/other.service/store.key",
+            "store.key",
+        ] {
+            assert!(!is_credential(Path::new(other), given), "{other}");
+        }
+        assert!(!is_credential(Path::new("/store.key"), None));
+        assert!(!is_credential(Path::new("store.key"), Some(Path::new(""))));
+    }
 }

@@ -129,10 +129,14 @@ fn a_client_gets_what_it_signs_for() {
     let terms = api::RefreshTerms { epoch: 0, moduli: api::Moduli::Keep };
     let refresh = api::Request::Refresh(api::Refresh { key: key.id, terms });
     let Ok(api::Outcome::Key(now)) = sim.bring(2, &customer.sign(&sim, &refresh, "3")) else { panic!() };
+    sim.until("the other is in the new epoch, too", |sim| sim.keys(0)[0].epoch == now.epoch);
     let committee = [0, 2].map(|i| sim.api_id(i)).to_vec();
     let terms = api::ReshareTerms { epoch: now.epoch, threshold: 2, committee };
     let reshare = api::Request::Reshare(api::Reshare { key: key.id, terms });
-    let Ok(api::Outcome::Key(now)) = sim.bring(0, &customer.sign(&sim, &reshare, "4")) else { panic!() };
+    let now = match sim.bring(0, &customer.sign(&sim, &reshare, "4")) {
+        Ok(api::Outcome::Key(now)) => now,
+        other => panic!("{other:?}"),
+    };
     assert_eq!((now.owner, &now.public_key, now.committee.len()), (owner, &key.public_key, 2));
 }
 

@@ -24,7 +24,7 @@ use crate::sim::{STORMY, Sim, Weather, seeds};
 const SECRET: [u8; 32] = [0x5a; 32];
 
 impl Sim {
-    fn import(&self, curve: api::Curve, threshold: u16, committee: &[usize]) -> api::Request {
+    pub(crate) fn import(&self, curve: api::Curve, threshold: u16, committee: &[usize]) -> api::Request {
         api::Request::ImportKey(api::ImportKey {
             label: "old".parse().unwrap(),
             scheme: api::Scheme::Cggmp24,

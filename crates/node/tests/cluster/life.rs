@@ -311,6 +311,30 @@ fn a_validator_that_runs_twice_is_shown() {
     assert!(sim.machines[0].log.iter().any(|line| line.contains("WARN") && line.contains("runs twice")));
 }
 
+/// A disk that is nearly full keeps a node from beginning anything, and ends nothing that runs.
+#[test]
+fn a_full_disk_stops_what_is_new() {
+    let mut sim = Sim::cluster(74, 3, Weather::default());
+    let key = sim.new_key(0, 3, &[0, 1, 2]);
+    let create = sim.create_key(2, &[0, 1, 2]);
+    let running = sim.start(0, create.clone()).unwrap();
+    sim.until("it runs", |sim| sim.view(0, running).is_some_and(|v| v.state == api::CeremonyState::Running));
+    for i in 0..2 {
+        sim.handle(i, Input::DiskFull(true));
+    }
+    assert!(sim.finish(0, running).is_ok());
+    let problem = sim.start(0, create).unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::StoreFailed);
+    assert!(problem.detail.contains("free some room"), "{problem}");
+    // Nor does it take part in what others propose.
+    let problem = sim.sign(2, key.id, b"no room").unwrap_err();
+    assert!(problem.to_string().contains("nearly full"), "{problem}");
+    for i in 0..2 {
+        sim.handle(i, Input::DiskFull(false));
+    }
+    verify(&key, &sim.sign(0, key.id, b"room").unwrap(), b"room");
+}
+
 #[test]
 fn a_node_without_a_share_proposes() {
     let mut sim = Sim::cluster(17, 4, Weather::default());

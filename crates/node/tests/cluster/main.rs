@@ -12,6 +12,7 @@
 mod alerts;
 mod audit;
 mod backup;
+mod certificates;
 mod client;
 mod clients;
 mod convictions;

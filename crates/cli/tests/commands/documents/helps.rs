@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::common::{Said, run, until};
+use crate::redis_server::Server;
 
 use super::project;
 use super::readme::RECIPIENT;
@@ -13,6 +14,9 @@ use super::shell::{Answer, Cheated, Shell};
 
 /// A passphrase for files.
 const PHRASE: &str = "a phrase for files";
+
+/// The public key in examples.
+const SOME_KEY: &str = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5";
 
 /// Demonstrations have tests of their own, which run these very commands (`demo.rs`); completions of shells too.
 const RUN_ELSEWHERE: [&str; 5] = [
@@ -115,6 +119,7 @@ fn every_example_of_the_help_works() {
     policies(&mut run);
     files(&mut run);
     evidence(&mut run);
+    standby(&mut run);
     for line in
         ["consign completions bash", "consign completions zsh", "consign bench --parties 3 --threshold 2"]
     {
@@ -159,6 +164,8 @@ fn keys(run: &mut Run) {
         "consign key sign --data ./a pay --path m/0/5 \"invoice 4711\"",
         "consign key address --data ./a pay",
         "consign key address --data ./a pay --path m/0/5",
+        "consign key certificate --data ./a pay --out pay.certificate",
+        "consign verify-certificate pay.certificate",
         "consign key refresh --data ./a pay",
         "consign key refresh --data ./a pay --keep-aux",
     ]);
@@ -241,10 +248,18 @@ fn policies(run: &mut Run) {
     );
     run.shell.run("consign policy allow --data ./a shop --key pay --ceremony sign");
     // Refused where no rule allows it, allowed by the last rule.
-    let mut goes = |key: &str| {
-        run.shell.code(&format!("consign key sign --data ./a --client shop.key {key} 'a try'")) == 0
-    };
-    until("the policy to be in force", || (!goes("tls") && goes("pay")).then_some(()));
+    let mut sees =
+        |key: &str| run.shell.code(&format!("consign key trust --data ./a --client shop.key {key}")) == 0;
+    until("the policy to be in force", || (!sees("tls") && sees("pay")).then_some(()));
+    run.shell.run("consign key trust --data ./a --client shop.key vault");
+    let key = run.shell.has_key("./a", "pay");
+    run.works("consign key trust --data ./a --client shop.key pay");
+    for line in
+        ["consign key trust --data ./a --client shop.key pay", "consign verify-certificate pay.certificate"]
+    {
+        run.shell.mean(SOME_KEY, key["public_key"].as_str().unwrap());
+        run.works(&format!("{line} --public-key {SOME_KEY}"));
+    }
     run.works("consign key sign --data ./a --client shop.key pay \"invoice 4711\"");
     for (line, request) in
         [("consign approve --data ./a 3f9a", "one"), ("consign approve --data ./a 3f9a --deny", "two")]
@@ -320,6 +335,19 @@ fn files(run: &mut Run) {
     run.works("consign audit accept-rollback --data ./a");
 }
 
+fn standby(run: &mut Run) {
+    let folder = run.shell.path("redis");
+    std::fs::create_dir(&folder).unwrap();
+    let server = Server::start(&folder, &[]);
+    let url = format!("'{}'", server.url("alice"));
+    run.shell.run(&format!("consign init --data ./on-redis --store {url}"));
+    run.shell.mean("'rediss://:PASSWORD@redis.example.org:6379/0?name=alice'", &url);
+    run.works(
+        "CONSIGN_PASSPHRASE='correct horse battery' consign standby --data ./a2 --store \
+         'rediss://:PASSWORD@redis.example.org:6379/0?name=alice'",
+    );
+}
+
 fn evidence(run: &mut Run) {
     let mut cheated = Cheated::new("./a");
     std::mem::swap(&mut run.shell, &mut cheated.shell);
@@ -329,8 +357,7 @@ fn evidence(run: &mut Run) {
     run.works("consign evidence save --data ./a 3f9a proof.evidence");
     run.works("consign verify-evidence proof.evidence");
     let key = run.shell.has_key("./a", "demo");
-    let some_key = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5";
-    run.shell.mean(some_key, key["public_key"].as_str().unwrap());
-    run.works(&format!("consign verify-evidence proof.evidence --key {some_key}"));
+    run.shell.mean(SOME_KEY, key["public_key"].as_str().unwrap());
+    run.works(&format!("consign verify-evidence proof.evidence --key {SOME_KEY}"));
     std::mem::swap(&mut run.shell, &mut cheated.shell);
 }

@@ -65,6 +65,7 @@ impl Node {
         }
         let wanted = match self.examine(&proposal) {
             Ok(wanted) if !self.busy() && !self.asks_too_much(from, &proposal) => wanted,
+            Ok(_) if self.disk_full => return self.answer_no(from, &proposal, "its disk is nearly full"),
             Ok(_) => return self.answer_no(from, &proposal, NO_PLACE),
             Err(reason) => {
                 self.remember_waiting(&proposal, &reason);

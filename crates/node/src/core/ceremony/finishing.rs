@@ -9,7 +9,7 @@ use consign_rounds::{PerParty, PublicPart};
 use super::super::Level;
 use super::super::chain::{AnyStep, Step, extended};
 use super::super::changes::reshare_input;
-use super::super::curves::{NodeCurve, on_curve};
+use super::super::curves::{NodeCurve, Signed, on_curve};
 use super::super::hash::Hash;
 use super::super::node::Node;
 use super::super::proposal::session_nonce;
@@ -70,11 +70,38 @@ impl Node {
                 End::Presigned
             }
             Product::Signature(signature) => {
-                writes.extend(self.finish_request(request));
+                writes.extend(self.signed_writes(request, &proposal, &signature));
                 End::Signature(Box::new(signature))
             }
         };
         self.end_durably(hash, writes, end);
+    }
+
+    /// That a request is done, and its signature.
+    pub(in super::super) fn signed_writes(
+        &mut self,
+        request: Hash,
+        proposal: &super::Proposal,
+        signature: &Signed,
+    ) -> Vec<Write> {
+        let done = self.finish_request(request);
+        let view = self.view_of_signature(request, proposal, signature);
+        let result = view.and_then(|view| {
+            let (key, outcome) = (Some(view.key), api::Outcome::Signature(Box::new(view)));
+            self.result_write(request, key, outcome)
+        });
+        done.into_iter().chain(result).collect()
+    }
+
+    /// A signature, as clients see it.
+    fn view_of_signature(
+        &self,
+        request: Hash,
+        proposal: &super::Proposal,
+        signature: &Signed,
+    ) -> Option<api::SignatureView> {
+        let members = self.members(&proposal.participants);
+        signature_view(request, proposal, &self.signing_key(proposal)?, signature, members)
     }
 
     /// The proof of a resharing that this node has seen to its end.
@@ -151,13 +178,9 @@ impl Node {
             }
             End::Signature(signature) => {
                 self.tasks.remove(&request);
-                let members = self.members(&proposal.participants);
-                let public_key = self.signing_key(proposal);
-                let view =
-                    public_key.and_then(|k| signature_view(request, proposal, &k, &signature, members));
-                if let Some(view) = view {
+                if let Some(view) = self.view_of_signature(request, proposal, &signature) {
                     let key = Some(view.key);
-                    self.tell_result(request, key, api::Outcome::Signature(Box::new(view)));
+                    self.tell_stored_result(request, key, api::Outcome::Signature(Box::new(view)));
                 }
             }
             End::Failed { problem, demote } => {

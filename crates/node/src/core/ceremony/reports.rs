@@ -84,7 +84,7 @@ impl Node {
         let (request, proposal) = (ceremony.request, Arc::clone(&ceremony.proposal));
         match self.reported_signature(&proposal, r_s, recovery_id) {
             Some(signature) => {
-                let writes = self.finish_request(request).into_iter().collect();
+                let writes = self.signed_writes(request, &proposal, &signature);
                 self.end_durably(hash, writes, End::Signature(Box::new(signature)));
             }
             None => self.dropped(from, "a report of a signature that does not verify"),

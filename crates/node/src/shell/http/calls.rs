@@ -45,6 +45,12 @@ pub(super) async fn key(shared: Asker, path: Id) -> Answered {
     show!(shared, Request::ShowKey(id(path)?), Key)
 }
 
+pub(super) async fn certificate(shared: Asker, path: Id) -> Answered {
+    let reply = shared.ask(Request::ShowCertificate(id(path)?)).await?.reply;
+    let Reply::Certificate(bytes) = reply else { return Err(unexpected()) };
+    Ok(file(bytes))
+}
+
 pub(super) async fn discard(shared: Asker, path: Id, uri: Uri, headers: HeaderMap) -> Answered {
     shared.needs_token(&headers)?;
     let discard = api::Discard { key: id(path)?, force: body::discard(&uri)?.force };
@@ -102,6 +108,7 @@ pub(super) fn view_of(reply: Reply) -> Result<api::CeremonyView, Failed> {
         Reply::Problem(problem) => Err(problem.into()),
         Reply::Keys(_)
         | Reply::Key(_)
+        | Reply::Certificate(_)
         | Reply::Ceremonies(_)
         | Reply::Evidence(_)
         | Reply::EvidenceFile(_)

@@ -9,7 +9,7 @@ use libp2p::futures::StreamExt;
 use libp2p::futures::stream::FuturesUnordered;
 use libp2p::request_response::{self, OutboundFailure, ResponseChannel};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{DialError, SwarmEvent};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, ping};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
@@ -20,6 +20,7 @@ use super::{Behaviour, BehaviourEvent, Command};
 use crate::core::{Input, Peer};
 use crate::identity::NodeId;
 use crate::shell::inbox::{Inbox, InboxSender};
+use crate::store::Tenure;
 
 /// How often dials, retries and strangers are looked after.
 const CARE_INTERVAL: Duration = Duration::from_millis(100);
@@ -38,6 +39,8 @@ struct Known {
     addresses: Vec<Multiaddr>,
     /// Since when it is connected.
     connected: Option<Instant>,
+    /// Its connections, the oldest first.
+    connections: Vec<ConnectionId>,
     link: Link,
     heard: Heard,
     /// Batches that wait for the core.
@@ -52,6 +55,7 @@ impl Known {
             named: false,
             addresses: Vec::new(),
             connected: None,
+            connections: Vec::new(),
             link: sessions.link(),
             heard: Heard::default(),
             waiting: 0,
@@ -79,10 +83,16 @@ pub(super) struct Driver {
     peers: BTreeMap<NodeId, Known>,
     ids: HashMap<PeerId, NodeId>,
     confirmations: FuturesUnordered<Confirmation>,
+    tenure: Option<Tenure>,
 }
 
 impl Driver {
-    pub(super) fn new(swarm: Swarm<Behaviour>, inbox: InboxSender, session: u64) -> Driver {
+    pub(super) fn new(
+        swarm: Swarm<Behaviour>,
+        inbox: InboxSender,
+        session: u64,
+        tenure: Option<Tenure>,
+    ) -> Driver {
         let me = *swarm.local_peer_id();
         let (peers, ids) = (BTreeMap::new(), HashMap::new());
         Driver {
@@ -93,7 +103,13 @@ impl Driver {
             peers,
             ids,
             confirmations: FuturesUnordered::new(),
+            tenure,
         }
+    }
+
+    /// Whether another process may speak for this node's party by now.
+    fn is_silent(&self) -> bool {
+        self.tenure.as_ref().is_some_and(Tenure::is_over)
     }
 
     /// Runs until nobody can give orders any more; `early` happened before.
@@ -185,6 +201,9 @@ impl Driver {
 
     /// Dials who is away, says what is waiting, throws out strangers whose time is up.
     fn care(&mut self) {
+        if self.is_silent() {
+            return;
+        }
         let now = Instant::now();
         let ids: Vec<NodeId> = self.peers.keys().copied().collect();
         for id in ids {
@@ -232,8 +251,9 @@ impl Driver {
 
     /// Says the next batch, if the peer is there and ready.
     fn flush(&mut self, id: NodeId) {
+        let is_silent = self.is_silent();
         let Some(known) = self.peers.get_mut(&id) else { return };
-        if known.connected.is_none() || known.link.is_empty() {
+        if is_silent || known.connected.is_none() || known.link.is_empty() {
             return;
         }
         let Some(frame) = known.link.next(Instant::now()) else { return };
@@ -245,14 +265,12 @@ impl Driver {
     #[allow(clippy::wildcard_enum_match_arm, reason = "libp2p's enum may grow; the rest means nothing to us")]
     fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
-            SwarmEvent::ConnectionEstablished { peer_id, num_established, .. }
-                if num_established.get() == 1 =>
-            {
-                self.up(peer_id);
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, num_established, .. } => {
+                self.connected(peer_id, connection_id, num_established.get() == 1);
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
                 debug!(%peer_id, ?cause, "connection closed");
-                self.down(peer_id);
+                self.closed(peer_id, connection_id, num_established == 0);
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
                 debug!(%peer, %error, "dial failed");
@@ -285,11 +303,15 @@ impl Driver {
         }
     }
 
-    fn up(&mut self, peer: PeerId) {
+    fn connected(&mut self, peer: PeerId, connection: ConnectionId, is_first: bool) {
         // The gate lets in nobody else.
         let Ok(id) = NodeId::from_peer_id(&peer) else { return };
         self.ids.insert(peer, id);
         let known = self.peers.entry(id).or_insert_with(|| Known::new(&mut self.sessions));
+        known.connections.push(connection);
+        if !is_first {
+            return;
+        }
         known.connected = Some(Instant::now());
         known.failed_dials = 0;
         if known.named {
@@ -298,9 +320,13 @@ impl Driver {
         self.flush(id);
     }
 
-    fn down(&mut self, peer: PeerId) {
+    fn closed(&mut self, peer: PeerId, connection: ConnectionId, was_last: bool) {
         let Some(id) = self.ids.get(&peer).copied() else { return };
         let Some(known) = self.peers.get_mut(&id) else { return };
+        known.connections.retain(|other| *other != connection);
+        if !was_last {
+            return;
+        }
         known.connected = None;
         known.dial_at = None;
         if known.named {
@@ -310,11 +336,28 @@ impl Driver {
         }
     }
 
+    /// Another process of the peer speaks than before, over this connection: what is older belongs to the one before, whose
+    /// machine may have vanished without a word. To the core the peer has gone and come.
+    fn succeed(&mut self, id: NodeId, connection: ConnectionId) {
+        let Some(known) = self.peers.get_mut(&id) else { return };
+        let Some(place) = known.connections.iter().position(|other| *other == connection) else { return };
+        if place == 0 {
+            return;
+        }
+        for old in known.connections.drain(..place) {
+            self.swarm.close_connection(old);
+        }
+        if known.named {
+            self.tell(Input::PeerDown(id));
+            self.tell(Input::PeerUp(id));
+        }
+    }
+
     fn request(&mut self, event: request_response::Event<Frame, Taken>) {
         use request_response::{Event, Message};
         match event {
-            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                self.said(peer, request, channel);
+            Event::Message { peer, connection_id, message: Message::Request { request, channel, .. } } => {
+                self.said(peer, connection_id, request, channel);
             }
             Event::Message { peer, message: Message::Response { request_id, .. }, .. } => {
                 let Some(id) = self.ids.get(&peer).copied() else { return };
@@ -345,13 +388,23 @@ impl Driver {
     }
 
     /// Passes a batch on to the core.
-    fn said(&mut self, peer: PeerId, frame: Frame, channel: ResponseChannel<Taken>) {
+    fn said(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        frame: Frame,
+        channel: ResponseChannel<Taken>,
+    ) {
         let Some(id) = self.ids.get(&peer).copied() else { return };
         let Some(known) = self.peers.get_mut(&id) else { return };
         if known.waiting >= MAX_WAITING {
             debug!(%peer, "the peer sends faster than it may");
             return;
         }
+        if known.heard.is_successor(&frame) {
+            self.succeed(id, connection);
+        }
+        let Some(known) = self.peers.get_mut(&id) else { return };
         let was_twice = known.heard.is_twice();
         let messages = known.heard.news(frame);
         let is_news = !was_twice && known.heard.is_twice();

@@ -177,6 +177,11 @@ impl Heard {
         frame.messages.into_iter().skip(known).map(Arc::unwrap_or_clone).collect()
     }
 
+    /// Whether a process of the peer says this that was never heard before, but another one was.
+    pub(super) fn is_successor(&self, frame: &Frame) -> bool {
+        !self.before.is_empty() && !self.before.contains(&frame.session)
+    }
+
     /// Whether two processes speak for the peer: one that was succeeded by another has spoken again, and again. Once
     /// may be a frame that was under way when the peer restarted.
     pub(super) fn is_twice(&self) -> bool {

@@ -28,6 +28,7 @@ use super::inbox::InboxSender;
 use crate::config::MAX_ADDRESSES;
 use crate::core::Peer;
 use crate::identity::{ClusterId, Identity, NodeId};
+use crate::store::Tenure;
 
 /// The version of what nodes say to each other.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -113,7 +114,7 @@ struct Behaviour {
     identify: identify::Behaviour,
 }
 
-/// Listens on `listen` and starts the transport.
+/// Listens on `listen` and starts the transport. It says nothing when `tenure` is over.
 ///
 /// # Errors
 /// [`P2pError`], if an address is taken or is not this machine's.
@@ -122,6 +123,7 @@ pub(crate) async fn start(
     cluster: &ClusterId,
     listen: &[Multiaddr],
     inbox: InboxSender,
+    tenure: Option<Tenure>,
 ) -> Result<P2p, P2pError> {
     let mut swarm = swarm(identity, cluster)?;
     let mut addresses = Vec::new();
@@ -136,9 +138,21 @@ pub(crate) async fn start(
     let mut session = [0; 8];
     getrandom::fill(&mut session).map_err(|e| P2pError::Setup(e.to_string()))?;
     let (commands, orders) = mpsc::unbounded_channel();
-    let driver = Driver::new(swarm, inbox, u64::from_be_bytes(session));
+    let driver = Driver::new(swarm, inbox, u64::from_be_bytes(session), tenure);
     let task = tokio::spawn(driver.run(orders, early));
     Ok(P2p { addresses, commands, task })
+}
+
+/// Fails if an address cannot be listened on: a standby shall not find that out when it is needed.
+///
+/// # Errors
+/// [`P2pError`].
+pub(crate) fn check_free(listen: &[Multiaddr]) -> Result<(), P2pError> {
+    let refused = |address: &Multiaddr, e: &std::io::Error| P2pError::Listen {
+        address: address.clone(),
+        reason: super::cannot_listen(e, "--listen"),
+    };
+    listen.iter().try_for_each(|address| ensure_free(address).map_err(|e| refused(address, &e)))
 }
 
 /// The name of the protocol: nodes of other clusters or versions do not understand each other.

@@ -34,10 +34,14 @@ impl Party {
     }
 
     async fn at(seed: u8, cluster: u8, listen: &str) -> Party {
+        Party::with(seed, cluster, listen, None).await
+    }
+
+    async fn with(seed: u8, cluster: u8, listen: &str, tenure: Option<Tenure>) -> Party {
         let identity = Identity::from_seed(&[seed; 32]);
         let (sender, inbox) = channel();
         let cluster = ClusterId::from_bytes([cluster; 32]);
-        let p2p = start(&identity, &cluster, &[listen.parse().unwrap()], sender).await.unwrap();
+        let p2p = start(&identity, &cluster, &[listen.parse().unwrap()], sender, tenure).await.unwrap();
         Party { id: identity.node_id(), p2p, inbox, ready: std::collections::VecDeque::new() }
     }
 
@@ -268,7 +272,7 @@ async fn a_taken_port_is_a_clear_error() {
     let (sender, _inbox) = channel();
     let address: Multiaddr = a.address().parse().unwrap();
     let identity = Identity::from_seed(&[2; 32]);
-    let Err(error) = start(&identity, &ClusterId::from_bytes([7; 32]), &[address], sender).await else {
+    let Err(error) = start(&identity, &ClusterId::from_bytes([7; 32]), &[address], sender, None).await else {
         panic!("two listeners on one port")
     };
     let text = error.to_string();
@@ -295,4 +299,68 @@ async fn a_copied_identity_shows() {
         }
     }
     panic!("nobody noticed");
+}
+
+/// Nothing is said, nobody is called, while another process may speak for the party; all of it comes after, if it does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_time_is_over_is_silent() {
+    let mut b = Party::start(2).await;
+    let tenure = Tenure::default();
+    let a = Party::with(1, 7, "/ip4/127.0.0.1/tcp/0", Some(tenure.clone())).await;
+    a.name(&[b.peer()]);
+    a.send(&b, b"late");
+    // The other one calls, so there is a connection, over which nothing is said.
+    b.name(&[a.peer()]);
+    assert_eq!(b.next().await, Told::Up(a.id));
+    for i in 0..10_u8 {
+        b.send(&a, &[i]);
+    }
+    let mut a = a;
+    for i in 0..10_u8 {
+        assert_eq!(a.next_message().await, said(&b, &[i]));
+    }
+    while let Ok(happened) = b.inbox.try_recv() {
+        assert!(!matches!(happened, Inbox::Said { .. }), "it has spoken");
+    }
+    tenure.go_on();
+    assert_eq!(b.next_message().await, said(&a, b"late"));
+}
+
+/// A machine vanishes without a word, and another one speaks for its party: what the first one was connected by is given up
+/// at once, and not when it has not answered for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_is_heard_and_spoken_to_at_once() {
+    let mut a = Party::start(1).await;
+    let (peer, id) = (a.peer(), Identity::from_seed(&[2; 32]).node_id());
+    let (come, come_here) = tokio::sync::oneshot::channel();
+    let (go, going) = channel::<()>();
+    let frozen = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let old = runtime.block_on(async {
+            let mut old = Party::start(2).await;
+            old.name(std::slice::from_ref(&peer));
+            assert!(old.p2p.commands.send(Command::Send(peer.id, b"first".to_vec())).is_ok());
+            let _ = come.send(old.peer());
+            old.next_message().await;
+            old
+        });
+        // From here on nothing runs there, and its sockets stay open.
+        let _ = going.recv();
+        runtime.block_on(old.p2p.finish());
+    });
+    a.name(&[come_here.await.unwrap()]);
+    assert_eq!(a.next().await, Told::Up(id));
+    let of_both = |bytes: &[u8]| Told::Said { from: id, bytes: bytes.to_vec(), stranger: false };
+    assert_eq!(a.next().await, of_both(b"first"));
+    assert!(a.p2p.commands.send(Command::Send(id, b"well".to_vec())).is_ok());
+    let mut new = Party::start(2).await;
+    new.name(&[a.peer()]);
+    new.send(&a, b"second");
+    // The core hears that the first one is gone before it hears the second.
+    let told = [a.next().await, a.next().await, a.next().await];
+    assert_eq!(told, [Told::Down(id), Told::Up(id), of_both(b"second")]);
+    a.send(&new, b"welcome");
+    while new.next_message().await != said(&a, b"welcome") {}
+    drop(go);
+    frozen.join().unwrap();
 }

@@ -1,65 +1,66 @@
 //! The backend for a party that outgrew a file: a Redis server of its own, one hash per [`Table`].
 //!
 //! Every transaction is one Lua script ([`scripts`]), and is durable when the server answers, because it must run with
-//! `appendfsync always` ([`checks`]). One process holds the store at a time, by a lease with a token that every write shows.
-//! A counter, incremented by every transaction and compared with the last one seen, shows a server that went back
+//! `appendfsync always` ([`checks`]). One process holds the store at a time, by a lease ([`lease`]) with a token that every
+//! write shows; another one may stand by. A counter, incremented by every transaction and compared with the last one seen, shows a server that went back
 //! ([`counter`]). There is no second connection and no second try: whatever goes wrong ends the process, as a failed sync
 //! of a file does.
 
 mod checks;
 mod counter;
+mod lease;
 mod scripts;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
-use std::thread::sleep;
 use std::time::Duration;
 
 use ::redis::{Client, Connection, ConnectionInfo, RedisError, Value as Answer, cmd};
 
 use self::counter::Remembered;
+use self::lease::RENEWAL;
+pub(super) use self::lease::Turn;
 use super::place::RedisUrl;
 use super::sealed::Sealed;
+use super::tenure::{Moment, Tenure};
 use super::unlock::{Cost, random};
 use super::{
     NodeStore, Record, Store, StoreError, Table, Unlock, Value, Write, apply_in_parts, check_key,
     check_limits,
 };
 
-/// How long another process must wait before it takes the store over, if this one does not renew its lease. Short, because
-/// a node that was killed waits that long for its own lease; a lease that runs out harms nobody, see [`scripts`].
-const LEASE: Duration = Duration::from_secs(6);
-
-/// Time between two renewals while nothing is written: a third of the lease.
-const RENEWAL: Duration = Duration::from_secs(2);
-
-/// Time between two looks at the lease of another process.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// Most looks: a lease that is not renewed is over by then.
-const MAX_LOOKS: u32 = 80;
-
 /// How long a connection may take to be there.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
-/// How long an answer may take: the disk of the server may be busy, but not for ever.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// How long an answer may take: the disk of the server may be busy, but not for ever. The node is silent by then.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// How long the replicas may take to have written what the server has, in milliseconds.
+const REPLICAS_MS: u64 = 5_000;
 
 /// The stores of one server begin with this; the braces keep all keys of a store in one slot of a cluster.
 const PREFIX: &str = "consign:";
 
-/// A store on a Redis server, held by this process.
+/// A store on a Redis server, held by this process, or only looked at.
 pub(super) struct Redis {
     connection: RefCell<Connection>,
     /// For messages.
     place: String,
     names: Names,
     scripts: Scripts,
+    /// How many replicas have to have what is durable.
+    replicas: u32,
+    /// Shown with every change. Empty: this process holds nothing, and changes nothing.
     token: String,
+    /// How often the lease was renewed.
+    beat: Cell<u64>,
+    /// When it was asked for last.
+    renewed: Cell<Moment>,
+    tenure: Tenure,
     counter: u64,
     remembered: Remembered,
 }
@@ -94,6 +95,7 @@ pub(super) fn create(
     first: &[Write],
 ) -> Result<NodeStore, StoreError> {
     let mut backend = Redis::connect(url, remembered, asserted)?;
+    backend.acquire(Turn::Now)?;
     if backend.exists()? {
         return Err(StoreError::NameTaken { place: backend.place.clone() });
     }
@@ -108,23 +110,51 @@ pub(super) fn create(
     Ok(store.boxed())
 }
 
-/// Opens the store on a server.
+/// Opens the store on a server. None: another process holds it, and whoever waited for it gave up.
 pub(super) fn open(
     url: &RedisUrl,
     remembered: &Path,
     asserted: bool,
     unlock: &Unlock,
-) -> Result<NodeStore, StoreError> {
+    turn: Turn<'_>,
+) -> Result<Option<NodeStore>, StoreError> {
     let mut backend = Redis::connect(url, remembered, asserted)?;
     if !backend.exists()? {
-        return Err(StoreError::NotFound { path: backend.place.clone().into() });
+        return Err(backend.not_found());
     }
+    if !backend.acquire(turn)? {
+        return Ok(None);
+    }
+    // It may have been a long wait.
+    checks::check(&mut backend.connection.borrow_mut(), &backend.place, asserted, backend.replicas)?;
+    backend.warn_if_new();
     backend.compare_counter()?;
-    Ok(Sealed::open(backend, unlock)?.boxed())
+    backend.remembered.sync()?;
+    Ok(Some(Sealed::open(backend, unlock)?.boxed()))
+}
+
+/// Looks at the store on a server, which another process may hold: whatever is written is refused. From now on the folder
+/// remembers how far the store is.
+pub(super) fn look(
+    url: &RedisUrl,
+    remembered: &Path,
+    asserted: bool,
+    unlock: &Unlock,
+) -> Result<NodeStore, StoreError> {
+    let backend = Redis::connect(url, remembered, asserted)?;
+    if !backend.exists()? {
+        return Err(backend.not_found());
+    }
+    let mut store = Sealed::look(backend, unlock)?;
+    let backend = store.inner_mut();
+    backend.read_counter()?;
+    backend.compare_counter()?;
+    backend.remembered.sync()?;
+    Ok(store.boxed())
 }
 
 impl Redis {
-    /// Connects, checks the server and takes the lease.
+    /// Connects and checks the server.
     fn connect(url: &RedisUrl, remembered: &Path, asserted: bool) -> Result<Redis, StoreError> {
         let place = url.to_string();
         let unreachable = |error: RedisError| failed(&place, "answer", &error);
@@ -136,7 +166,7 @@ impl Redis {
         let mut connection = client.get_connection_with_timeout(CONNECT_TIME).map_err(unreachable)?;
         connection.set_read_timeout(Some(ANSWER_TIME)).map_err(unreachable)?;
         connection.set_write_timeout(Some(ANSWER_TIME)).map_err(unreachable)?;
-        checks::check(&mut connection, &place, asserted)?;
+        checks::check(&mut connection, &place, asserted, url.replicas)?;
         let load = |connection: &mut Connection, script: &str| -> Result<String, StoreError> {
             cmd("SCRIPT").arg("LOAD").arg(script).query(connection).map_err(unreachable)
         };
@@ -147,9 +177,23 @@ impl Redis {
         };
         let names = Names::new(&url.name);
         let remembered = Remembered::open(remembered)?;
-        let (token, counter) = acquire(&mut connection, &place, &names)?;
-        let connection = RefCell::new(connection);
-        Ok(Redis { connection, place, names, scripts, token, counter, remembered })
+        Ok(Redis {
+            connection: RefCell::new(connection),
+            place,
+            names,
+            scripts,
+            replicas: url.replicas,
+            token: String::new(),
+            beat: Cell::new(0),
+            renewed: Cell::new(Moment::now()),
+            tenure: Tenure::default(),
+            counter: 0,
+            remembered,
+        })
+    }
+
+    fn not_found(&self) -> StoreError {
+        StoreError::NotFound { path: self.place.clone().into() }
     }
 
     /// Whether there is a store of this name.
@@ -161,38 +205,53 @@ impl Redis {
             .map_err(|e| failed(&self.place, "look for the store", &e))
     }
 
-    /// Compares the counter with what this machine remembers.
-    fn compare_counter(&mut self) -> Result<(), StoreError> {
-        match self.remembered.counter() {
-            Some(seen) if seen > self.counter => {
-                let file = self.remembered.path().to_owned();
-                return Err(StoreError::WentBack {
-                    place: self.place.clone(),
-                    found: self.counter,
-                    seen,
-                    file,
-                });
-            }
-            Some(_) => {}
-            None => tracing::warn!(
+    /// Reads the counter, for who holds nothing.
+    fn read_counter(&mut self) -> Result<(), StoreError> {
+        let counter: Option<u64> = cmd("HGET")
+            .arg(&self.names.state)
+            .arg("counter")
+            .query(&mut *self.connection.borrow_mut())
+            .map_err(|e| failed(&self.place, "tell its counter", &e))?;
+        self.counter = counter.unwrap_or(0);
+        Ok(())
+    }
+
+    fn warn_if_new(&self) {
+        if self.remembered.counter().is_none() {
+            tracing::warn!(
                 place = %self.place,
                 "this folder has not seen this store before: it cannot tell whether the server went back to an older state"
-            ),
+            );
         }
-        self.remembered.set(self.counter)?;
-        self.remembered.sync()
+    }
+
+    /// Compares the counter with what this machine remembers, and remembers it.
+    fn compare_counter(&mut self) -> Result<(), StoreError> {
+        match self.remembered.counter() {
+            Some(seen) if seen > self.counter => Err(StoreError::WentBack {
+                place: self.place.clone(),
+                found: self.counter,
+                seen,
+                file: self.remembered.path().to_owned(),
+            }),
+            Some(seen) if seen == self.counter => Ok(()),
+            Some(_) | None => self.remembered.set(self.counter),
+        }
     }
 
     /// From here on tables are drafts, empty ones.
     fn begin_draft(&mut self) -> Result<(), StoreError> {
         self.names.tables = format!("{}draft:", self.names.published);
-        let mut delete = cmd("DEL");
+        let mut call = cmd("EVAL");
+        call.arg(scripts::CLEAR).arg(2 + Table::ALL.len()).arg(&self.names.state).arg(&self.names.lease);
         for table in Table::ALL {
-            delete.arg(self.names.table(table));
+            call.arg(self.names.table(table));
         }
-        delete
-            .query::<()>(&mut *self.connection.borrow_mut())
-            .map_err(|e| failed(&self.place, "remove what an interrupted attempt left", &e))
+        call.arg(&self.token);
+        match self.ask(&call, "remove what an interrupted attempt left")?.0.as_str() {
+            "done" => Ok(()),
+            word => Err(self.refused(word)),
+        }
     }
 
     /// The drafts are the store.
@@ -217,13 +276,37 @@ impl Redis {
 
     /// Runs a script.
     fn ask(&self, call: &::redis::Cmd, act: &'static str) -> Result<Said, StoreError> {
-        let answer =
-            call.query(&mut *self.connection.borrow_mut()).map_err(|e| failed(&self.place, act, &e))?;
-        said(answer).ok_or_else(|| StoreError::damaged(format!("{} gave no sense of an answer", self.place)))
+        said(self.ask_raw(call, act)?).ok_or_else(|| self.no_sense())
+    }
+
+    /// Runs a script. It has an answer when all replicas that count have written what it changed, too.
+    fn ask_raw(&self, call: &::redis::Cmd, act: &'static str) -> Result<Answer, StoreError> {
+        let mut connection = self.connection.borrow_mut();
+        let lost = |e: RedisError| {
+            self.tenure.end();
+            failed(&self.place, act, &e)
+        };
+        if self.replicas == 0 {
+            return call.query(&mut *connection).map_err(lost);
+        }
+        let mut pipe = ::redis::pipe();
+        pipe.add_command(call.clone()).cmd("WAITAOF").arg(1).arg(self.replicas).arg(REPLICAS_MS);
+        let (answer, (here, there)): (Answer, (u32, u32)) = pipe.query(&mut *connection).map_err(lost)?;
+        if here == 0 || there < self.replicas {
+            self.tenure.end();
+            return Err(checks::lacking(&self.place, there, self.replicas));
+        }
+        Ok(answer)
+    }
+
+    fn no_sense(&self) -> StoreError {
+        self.tenure.end();
+        StoreError::damaged(format!("{} gave no sense of an answer", self.place))
     }
 
     /// Why a script did nothing.
     fn refused(&self, word: &str) -> StoreError {
+        self.tenure.end();
         let place = self.place.clone();
         match word {
             "fenced" => StoreError::TakenOver { place },
@@ -247,16 +330,18 @@ impl Redis {
         for table in Table::ALL {
             call.arg(self.names.table(table));
         }
-        call.arg(&self.token).arg(self.counter.to_string()).arg(next.to_string()).arg(millis(LEASE));
+        call.arg(&self.token).arg(self.counter.to_string()).arg(next.to_string()).arg(self.next_beat());
         for (word, table, key, value) in operations {
             // The scripts count from 1, and the tables come third.
             let at = 3 + Table::ALL.iter().position(|t| *t == table).unwrap_or(0);
             call.arg(word).arg(at).arg(key).arg(value);
         }
+        let asked = Moment::now();
         let said = self.ask(&call, "store what the node must remember")?;
         match said.0.as_str() {
             "done" => {
                 self.counter = next;
+                self.extend(asked);
                 if !self.names.is_draft() {
                     self.remembered.set(next)?;
                 }
@@ -271,6 +356,7 @@ impl Redis {
 impl Store for Redis {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreError> {
         check_key(key)?;
+        self.keep()?;
         let found: Option<Vec<u8>> = cmd("HGET")
             .arg(self.names.table(table))
             .arg(key)
@@ -280,6 +366,7 @@ impl Store for Redis {
     }
 
     fn list(&self, table: Table) -> Result<Vec<Record>, StoreError> {
+        self.keep()?;
         let found: Vec<(Vec<u8>, Vec<u8>)> = cmd("HGETALL")
             .arg(self.names.table(table))
             .query(&mut *self.connection.borrow_mut())
@@ -318,23 +405,31 @@ impl Store for Redis {
     }
 
     fn renew(&mut self) -> Result<(), StoreError> {
-        checks::check_replication(&mut self.connection.borrow_mut(), &self.place)?;
-        let mut call = cmd("EVALSHA");
-        call.arg(&self.scripts.renew).arg(2).arg(&self.names.state).arg(&self.names.lease);
-        call.arg(&self.token).arg(self.counter.to_string()).arg(millis(LEASE));
-        match self.ask(&call, "renew the lease")?.0.as_str() {
-            "done" => Ok(()),
-            word => Err(self.refused(word)),
-        }
+        let checked =
+            checks::check_replication(&mut self.connection.borrow_mut(), &self.place, self.replicas);
+        checked.inspect_err(|_| self.tenure.end())?;
+        self.renew_lease()
+    }
+
+    fn tenure(&self) -> Option<Tenure> {
+        Some(self.tenure.clone())
     }
 }
 
 impl Drop for Redis {
-    /// Gives the lease back, so that the next start need not wait. Without that it runs out.
+    /// Gives the lease back, so that the next one need not wait. Where something went wrong it is left to be taken.
     fn drop(&mut self) {
-        let mut call = cmd("EVALSHA");
-        call.arg(&self.scripts.release).arg(2).arg(&self.names.state).arg(&self.names.lease).arg(&self.token);
-        let _ = self.ask(&call, "end the lease");
+        let orderly = !self.tenure.has_ended();
+        // Nothing may be said any more before another one may say something.
+        self.tenure.end();
+        if self.token.is_empty() {
+            return;
+        }
+        if orderly {
+            let mut call = cmd("EVALSHA");
+            call.arg(&self.scripts.release).arg(2).arg(&self.names.state).arg(&self.names.lease);
+            let _ = self.ask(call.arg(&self.token), "end the lease");
+        }
         let _ = self.remembered.sync();
     }
 }
@@ -359,36 +454,6 @@ impl Names {
     }
 }
 
-/// Takes the lease; waits for one that nobody renews to run out. Returns the token and the counter.
-fn acquire(connection: &mut Connection, place: &str, names: &Names) -> Result<(String, u64), StoreError> {
-    let mut nonce = [0; 16];
-    random(&mut nonce)?;
-    let mut call = cmd("EVAL");
-    call.arg(scripts::ACQUIRE).arg(2).arg(&names.state).arg(&names.lease);
-    call.arg(hex::encode(nonce)).arg(millis(LEASE));
-    let in_use = || StoreError::InUse { path: place.into() };
-    let mut before: Option<(String, i64)> = None;
-    for _ in 0..MAX_LOOKS {
-        let (word, token, number): (String, String, String) =
-            call.query(connection).map_err(|e| failed(place, "give the lease", &e))?;
-        if word == "taken" {
-            let counter = number.parse().map_err(|_| StoreError::damaged("the counter is no number"))?;
-            return Ok((token, counter));
-        }
-        let left: i64 = number.parse().map_err(|_| in_use())?;
-        // It was renewed, or is another one: somebody lives.
-        if before.as_ref().is_some_and(|(who, time)| *who != token || *time < left) {
-            return Err(in_use());
-        }
-        if before.is_none() {
-            tracing::info!(%place, "another process had the store: waiting until its lease runs out");
-        }
-        before = Some((token, left));
-        sleep(LOOK);
-    }
-    Err(in_use())
-}
-
 /// What a script answered.
 fn said(answer: Answer) -> Option<Said> {
     let Answer::Array(parts) = answer else { return None };
@@ -401,12 +466,18 @@ fn said(answer: Answer) -> Option<Said> {
     Some((String::from_utf8(word).ok()?, more))
 }
 
+/// A string that a script answered.
+fn text(answer: Answer) -> Option<String> {
+    let Answer::BulkString(bytes) = answer else { return None };
+    String::from_utf8(bytes).ok()
+}
+
 /// Any failure of the server or the connection to it.
 fn failed(place: &str, act: &'static str, error: &RedisError) -> StoreError {
     StoreError::Server { place: place.to_owned(), act, reason: error.to_string() }
 }
 
-/// A duration as the server takes it.
+/// A duration in milliseconds.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,38 +1,47 @@
 //! What runs inside the Redis server: each is one atomic step.
 //!
 //! `KEYS[1]` is the state of the store, a hash: `fence` counts those who ever held the lease, `holder` is the token of the
-//! newest, `counter` the number of transactions. `KEYS[2]` is the lease: it holds the same token and runs out by itself.
-//! **The lease says when another process may take over; the token keeps the one before from writing.** So a write needs
-//! the token to be the newest, and does not mind whether the lease has run out meanwhile.
+//! newest, `counter` the number of transactions. `KEYS[2]` is the lease: the same token and a number that goes up with each
+//! renewal. It never runs out by itself, for no clock of the server is to be trusted: who wants it watches on its own clock
+//! whether it is renewed. **The lease says when another process may take over; the token keeps the one before from writing.**
+//! So everything that changes something needs the token to be the newest, and minds no lease.
 
-/// Takes the lease, if nobody has it. Arguments: random text for the token, lease in ms.
+/// Takes the lease, if nobody has it, or who has it has not renewed it. Arguments: random text for the token; the lease as it
+/// was seen for too long, or nothing.
 pub(super) const ACQUIRE: &str = r"
 local held = redis.call('GET', KEYS[2])
-if held then
-  return {'held', held, tostring(redis.call('PTTL', KEYS[2]))}
-end
+local counter = redis.call('HGET', KEYS[1], 'counter') or '0'
+if held and held ~= ARGV[2] then return {'held', held, counter} end
 local token = tostring(redis.call('HINCRBY', KEYS[1], 'fence', 1)) .. ':' .. ARGV[1]
 redis.call('HSET', KEYS[1], 'holder', token)
-redis.call('SET', KEYS[2], token, 'PX', ARGV[2])
-return {'taken', token, redis.call('HGET', KEYS[1], 'counter') or '0'}
+redis.call('SET', KEYS[2], token .. ' 0')
+return {'taken', token, counter}
 ";
 
-/// Keeps the lease. Arguments: token, counter, lease in ms.
+/// Keeps the lease. Arguments: token, counter, number of the renewal.
 pub(super) const RENEW: &str = r"
 if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return {'fenced'} end
 if (redis.call('HGET', KEYS[1], 'counter') or '0') ~= ARGV[2] then return {'counter'} end
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[3])
+redis.call('SET', KEYS[2], ARGV[1] .. ' ' .. ARGV[3])
 return {'done'}
 ";
 
 /// Gives the lease back. Argument: token.
 pub(super) const RELEASE: &str = r"
-if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return {'fenced'} end
+redis.call('DEL', KEYS[2])
 return {'done'}
 ";
 
-/// One transaction. `KEYS[3]` and on are the tables, hashes. Arguments: token, counter before, counter after, lease in ms;
-/// then for each write four: `put`, `create`, `delete` or `take`, place of its table in `KEYS`, record key, value. Everything
+/// Removes what an interrupted attempt to make a store left: `KEYS[3]` and on. Argument: token.
+pub(super) const CLEAR: &str = r"
+if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return {'fenced'} end
+for i = 3, #KEYS do redis.call('DEL', KEYS[i]) end
+return {'done'}
+";
+
+/// One transaction. `KEYS[3]` and on are the tables, hashes. Arguments: token, counter before, counter after, number of
+/// the renewal that it is as well; then for each write four: `put`, `create`, `delete` or `take`, place of its table in `KEYS`, record key, value. Everything
 /// that can refuse comes before the first change: Redis does not undo what a script has done.
 pub(super) const TRANSACT: &str = r"
 if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return {'fenced'} end
@@ -64,7 +73,7 @@ for i = 5, #ARGV, 4 do
     redis.call('HDEL', hash, key)
   end
 end
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[4])
+redis.call('SET', KEYS[2], ARGV[1] .. ' ' .. ARGV[4])
 return {'done', taken}
 ";
 

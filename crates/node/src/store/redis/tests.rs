@@ -45,7 +45,7 @@ impl Bench {
     }
 
     fn open(&self, name: &str) -> Result<NodeStore, StoreError> {
-        open(&self.url(name), &self.remembered(name), false, &unlock())
+        open_now(&self.url(name), &self.remembered(name), false, &unlock())
     }
 
     /// A connection that obeys no rules.
@@ -58,6 +58,18 @@ impl Bench {
         keys.sort();
         keys
     }
+}
+
+/// Opens a store that nobody else holds.
+fn open_now(url: &RedisUrl, file: &Path, asserted: bool, unlock: &Unlock) -> Result<NodeStore, StoreError> {
+    Ok(open(url, file, asserted, unlock, Turn::Now)?.expect("nobody gave up"))
+}
+
+/// A backend that holds the lease.
+fn hold(bench: &Bench, name: &str) -> Redis {
+    let mut backend = Redis::connect(&bench.url(name), &bench.remembered(name), false).unwrap();
+    assert!(backend.acquire(Turn::Now).unwrap());
+    backend
 }
 
 fn put(key: &[u8], value: &[u8]) -> Write {
@@ -120,7 +132,7 @@ fn a_new_store_is_there_whole_or_not_at_all() {
     let many: Vec<_> =
         (0..=crate::store::MAX_WRITES).map(|i| Write::create(Table::Meta, i.to_string(), b"1")).collect();
     // Nothing was published: what is left does not count, and is not mixed with what comes.
-    let mut draft = Redis::connect(&bench.url("a"), &bench.remembered("a"), false).unwrap();
+    let mut draft = hold(&bench, "a");
     draft.begin_draft().unwrap();
     draft.apply(&[put(b"left over", b"1")]).unwrap();
     drop(draft);
@@ -206,15 +218,192 @@ fn a_revived_holder_is_fenced() {
     assert_eq!(new.get(Table::Primes, b"p").unwrap(), Some(Value::from(b"prime")));
 }
 
+/// Who holds the store may speak; who was succeeded, has lost the server or has given the store back may not.
+#[test]
+fn tenure_ends_with_the_lease() {
+    let mut bench = Bench::new();
+    let mut first = bench.create("a").unwrap();
+    let tenure = first.tenure().unwrap();
+    first.apply(&[put(b"k", b"v")]).unwrap();
+    assert!(!tenure.is_over());
+    cmd("DEL").arg("consign:{a}:lease").query::<()>(&mut bench.raw()).unwrap();
+    let second = bench.open("a").unwrap();
+    assert!(first.renew().is_err());
+    assert!(tenure.is_over());
+    let tenure = second.tenure().unwrap();
+    assert!(!tenure.is_over());
+    drop(second);
+    assert!(tenure.is_over());
+    let mut third = bench.open("a").unwrap();
+    let tenure = third.tenure().unwrap();
+    bench.server.kill();
+    assert!(third.renew().is_err());
+    assert!(tenure.is_over());
+}
+
+/// Of several that stand by one gets the store, when its holder gives it back; the others wait on, until they are told not to.
+#[test]
+fn one_of_two_standbys_takes_over() {
+    let bench = Bench::new();
+    let mut first = bench.create("a").unwrap();
+    let looks = std::sync::atomic::AtomicUsize::new(0);
+    let winners = std::sync::atomic::AtomicUsize::new(0);
+    let count = |of: &std::sync::atomic::AtomicUsize| of.load(std::sync::atomic::Ordering::SeqCst);
+    let add = |to: &std::sync::atomic::AtomicUsize| to.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let stand_by = |file: &str| {
+            let file = bench.remembered(file);
+            let (add, count, looks, winners, bench) = (&add, &count, &looks, &winners, &bench);
+            scope.spawn(move || {
+                let mut goes_on = || {
+                    add(looks);
+                    count(winners) == 0
+                };
+                let opened =
+                    open(&bench.url("a"), &file, false, &unlock(), Turn::Wait(&mut goes_on)).unwrap();
+                if opened.is_some() {
+                    add(winners);
+                }
+                opened
+            })
+        };
+        let waiting = [stand_by("b"), stand_by("c")];
+        while count(&looks) < 6 {
+            first.renew().unwrap();
+            std::thread::yield_now();
+        }
+        first.apply(&[put(b"k", b"v")]).unwrap();
+        drop(first);
+        let stores: Vec<_> = waiting.into_iter().filter_map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(stores.len(), 1);
+        assert_eq!(stores[0].get(Table::Keys, b"k").unwrap(), Some(Value::from(b"v")));
+    });
+}
+
+/// A holder that was not heard of for long is succeeded, though no clock of the server says so; whoever waits notices a server
+/// that goes back meanwhile.
+#[test]
+fn a_silent_holder_is_succeeded_and_a_server_that_goes_back_noticed() {
+    let bench = Bench::new();
+    let mut silent = bench.create("a").unwrap();
+    silent.apply(&[put(b"k", b"v")]).unwrap();
+    let tenure = silent.tenure().unwrap();
+    drop(look(&bench.url("a"), &bench.remembered("b"), false, &unlock()).unwrap());
+    let mut looks = 0;
+    let mut goes_on = || {
+        looks += 1;
+        if looks == 3 {
+            cmd("HSET")
+                .arg("consign:{a}:state")
+                .arg("counter")
+                .arg("0")
+                .query::<()>(&mut bench.raw())
+                .unwrap();
+        }
+        true
+    };
+    let (url, file) = (bench.url("a"), bench.remembered("b"));
+    let error = open(&url, &file, false, &unlock(), Turn::Wait(&mut goes_on)).err().unwrap();
+    assert!(matches!(error, StoreError::WentBack { .. }), "{error}");
+    let counter = std::fs::read_to_string(&file).unwrap();
+    cmd("HSET")
+        .arg("consign:{a}:state")
+        .arg("counter")
+        .arg(counter.trim().trim_start_matches('0'))
+        .query::<()>(&mut bench.raw())
+        .unwrap();
+    // It holds the lease still, and never renews it.
+    let new = open_now(&url, &file, false, &unlock()).unwrap();
+    assert!(tenure.is_over(), "it fell silent before another one could speak");
+    assert!(!new.tenure().unwrap().is_over());
+    assert!(matches!(silent.apply(&[put(b"k", b"w")]), Err(StoreError::TakenOver { .. })));
+}
+
+/// Whoever only looks changes nothing, not even the holder.
+#[test]
+fn a_look_changes_nothing() {
+    let bench = Bench::new();
+    let mut holder = bench.create_with("a", &[put(b"k", b"v")]).unwrap();
+    let file = bench.remembered("b");
+    let mut seen = look(&bench.url("a"), &file, false, &unlock()).unwrap();
+    assert_eq!(seen.get(Table::Keys, b"k").unwrap(), Some(Value::from(b"v")));
+    assert!(matches!(seen.apply(&[put(b"k", b"w")]), Err(StoreError::TakenOver { .. })));
+    drop(seen);
+    holder.apply(&[put(b"k", b"x")]).unwrap();
+    assert!(file.exists());
+    let wrong = Unlock::Passphrase(Passphrase::new("incorrect horse".to_owned()));
+    assert!(matches!(look(&bench.url("a"), &file, false, &wrong), Err(StoreError::WrongSecret { .. })));
+}
+
+/// What a server says of itself.
+fn told(connection: &mut Connection, name: &str) -> String {
+    let info: String = cmd("INFO").query(connection).unwrap();
+    let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("{name}: {info}")).trim().to_owned()
+}
+
+/// Where each write waits for replicas, a server that cannot, or has none, is refused. One that has (Redis 7.2 and newer):
+/// what was answered is on the replica, and when that does not write any more, nothing is answered. Promoted, it has all.
+#[test]
+fn every_write_waits_for_its_replicas() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let mut bench = Bench::with(&["--port", &port, "--bind", "127.0.0.1"]);
+    let url = |server: &Server| RedisUrl::parse(&format!("{}&replicas=1", server.url("a"))).unwrap();
+    let file = bench.remembered("a");
+    let make = |url: &RedisUrl| create(url, &file, false, &unlock(), Cost::LEAST, &[]);
+    let refused = make(&url(&bench.server)).err().unwrap().to_string();
+    if refused.contains("cannot wait") {
+        return assert!(told(&mut bench.raw(), "redis_version") < "7.2".to_owned());
+    }
+    assert!(refused.contains("0 of its 1 replicas"), "{refused}");
+
+    let other = tempfile::tempdir().unwrap();
+    let replica = Server::start(other.path(), &["--replicaof", "127.0.0.1", &port]);
+    let promoted = RedisUrl::parse(&replica.url("a")).unwrap();
+    let mut there = Client::open(*promoted.connection).unwrap().get_connection().unwrap();
+    while told(&mut there, "master_link_status") != "up"
+        || told(&mut bench.raw(), "connected_slaves") != "1"
+        // Until then it has not written what it was given at first.
+        || told(&mut there, "aof_rewrite_in_progress") != "0"
+    {
+        std::thread::yield_now();
+    }
+    let uncounted = make(&bench.url("a")).err().unwrap().to_string();
+    assert!(uncounted.contains("replicas are connected"), "{uncounted}");
+    let mut store = make(&url(&bench.server)).unwrap();
+    store.apply(&[put(b"k", b"v")]).unwrap();
+    store.renew().unwrap();
+    let name = "consign:{a}:table:keys";
+    assert!(cmd("HEXISTS").arg(name).arg("k").query::<bool>(&mut there).unwrap());
+
+    let process = told(&mut there, "process_id");
+    let signal = |name: &str| {
+        assert!(std::process::Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+    };
+    signal("STOP");
+    let tenure = store.tenure().unwrap();
+    let error = store.apply(&[put(b"l", b"w")]).unwrap_err();
+    assert!(error.is_fatal() && error.to_string().contains("0 of its 1 replicas"), "{error}");
+    assert!(tenure.is_over());
+    drop(store);
+    bench.server.kill();
+    signal("CONT");
+    cmd("REPLICAOF").arg("NO").arg("ONE").query::<()>(&mut there).unwrap();
+    let url = RedisUrl::parse(&replica.url("a")).unwrap();
+    let store = open_now(&url, &file, false, &unlock()).unwrap();
+    assert_eq!(store.get(Table::Keys, b"k").unwrap(), Some(Value::from(b"v")));
+}
+
 /// A draft is fenced as a store is.
 #[test]
 fn a_revived_maker_publishes_nothing() {
     let bench = Bench::new();
-    let mut old = Redis::connect(&bench.url("a"), &bench.remembered("a"), false).unwrap();
+    let mut old = hold(&bench, "a");
     old.begin_draft().unwrap();
     old.apply(&[put(b"k", b"old")]).unwrap();
     cmd("DEL").arg("consign:{a}:lease").query::<()>(&mut bench.raw()).unwrap();
-    let new = Redis::connect(&bench.url("a"), &bench.remembered("a"), false).unwrap();
+    let new = hold(&bench, "a");
+    assert!(matches!(old.begin_draft(), Err(StoreError::TakenOver { .. })));
     assert!(matches!(old.publish(), Err(StoreError::TakenOver { .. })));
     assert!(!new.exists().unwrap());
 }
@@ -280,11 +469,11 @@ fn settings_that_are_hidden_must_be_vouched_for() {
     assert!(error.to_string().contains("--assert-redis-settings"), "{error}");
     let (url, file) = (bench.url("a"), bench.remembered("a"));
     drop(create(&url, &file, true, &unlock(), Cost::LEAST, &[]).unwrap());
-    open(&url, &file, true, &unlock()).unwrap();
+    open_now(&url, &file, true, &unlock()).unwrap();
     // What the server shows is not taken on somebody's word.
     let other = tempfile::tempdir().unwrap();
     let server = Server::start(other.path(), &["--rename-command", "CONFIG", "", "--appendonly", "no"]);
-    let error = open(&RedisUrl::parse(&server.url("a")).unwrap(), &file, true, &unlock()).err().unwrap();
+    let error = open_now(&RedisUrl::parse(&server.url("a")).unwrap(), &file, true, &unlock()).err().unwrap();
     assert!(error.to_string().contains("append-only file"), "{error}");
 }
 
@@ -340,7 +529,7 @@ fn nobody_listens() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("none.sock");
     let url = RedisUrl::parse(&format!("redis+unix://{}?pass=secret", path.display())).unwrap();
-    let error = open(&url, &place.path().join("counter"), false, &unlock()).err().unwrap().to_string();
+    let error = open_now(&url, &place.path().join("counter"), false, &unlock()).err().unwrap().to_string();
     assert!(error.contains("did not answer") && error.contains("see that it runs"), "{error}");
     assert!(!error.contains("secret"), "{error}");
 }
@@ -355,8 +544,8 @@ fn a_password_is_used() {
     let file = bench.remembered("a");
     drop(create(&url, &file, false, &unlock(), Cost::LEAST, &[]).unwrap());
     let wrong = Unlock::Passphrase(Passphrase::new("incorrect horse".to_owned()));
-    assert!(matches!(open(&url, &file, false, &wrong), Err(StoreError::WrongSecret { .. })));
-    open(&url, &file, false, &unlock()).unwrap();
+    assert!(matches!(open_now(&url, &file, false, &wrong), Err(StoreError::WrongSecret { .. })));
+    open_now(&url, &file, false, &unlock()).unwrap();
 }
 
 /// The forms in the server's memory; a store of this version must be read by every later one.

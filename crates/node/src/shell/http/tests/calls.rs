@@ -1,5 +1,7 @@
 //! Every call reaches the core as the request it is.
 
+use std::os::unix::net::UnixStream;
+
 use api::client::Start;
 use api::{HealthView, Invite, NodeView, Page, PageQuery, Presign, PresignTerms, Sign, SignTarget};
 
@@ -15,6 +17,7 @@ fn answers(request: &Request) -> Reply {
         | Request::Reshare(_) => Reply::Started(ceremony_in(CeremonyState::Done)),
         Request::ListKeys(_) => Reply::Keys(Page { items: vec![key_view()], next: None }),
         Request::ShowKey(_) | Request::DiscardKey(_) => Reply::Key(key_view()),
+        Request::ShowCertificate(_) => Reply::Certificate(b"a certificate".to_vec()),
         Request::ListCeremonies(query) => Reply::Ceremonies(Page {
             items: vec![ceremony_in(CeremonyState::Running)],
             next: query.after.is_none().then(|| "a/b&c".to_owned()),
@@ -50,7 +53,7 @@ fn answers(request: &Request) -> Reply {
         }
         Request::Signed(_) => Reply::Started(ceremony_in(CeremonyState::Proposed)),
         Request::By(_, inner) => answers(inner),
-        Request::Health => Reply::Health(HealthView::ok()),
+        Request::Health | Request::Ready => Reply::Health(HealthView::ok()),
         Request::Count => Reply::Counts(api::Counts { keys: 3, ..api::Counts::default() }),
     }
 }
@@ -166,6 +169,22 @@ async fn charters_are_shown_proposed_signed_and_followed() {
         Request::SwitchCharter(charter),
     ];
     assert_eq!(site.asked(), expected);
+    // The same call under one name is one proposal.
+    let named = |body: &str| {
+        let mut stream = UnixStream::connect(place.path().join("operator.sock")).unwrap();
+        let head = "POST /v1/charter/proposals HTTP/1.0\r\nContent-Type: application/json\r\nIdempotency-Key: next\r\n";
+        stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).map(str::to_owned)
+    };
+    let propose = api::ProposeCharter { founders: vec![NodeId([1; 32])], members: vec![], force: false };
+    let body = serde_json::to_string(&propose).unwrap();
+    for _ in 0..2 {
+        assert_eq!(named(&body).as_deref(), Some("200"));
+    }
+    assert_eq!(named(&body.replace("false", "true")).as_deref(), Some("409"));
+    assert_eq!(site.asked().len(), expected.len() + 1);
 }
 
 fn import_key() -> api::ImportKey {
@@ -189,6 +208,7 @@ async fn every_call_asks_its_question() {
     assert_eq!(operator.invite(&Invite { valid_for: 60 }).unwrap().invitation, "consign1");
     assert_eq!(client.keys().unwrap(), [key_view()]);
     assert_eq!(client.key(&key_id()).unwrap(), key_view());
+    assert_eq!(client.certificate(&key_id()).unwrap(), b"a certificate");
     assert_eq!(client.ceremony(&ceremony_id()).unwrap(), ceremony_in(CeremonyState::Running));
     assert_eq!(client.ceremonies().unwrap().len(), 2);
     let done = ceremony_in(CeremonyState::Done);
@@ -209,6 +229,7 @@ async fn every_call_asks_its_question() {
         Request::Invite(Invite { valid_for: 60 }),
         Request::ListKeys(page(None)),
         Request::ShowKey(key_id()),
+        Request::ShowCertificate(key_id()),
         Request::ShowCeremony(ceremony_id()),
         Request::ListCeremonies(page(None)),
         Request::ListCeremonies(page(Some("a/b&c"))),
@@ -272,8 +293,9 @@ async fn a_stopped_node_answers_nothing_and_ends_what_waits() {
         tokio::task::yield_now().await;
     }
     site.http.finish().await;
-    let view = waiting.join().unwrap().unwrap();
-    assert_eq!(view.state, CeremonyState::Proposed, "the wait ends with what is known");
+    let told = waiting.join().unwrap().unwrap_err();
+    let problem = told.problem().unwrap();
+    assert_eq!((problem.kind, problem.ceremony), (ProblemKind::ShuttingDown, Some(ceremony_id())));
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("text/event-stream"), "{rest}");
