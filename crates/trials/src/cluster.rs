@@ -107,7 +107,7 @@ impl Cluster {
         write_private(&place.join("key"), "07".repeat(32).as_bytes())?;
         let mut cluster = Self { nodes: Vec::new(), id: ClusterId([0; 32]), place };
         for (name, host) in names.iter().zip(hosts) {
-            cluster.add(setup, name, host, flags)?;
+            cluster.join(setup, name, host, flags)?;
         }
         let founder = cluster.node(0)?;
         let token = founder.token()?;
@@ -116,19 +116,33 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// One more node joins, with nothing but an invitation.
+    /// One more node joins, with nothing but an invitation. `flags` are for `consign join`.
     ///
     /// # Errors
     /// [`Fault`], if it does not come up.
-    pub fn join(&mut self, setup: &Setup, name: &str, host: Host) -> Outcome {
-        self.add(setup, name, host, &[])
+    pub fn join(&mut self, setup: &Setup, name: &str, host: Host, flags: &[String]) -> Outcome {
+        self.add(setup, name, host, |node, nodes| node.make(nodes.first(), flags))
     }
 
-    fn add(&mut self, setup: &Setup, name: &str, host: Host, flags: &[String]) -> Outcome {
+    /// A second process for a node that is there, over its store. It is none of those that meet.
+    ///
+    /// # Errors
+    /// [`Fault`], if it does not come up.
+    pub fn stand_by(&mut self, setup: &Setup, name: &str, host: Host, flags: &[String]) -> Outcome {
+        self.add(setup, name, host, |node, _| node.run(vec!["standby".to_owned()], flags))
+    }
+
+    fn add(
+        &mut self,
+        setup: &Setup,
+        name: &str,
+        host: Host,
+        make: impl FnOnce(&Node, &[Node]) -> Outcome,
+    ) -> Outcome {
         let (consign, place) = (setup.consign.clone(), self.place.clone());
         let data = place.join(name);
         let node = Node { name: name.to_owned(), data, host, consign, place, process: Mutex::default() };
-        node.make(self.nodes.first(), flags)?;
+        make(&node, &self.nodes)?;
         write_private(&node.data.join("policy.toml"), policy().as_bytes())?;
         node.start()?;
         self.nodes.push(node);
@@ -203,7 +217,7 @@ impl Drop for Cluster {
 }
 
 impl Node {
-    /// Makes the data folder.
+    /// Makes the data folder: of a founder, or of one that it invites.
     fn make(&self, founder: Option<&Node>, flags: &[String]) -> Outcome {
         let mut arguments = match founder {
             None => vec!["init".to_owned()],
@@ -213,9 +227,15 @@ impl Node {
                 vec!["join".to_owned(), invitation.ok_or_else(|| Fault::new("no invitation"))?.to_owned()]
             }
         };
+        arguments.extend(["--name".to_owned(), self.name.clone()]);
+        self.run(arguments, flags)
+    }
+
+    /// Runs a command that makes the data folder, for this host.
+    fn run(&self, mut arguments: Vec<String>, flags: &[String]) -> Outcome {
         let Host { address, port, api, .. } = &self.host;
         let key = self.place.join("key").display().to_string();
-        arguments.extend(["--name".to_owned(), self.name.clone(), "--key-file".to_owned(), key]);
+        arguments.extend(["--key-file".to_owned(), key]);
         arguments.extend(["--listen".to_owned(), format!("/ip4/{address}/tcp/{port}")]);
         arguments.extend(["--api".to_owned(), format!("127.0.0.1:{api}")]);
         arguments.extend(flags.iter().cloned());

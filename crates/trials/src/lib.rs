@@ -3,7 +3,7 @@
 //!
 //! Each trial prints plain figures and fails with a [`Fault`] that says what did not hold. Read next: [`cluster`] (the
 //! processes), [`asking`] (a client and what it checks), then the trials: [`pool`], [`copied_back`], [`hosts`], [`latency`],
-//! [`garbage`], [`schema`].
+//! [`garbage`], [`schema`], [`standby`].
 
 pub mod asking;
 pub mod chance;
@@ -17,6 +17,7 @@ pub mod latency;
 pub mod pool;
 pub mod records;
 pub mod schema;
+pub mod standby;
 
 pub use fault::Fault;
 

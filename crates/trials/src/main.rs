@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use consign_api::Level;
-use consign_trials::{Fault, Outcome, Setup, copied_back, garbage, hosts, latency, pool, schema};
+use consign_trials::{Fault, Outcome, Setup, copied_back, garbage, hosts, latency, pool, schema, standby};
 
 /// Trials of Consign with real node processes
 #[derive(Parser, Debug)]
@@ -66,6 +66,9 @@ enum Trial {
         #[arg(long, value_name = "FILE", default_value = "python3")]
         python: PathBuf,
     },
+
+    /// The active of two processes of a party is killed under load, then paused and revived. Needs redis-server
+    Standby,
 
     /// A node's folder is copied back to an older state: it notices, and signs nothing
     CopiedBack,
@@ -132,6 +135,7 @@ fn run(trials: Trials) -> Outcome {
             latency::run(&setup, &latency::Size { one_by_one, together, clients, target: !no_target })
         }
         Trial::Schema { examples, python } => schema::run(&setup, examples, &python),
+        Trial::Standby => standby::run(&setup),
         Trial::CopiedBack => copied_back::run(&setup),
         Trial::Garbage { calls, frames } => garbage::run(&setup, &garbage::Size { calls, frames }),
         Trial::Hosts { signatures } => hosts::run(&setup, signatures),

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use consign_api::client::Client;
-use consign_api::{
-    CeremonyId, CeremonyKind, CeremonyState, CeremonyView, Outcome as Made, PresignatureId, SignatureView,
-};
+use consign_api::{CeremonyId, CeremonyState, CeremonyView, Outcome as Made, PresignatureId, SignatureView};
 
 use crate::Outcome;
 use crate::cluster::Cluster;
@@ -34,8 +32,19 @@ impl Records {
     /// # Errors
     /// [`Fault`](crate::Fault), if one does not answer.
     pub fn read(cluster: &Cluster) -> Outcome<Self> {
-        let of = |node: &crate::cluster::Node| Ok((node.name.clone(), cluster.at(node, Client::ceremonies)?));
-        cluster.nodes.iter().map(of).collect::<Outcome<Vec<_>>>().map(Self)
+        Self::read_of(cluster, &(0..cluster.nodes.len()).collect::<Vec<_>>())
+    }
+
+    /// Asks these nodes.
+    ///
+    /// # Errors
+    /// As of [`read`](Self::read).
+    pub fn read_of(cluster: &Cluster, which: &[usize]) -> Outcome<Self> {
+        let of = |number: &usize| {
+            let node = cluster.node(*number)?;
+            Ok((node.name.clone(), cluster.at(node, Client::ceremonies)?))
+        };
+        which.iter().map(of).collect::<Outcome<Vec<_>>>().map(Self)
     }
 
     /// Compares them.
@@ -109,10 +118,4 @@ pub fn print_accounts(cluster: &Cluster, records: &Records) -> Outcome {
         erased.print("  erased");
     }
     Ok(())
-}
-
-/// Whether a ceremony makes presignatures.
-#[must_use]
-pub fn makes_presignatures(view: &CeremonyView) -> bool {
-    view.kind == CeremonyKind::Presign
 }

@@ -41,3 +41,5 @@ mod roster;
 mod secured;
 #[cfg(debug_assertions)]
 mod standby;
+#[cfg(debug_assertions)]
+mod trials;

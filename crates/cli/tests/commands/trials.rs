@@ -23,5 +23,6 @@ fn garbage_harms_no_node() {
 
 #[test]
 fn the_time_of_a_signature_is_accounted_for() {
-    latency::run(&setup(3), &latency::Size { one_by_one: 4, together: 8, clients: 4, target: false }).unwrap();
+    latency::run(&setup(3), &latency::Size { one_by_one: 4, together: 8, clients: 4, target: false })
+        .unwrap();
 }

@@ -69,7 +69,7 @@ pub fn run(setup: &Setup, signatures: usize) -> Outcome {
     })?;
     println!("a host that was cut off is missed after {}", ms(begun.elapsed()));
     sign_at(&cluster, &key, 0, "while carl is cut off")?;
-    cluster.join(setup, "dora", host(1, PORTS[1]))?;
+    cluster.join(setup, "dora", host(1, PORTS[1]), &[])?;
     let begun = Instant::now();
     net.connect(2, true)?;
     cluster.meet()?;
