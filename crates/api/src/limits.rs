@@ -19,6 +19,12 @@ pub const MAX_LABEL_BYTES: usize = 64;
 /// Most parties that may hold one key.
 pub const MAX_COMMITTEE: usize = 100;
 
+/// Longest request line and header fields of a call, in bytes.
+pub const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// Most header fields of a call: what the server that is used takes.
+pub const MAX_HEADERS: usize = 100;
+
 /// Smallest threshold: with one signer nothing is shared.
 pub const MIN_THRESHOLD: u16 = 2;
 

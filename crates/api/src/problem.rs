@@ -101,12 +101,14 @@ kinds! {
     NotJoined = "urn:consign:problem:not-joined", 503, "Not a member yet";
     /// The store does not take writes.
     StoreFailed = "urn:consign:problem:store-failed", 503, "The store failed";
+    /// The clock of this node cannot be right.
+    ClockWrong = "urn:consign:problem:clock-wrong", 503, "The clock is wrong";
     /// The node is on its way out.
     ShuttingDown = "urn:consign:problem:shutting-down", 503, "The node is shutting down";
     /// Another process holds the store and speaks for this node; this one waits to take over.
     StandingBy = "urn:consign:problem:standing-by", 503, "This process stands by";
     /// A ceremony passed its deadline.
-    DeadlinePassed = "urn:consign:problem:deadline-passed", 504, "The deadline passed";
+    DeadlinePassed = "urn:consign:problem:deadline-passed", 503, "The deadline passed";
     /// The ceremony was ended by a restart of this node; nothing is restored halfway.
     Restarted = "urn:consign:problem:restarted", 503, "The node restarted meanwhile";
 }

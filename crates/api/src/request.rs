@@ -88,6 +88,8 @@ pub enum Request {
     By(ClientKey, Box<Request>),
     /// For `GET /metrics`: answered by [`Reply::Counts`].
     Count,
+    /// `GET /readyz`: answered by [`Reply::Health`], or by a problem if the node cannot work.
+    Ready,
 }
 
 impl Request {
@@ -124,6 +126,7 @@ impl Request {
             | Self::ListMessages(_)
             | Self::Health
             | Self::Signed(_)
+            | Self::Ready
             | Self::Count => false,
         }
     }

@@ -148,6 +148,9 @@ words!(
     Proposed = "proposed",
     /// All accepted; rounds are running.
     Running = "running",
+    /// Waits for the operators of those in `waiting_for`; `failure` says what each can do. Asked for again under the same name
+    /// once they have approved, it goes on.
+    AwaitingApproval = "awaiting_approval",
     /// Ended with a result.
     Done = "done",
     /// Ended without a result; `failure` says why.
@@ -155,10 +158,10 @@ words!(
 );
 
 impl CeremonyState {
-    /// Whether nothing more will happen.
+    /// Whether nothing more will happen by itself.
     #[must_use]
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Done | Self::Failed)
+        matches!(self, Self::Done | Self::Failed | Self::AwaitingApproval)
     }
 }
 

@@ -1,8 +1,9 @@
-//! The way to a running node: its API's address and token lie in its data folder.
+//! The way to a running node: its API's address and token lie in its data folder, if that is on this machine; a node
+//! elsewhere is opened by a client's signature.
 
 use std::path::{Path, PathBuf};
 
-use consign_api::client::{Client, ClientError, Start};
+use consign_api::client::{Client, ClientError, Endpoint, Start};
 use consign_api::limits::MAX_PAGE;
 use consign_api::{
     CeremonyId, CeremonyView, CharterView, ClusterId, CreateKey, Discard, EvidenceId, EvidenceView,
@@ -13,11 +14,15 @@ use consign_node::config::DataFolder;
 
 use crate::client;
 use crate::failure::Failure;
+use crate::files;
 use crate::flags::Call;
 use crate::trust::{self, Trust};
 
 /// Longest address or token that is read from a file, in bytes.
 const MAX_FILE_BYTES: u64 = 1024;
+
+/// Longest file with certificates of authorities, in bytes: all that a system trusts.
+const MAX_AUTHORITIES_BYTES: usize = 1 << 20;
 
 /// A running node.
 pub(crate) struct Connection {
@@ -35,9 +40,10 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Problem(problem) => Self::Refused(problem),
-            ClientError::Transport { .. } | ClientError::BadAnswer { .. } => {
+            ClientError::Transport { .. } | ClientError::BadAnswer { .. } | ClientError::Untrusted { .. } => {
                 Self::NotRunning(error.to_string())
             }
+            ClientError::Endpoint(_) => Self::Usage(error.to_string()),
             ClientError::Unsigned(_) => Self::Failed(error.to_string()),
         }
     }
@@ -57,14 +63,22 @@ impl Connection {
             let file = folder.api_token_file();
             Failure::Failed(format!("the API token is missing: restore {} from a backup", file.display()))
         })?;
-        let client = Client::new(&address, &token);
-        Ok(Self { client, address, request: None, valid_for_s: None, trust: None })
+        Ok(Self {
+            client: Client::new(&address, &token),
+            address,
+            request: None,
+            valid_for_s: None,
+            trust: None,
+        })
     }
 
     /// The node of a call, which is made in a client's name if that is told.
     pub(crate) fn of(call: &Call) -> Result<Self, Failure> {
-        let valid_for_s = call.valid_for.map(|minutes| u64::from(minutes) * 60);
-        let node = Self { request: call.request.clone(), valid_for_s, ..Self::open(&call.data.data)? };
+        if let Some(url) = &call.api_url {
+            return Self::far(url, call);
+        }
+        let request = call.request.clone();
+        let node = Self { request, valid_for_s: valid_for(call), ..Self::open(&call.data.data)? };
         let Some(file) = &call.client else { return Ok(node) };
         let secret = client::read(file)?;
         let pins = trust::seen_by(file)?;
@@ -97,6 +111,36 @@ impl Connection {
     /// Whether what the node shows of keys is checked.
     pub(crate) fn believes_nobody(&self) -> bool {
         self.trust.is_some()
+    }
+
+    /// A node by its address alone, on whatever machine. No token goes there, and what it says about itself is not believed.
+    fn far(url: &str, call: &Call) -> Result<Self, Failure> {
+        let needed = || {
+            let text = "--api-url needs --client, and for its first call --cluster: a node elsewhere is opened by what a client \
+                        signs for its cluster";
+            Failure::Usage(text.to_owned())
+        };
+        let file = call.client.as_ref().ok_or_else(needed)?;
+        let pins = trust::seen_by(file)?;
+        let cluster = call.cluster.or(pins.cluster).ok_or_else(needed)?;
+        let authorities = match &call.ca {
+            None => None,
+            Some(path) => {
+                let pem = files::read(path, MAX_AUTHORITIES_BYTES)?;
+                if pem.len() > MAX_AUTHORITIES_BYTES {
+                    return Err(Failure::Usage(format!(
+                        "{} is larger than {MAX_AUTHORITIES_BYTES} bytes: name a file with certificates",
+                        path.display()
+                    )));
+                }
+                Some(pem)
+            }
+        };
+        let endpoint = Endpoint::new(url, authorities.as_deref()).map_err(ClientError::from)?;
+        let client = Client::at(&endpoint).signed_by(client::read(file)?, cluster);
+        let trust = Some(Trust::new(file, pins, client.clone(), cluster)?);
+        let (address, valid_for_s) = (endpoint.url().to_owned(), valid_for(call));
+        Ok(Self { client, address, request: call.request.clone(), valid_for_s, trust })
     }
 
     /// The same for a secret, which leaves this machine in no case: the API must listen on loopback.
@@ -260,6 +304,11 @@ impl Connection {
         // A stream that ends early says that the node knows no more; it is asked once again.
         if now.state.is_over() { Ok(now) } else { self.ceremony(now.id) }
     }
+}
+
+/// For how long the signature of a call counts, in seconds.
+fn valid_for(call: &Call) -> Option<u64> {
+    call.valid_for.map(|minutes| u64::from(minutes) * 60)
 }
 
 /// The content of a short file; nothing if there is none.

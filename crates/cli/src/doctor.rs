@@ -5,7 +5,8 @@ use std::path::Path;
 use clap::Args;
 use consign_api::signed::MAX_SKEW_S;
 use consign_api::{CeremonyView, KeyState, KeyView, NodeView, ProblemKind, ValidatorView};
-use consign_node::config::{Config, DataFolder, Flags, is_private};
+use consign_node::config::{ApiConfig, Config, DataFolder, Flags, is_private};
+use consign_node::shell::check_tls;
 use serde::Serialize;
 
 use crate::connection::Connection;
@@ -80,6 +81,7 @@ impl Doctor {
         let config = Config::load(&folder, &Flags::default())?;
         let mut found = vec![of_store(config.place(&folder).mark())];
         found.push(good("the configuration can be read"));
+        found.extend(of_api(&config.api));
         let now = unix_now()?;
         let asked = Connection::open(&self.data.data).and_then(|near| Ok((near.node()?, near)));
         let (node, near) = match asked {
@@ -143,6 +145,23 @@ fn of_store(store: &Path) -> Finding {
         Ok(false) => bad(format!("others may read {0}: chmod 600 {0}", store.display())),
         Err(e) => bad(format!("{} cannot be looked at: {e}", store.display())),
     }
+}
+
+/// How clients reach the node.
+fn of_api(api: &ApiConfig) -> Option<Finding> {
+    let found = match &api.tls {
+        Some(files) => match check_tls(files) {
+            Ok(()) => good(format!("the API has the certificate {}", files.certificate.display())),
+            Err(why) => {
+                bad(format!("a node that runs keeps its certificate of before, and none starts: {why}"))
+            }
+        },
+        None if api.listen.ip().is_loopback() => return None,
+        None => look(
+            "the API is open to other machines without encryption: give it a certificate (tls_certificate, tls_key)",
+        ),
+    };
+    Some(found)
 }
 
 fn of_version(node: &NodeView) -> Finding {

@@ -21,6 +21,15 @@ pub(crate) struct Call {
     #[command(flatten)]
     pub(crate) data: Data,
 
+    /// Address of the API of a node elsewhere, like https://node1.example.org:7601, instead of --data; needs --client, and
+    /// --cluster for its first call
+    #[arg(long, value_name = "URL", env = "CONSIGN_API_URL")]
+    pub(crate) api_url: Option<String>,
+
+    /// Certificate (PEM) of the authority behind the certificate of --api-url; if left out, whom this machine trusts
+    #[arg(long, value_name = "FILE", env = "CONSIGN_CA")]
+    pub(crate) ca: Option<PathBuf>,
+
     /// Key file of the client that signs what is asked; made by `consign client new`
     #[arg(long, value_name = "FILE", env = "CONSIGN_CLIENT")]
     pub(crate) client: Option<PathBuf>,
@@ -86,6 +95,24 @@ pub(crate) struct NodeFlags {
     #[arg(long, value_name = "IP:PORT")]
     api: Option<String>,
 
+    /// Certificate of the API in PEM, with those between it and an authority's: then it speaks TLS [env:
+    /// CONSIGN_TLS_CERTIFICATE]
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<PathBuf>,
+
+    /// Private key of that certificate, in PEM [env: CONSIGN_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+
+    /// What clients may call this node besides its IP addresses and localhost; may be repeated [env: CONSIGN_API_NAMES]
+    #[arg(long = "api-name", value_name = "NAME")]
+    api_names: Vec<String>,
+
+    /// Let the API listen elsewhere than on loopback without TLS: whoever is on the way reads everything [env:
+    /// CONSIGN_ALLOW_PLAIN_HTTP=true]
+    #[arg(long)]
+    allow_plain_http: bool,
+
     /// Redis server for the store, like rediss://:PASSWORD@host:6379/0?name=alice, instead of a file [env: CONSIGN_STORE]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
@@ -107,6 +134,10 @@ impl NodeFlags {
             listen: self.listen.clone(),
             announce: self.announce.clone(),
             api: self.api.clone(),
+            tls_certificate: self.tls_certificate.clone(),
+            tls_key: self.tls_key.clone(),
+            api_names: self.api_names.clone(),
+            allow_plain_http: self.allow_plain_http,
             store: self.store.clone(),
             assert_redis_settings: self.assert_redis_settings,
             key_file: self.key_file.clone(),

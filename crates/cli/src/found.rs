@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use consign_node::config::{Config, DataFolder, Flags};
+use consign_node::config::{Config, DataFolder, Flags, TlsFiles};
 use consign_node::core::setup;
 use consign_node::identity::{Identity, NodeId};
 use consign_node::shell::lock::FolderLock;
@@ -24,8 +24,7 @@ pub(crate) fn folder(
     refuse_existing(path)?;
     let mut draft = Draft::begin(path)?;
     let mut config = Config::load(&draft.folder, flags)?;
-    // In the file a relative path would be meant relative to the file.
-    config.key_file = config.key_file.map(std::path::absolute).transpose()?;
+    absolute(&mut config)?;
     let unlock = passphrase::of_new_store(&config)?;
     draft.fill(&config, &unlock, first)
 }
@@ -39,7 +38,7 @@ pub(crate) fn folder_from(
     records: &[Write],
 ) -> Result<(), Failure> {
     refuse_non_empty(path)?;
-    config.key_file = config.key_file.map(std::path::absolute).transpose()?;
+    absolute(&mut config)?;
     let unlock = unlock(&config)?;
     let mut draft = Draft::begin(path)?;
     // Somebody may have been faster while the passphrase was typed; from here on the lock keeps others out.
@@ -56,6 +55,16 @@ pub(crate) fn folder_with(
 ) -> Result<(), Failure> {
     refuse_existing(path)?;
     Draft::begin(path)?.fill(config, unlock, first)
+}
+
+/// In the file a relative path would be meant relative to the file.
+fn absolute(config: &mut Config) -> Result<(), Failure> {
+    config.key_file = config.key_file.take().map(std::path::absolute).transpose()?;
+    if let Some(TlsFiles { certificate, key }) = &mut config.api.tls {
+        *certificate = std::path::absolute(&certificate)?;
+        *key = std::path::absolute(&key)?;
+    }
+    Ok(())
 }
 
 /// A node that exists, as a second process for it sees it.
@@ -78,7 +87,7 @@ pub(crate) fn beside(path: &Path, flags: &Flags) -> Result<Beside, Failure> {
                 .to_owned(),
         ));
     }
-    config.key_file = config.key_file.map(std::path::absolute).transpose()?;
+    absolute(&mut config)?;
     let unlock = passphrase::of_existing_store(&config)?;
     // The file by which the folder remembers the store shows that it is complete: the last one to be written.
     draft.configure(&config)?;

@@ -4,10 +4,10 @@
 //! comes from a flag, else from the environment (`CONSIGN_…`), else from `config.toml` in the folder,
 //! else from the default. Read next: `shell/lock.rs`.
 
+mod api;
 mod folder;
 mod policy_file;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use libp2p::Multiaddr;
@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::store::place::without_password;
 use crate::store::{Place, RedisUrl};
 
+pub use api::{ApiConfig, MAX_API_NAMES, TlsFiles};
 pub(crate) use folder::open_private;
 pub use folder::{DataFolder, FolderError, is_private, private_file};
 pub use policy_file::PolicyFileError;
@@ -90,8 +91,8 @@ pub struct Config {
     pub listen: Vec<Multiaddr>,
     /// Addresses told to other nodes; empty: those the node listens on.
     pub announce: Vec<Multiaddr>,
-    /// Address of the HTTP API; port 0 picks a free port.
-    pub api: SocketAddr,
+    /// How clients reach the HTTP API.
+    pub api: ApiConfig,
     /// The Redis server that holds the store; without one it is a file in the data folder.
     pub store: Option<RedisUrl>,
     /// The settings of a Redis server that does not show them are right.
@@ -117,6 +118,14 @@ pub struct Flags {
     pub announce: Vec<String>,
     /// `--api`.
     pub api: Option<String>,
+    /// `--tls-certificate`.
+    pub tls_certificate: Option<PathBuf>,
+    /// `--tls-key`.
+    pub tls_key: Option<PathBuf>,
+    /// `--api-name`, may be given several times.
+    pub api_names: Vec<String>,
+    /// `--allow-plain-http`.
+    pub allow_plain_http: bool,
     /// `--store`.
     pub store: Option<String>,
     /// `--assert-redis-settings`.
@@ -133,7 +142,7 @@ pub struct Flags {
 struct File {
     name: Option<String>,
     p2p: P2pSection,
-    api: ApiSection,
+    api: api::Section,
     store: StoreSection,
     presignatures: PresignaturesSection,
     log: LogSection,
@@ -144,12 +153,6 @@ struct File {
 struct P2pSection {
     listen: Vec<String>,
     announce: Vec<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ApiSection {
-    listen: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -190,15 +193,16 @@ impl Config {
         Config::resolve(flags, |name| std::env::var(name).ok().filter(|v| !v.is_empty()), &text, &path)
     }
 
-    /// The configuration of the file alone, without the key file and the server of the store, which belong to its machine:
-    /// for a backup.
+    /// The configuration of the file alone, without key file, server of the store and certificate, which belong to its
+    /// machine: for a backup.
     ///
     /// # Errors
     /// [`ConfigError`].
     pub fn of_file(folder: &DataFolder) -> Result<Config, ConfigError> {
         let path = folder.config_file();
         let config = Config::resolve(&Flags::default(), |_| None, &read_limited(&path)?, &path)?;
-        Ok(Config { key_file: None, store: None, assert_redis_settings: false, ..config })
+        let api = ApiConfig { tls: None, ..config.api };
+        Ok(Config { key_file: None, store: None, assert_redis_settings: false, api, ..config })
     }
 
     /// Where the store of the node on `folder` is.
@@ -242,16 +246,14 @@ impl Config {
         let announce =
             pick.one("--announce", &list(&flags.announce), "CONSIGN_ANNOUNCE", list(&file.p2p.announce), "");
         let api = format!("127.0.0.1:{DEFAULT_API_PORT}");
-        let api = pick.one("--api", &flags.api, "CONSIGN_API", file.api.listen, &api);
+        let api = api::resolve(&pick, flags, file.api, &api, path)?;
         let store = pick.one("--store", &flags.store, "CONSIGN_STORE", file.store.url, "");
         let log = pick.one("--log", &flags.log, "CONSIGN_LOG", file.log.filter, "info");
         Ok(Config {
             name: display_name(name)?,
             listen: addresses("p2p.listen", &listen, 1)?,
             announce: addresses("p2p.announce", &announce, 0)?,
-            api: api.value.parse().map_err(|_| {
-                api.refused("api.listen", "must be an IP address and a port, like 127.0.0.1:7601")
-            })?,
+            api,
             store: store_url(&store)?,
             assert_redis_settings: flags.assert_redis_settings || file.store.assert_redis_settings,
             key_file: flags
@@ -286,6 +288,16 @@ impl Config {
             Some(url) => format!("url = {}", text(url.expose())),
             None => "# url = \"rediss://:PASSWORD@redis.example.org:6379/0?name=alice\"".to_owned(),
         };
+        let ApiConfig { listen: api, tls, names, allow_plain_http } = &self.api;
+        let tls = match tls {
+            Some(TlsFiles { certificate, key }) => {
+                let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+                format!("tls_certificate = {}\ntls_key = {}", text(&certificate), text(&key))
+            }
+            None => "# tls_certificate = \"/etc/consign/api.pem\"\n# tls_key = \"/etc/consign/api.key\""
+                .to_owned(),
+        };
+        let names = toml::Value::Array(names.iter().cloned().map(toml::Value::String).collect());
         let asserted = if self.assert_redis_settings { "" } else { "# " };
         format!(
             include_str!("config/template.toml"),
@@ -294,7 +306,10 @@ impl Config {
             name = text(&self.name),
             listen = list(&self.listen),
             announce = list(&self.announce),
-            api = text(&self.api.to_string()),
+            api = text(&api.to_string()),
+            tls = tls,
+            api_names = names,
+            allow_plain_http = if *allow_plain_http { "" } else { "# " },
             key_file = key_file,
             passphrase_variable = text(&self.passphrase_variable),
             keep_presignatures = self.keep_presignatures,

@@ -11,7 +11,7 @@ use consign_api::{
     CeremonyState, CreateKey, Curve, HashName, Invite, KeyId, KeyView, Level, NodeId, Outcome, PathText,
     PresignTerms, ProblemKind, Scheme, Sign, SignTarget, SignatureView,
 };
-use consign_node::config::{Config, DataFolder};
+use consign_node::config::{ApiConfig, Config, DataFolder};
 use consign_node::core::setup;
 use consign_node::identity::Identity;
 use consign_node::shell::{self, RunError, lock::LockError};
@@ -33,7 +33,7 @@ fn config(name: &str) -> Config {
         name: name.to_owned(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         announce: Vec::new(),
-        api: SocketAddr::from(([127, 0, 0, 1], 0)),
+        api: ApiConfig::at(SocketAddr::from(([127, 0, 0, 1], 0))),
         store: None,
         assert_redis_settings: false,
         key_file: None,
@@ -277,7 +277,8 @@ async fn a_folder_serves_one_process_and_one_secret() {
     assert!(matches!(error, RunError::Store(StoreError::NotFound { .. })), "{error}");
 
     let other = prepare(&place.path().join("b"), |identity| setup::founder(identity, 1, [7; 16]));
-    let api = std::fs::read_to_string(folder.api_address_file()).unwrap().parse().unwrap();
+    let mut api = config("b").api;
+    api.listen = std::fs::read_to_string(folder.api_address_file()).unwrap().parse().unwrap();
     let error = refused(other, Config { api, ..config("b") }, unlock("correct horse")).await;
     assert!(error.to_string().contains("the port is taken"), "{error}");
     node.stop().await;

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use consign_api::client::Start;
 use consign_api::{CeremonyState, Member, PresignTerms};
@@ -12,6 +13,11 @@ use crate::cluster::{Cluster, Node, PATIENCE, until};
 use crate::fault::ensure;
 use crate::records::Records;
 use crate::{Fault, Outcome, Setup};
+
+/// Nodes show each other the ends of their logs on connect and every 30 s; what was shown to nobody cannot be missed.
+const SHOWN: Duration = Duration::from_secs(33);
+/// Requests that are brought to the node with the old folder: so many that its log grows past its old length.
+const ASKED: usize = 8;
 
 /// Runs the trial.
 ///
@@ -45,10 +51,15 @@ pub fn run(setup: &Setup) -> Outcome {
     bert.start()?;
     cluster.meet()?;
     presign()?;
+    let mut later = Vec::new();
     for number in 0..3 {
-        let done = sign(bert, &format!("later {number}"))?.answer;
-        ensure(matches!(done, Answer::Signature(_)), || format!("no later signature: {}", done.in_words()))?;
+        match sign(bert, &format!("later {number}"))?.answer {
+            Answer::Signature(signature) => later.push(signature),
+            other => return Err(Fault::new(format!("no later signature: {}", other.in_words()))),
+        }
     }
+    println!("waiting until the others were shown the end of its log");
+    std::thread::sleep(SHOWN);
     let used = Records::read(&cluster)?.check()?.used.len();
     println!("presignatures used up before: {used}");
     bert.stop()?;
@@ -56,30 +67,37 @@ pub fn run(setup: &Setup) -> Outcome {
     copy(&old, &bert.data)?;
     bert.start()?;
     println!("bert's folder is copied back to an older state");
+    cluster.meet()?;
+    for (number, before) in later.iter().enumerate() {
+        // It has forgotten the request, and the others have not.
+        match sign(bert, &format!("later {number}"))?.answer {
+            Answer::Signature(again) => ensure(again.r == before.r && again.s == before.s, || {
+                "a request that was done before was signed once more".to_owned()
+            })?,
+            other => println!("a request of before is not answered there: {}", other.in_words()),
+        }
+    }
+    println!("requests of before are not signed anew");
 
-    // It has met the others again, and they have shown it what they have seen.
-    let held = until("the node to notice that its store went back", || {
-        let refused = sign(bert, "with an old folder")?;
-        Ok(match refused.answer {
-            Answer::Problem(_, detail) => Some(detail),
+    // It meets the others again, and they show it what they have seen.
+    let alarm = until("the node to notice that its store went back", || {
+        let log = bert.log();
+        let alarm = log.lines().rev().find(|line| line.contains("WARN") && line.contains("went back"));
+        Ok(alarm.map(|line| line.split_once(": ").map_or(line, |(_, text)| text).to_owned()))
+    })?;
+    println!("its log: {alarm}");
+    let me = named(bert);
+    for number in 0..ASKED {
+        match sign(bert, &format!("with an old folder {number}"))?.answer {
+            Answer::Problem(_, detail) => println!("it refuses: {detail}"),
             Answer::Signature(signature) => {
-                let me = named(bert);
                 let mine = signature.signers.iter().any(|m| Some(m.validator) == me);
                 ensure(!mine, || "the node with the old folder has signed".to_owned())?;
-                None
+                println!("it brings the request to the others, who sign without it");
             }
-            Answer::StillRunning | Answer::Unreachable(_) => None,
-        })
-    });
-    match held {
-        Ok(detail) => println!("it refuses: {detail}"),
-        Err(_) => println!("it brings requests to others, and signs nothing itself"),
+            other => println!("nothing comes of the request: {}", other.in_words()),
+        }
     }
-    let log = bert.log();
-    let alarm = log.lines().rev().find(|line| line.contains("WARN") && line.contains("went back"));
-    let alarm =
-        alarm.ok_or_else(|| Fault::new("the node does not say in its log that its store went back"))?;
-    println!("its log: {}", alarm.split_once(": ").map_or(alarm, |(_, text)| text));
     let level = cluster.at(bert, |client| client.key(&key.id))?.presignatures;
     ensure(level == 0, || format!("it has {level} presignatures of before"))?;
     println!("presignatures that came back with the folder: none");

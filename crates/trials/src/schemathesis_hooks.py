@@ -4,7 +4,6 @@ with neither; and what counts as an answer. Run by `consign-trials schema`."""
 import base64
 import hashlib
 import os
-import random
 import time
 from urllib.parse import urlsplit
 
@@ -79,7 +78,8 @@ schemathesis.auth.set_from_requests(Entry())
 def map_path_parameters(context, path_parameters):
     """Half of the calls about a key or a ceremony are about one that there is."""
     kind = context.operation.path.split("/")[2] if context.operation.path.count("/") > 1 else ""
-    if path_parameters and "id" in path_parameters and kind in REAL and random.random() < 0.5:
+    text = str((path_parameters or {}).get("id"))
+    if kind in REAL and hashlib.sha256(text.encode("utf-8", "replace")).digest()[0] % 2:
         path_parameters["id"] = REAL[kind]
     return path_parameters
 

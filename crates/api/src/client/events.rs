@@ -35,13 +35,13 @@ impl Events {
     /// Opens the stream, after the last event seen; nothing if there will be no more.
     fn connect(&self) -> Result<Option<Parser<Box<dyn Read + Send>>>, ClientError> {
         let path = format!("/v1/ceremonies/{}/events", self.ceremony);
-        let request = self.client.agent.get(self.client.url(&path)).header("accept", "text/event-stream");
-        let mut request = super::with(request, self.client.entry(&path)?);
+        let request = self.client.agent.get(self.client.url_of(&path)).header("accept", "text/event-stream");
+        let mut request = super::exchange::with(request, self.client.entry(&path)?);
         if let Some(id) = &self.last_id {
             request = request.header("last-event-id", id);
         }
         let request = request.config().timeout_per_read(Some(SILENCE)).build();
-        let mut answer = request.call().map_err(|e| self.client.transport(&e))?;
+        let mut answer = request.call().map_err(|e| self.client.broken(&e))?;
         if answer.status().as_u16() == 204 {
             return Ok(None);
         }

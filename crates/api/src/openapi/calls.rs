@@ -40,9 +40,20 @@ const GET: Call = Call {
     answers: &[],
     problems: &[],
     open: false,
+    named: false,
+    waits: false,
     operator: false,
 };
-const POST: Call = Call { method: "POST", problems: OF_CEREMONIES, answers: &[DONE, UNDER_WAY], ..GET };
+/// A call that starts a ceremony.
+const START: Call = Call {
+    method: "POST",
+    problems: OF_CEREMONIES,
+    answers: &[DONE, UNDER_WAY],
+    named: true,
+    waits: true,
+    ..GET
+};
+const POST: Call = Call { method: "POST", ..GET };
 
 /// What an operator does, over a socket of its own.
 const OPERATOR: Call = Call { method: "POST", operator: true, ..GET };
@@ -56,7 +67,7 @@ pub const CALLS: &[Call] = &[
         description: "All members of the committee must be connected. Where they have no moduli together yet, they make \
             them first, which takes from seconds to minutes: watch the events of the ceremony.",
         body: Some(of::<CreateKey>),
-        ..POST
+        ..START
     },
     Call {
         path: "/v1/keys",
@@ -72,14 +83,14 @@ pub const CALLS: &[Call] = &[
         summary: "Share out a private key that exists already",
         description: "The one call that carries a private key: the node takes it over loopback only.",
         body: Some(of::<ImportKey>),
-        ..POST
+        ..START
     },
     Call {
         path: "/v1/keys/{id}",
         name: "showKey",
         summary: "Show a key: public key, addresses, holders, epoch",
         answers: &[(200, "The key.", Content::Json(of::<KeyView>))],
-        problems: &[Kind::UnknownKey],
+        problems: &[Kind::UnknownKey, Kind::MethodNotAllowed],
         ..GET
     },
     Call {
@@ -98,7 +109,7 @@ pub const CALLS: &[Call] = &[
         summary: "Give up an imported key that is not shared out yet",
         query: Some(of::<DiscardQuery>),
         answers: &[(200, "The key as it was.", Content::Json(of::<KeyView>))],
-        problems: &[Kind::UnknownKey, Kind::KeyBusy, Kind::Forbidden],
+        problems: &[Kind::UnknownKey, Kind::KeyBusy, Kind::Forbidden, Kind::MethodNotAllowed],
         ..GET
     },
     Call {
@@ -108,21 +119,21 @@ pub const CALLS: &[Call] = &[
         description: "Takes one round where a presignature is ready, four where none is. If a signer cheats, it is \
             convicted and others sign.",
         body: Some(of::<SignBody>),
-        ..POST
+        ..START
     },
     Call {
         path: "/v1/keys/{id}/presignatures",
         name: "presign",
         summary: "Make presignatures ahead of time",
         body: Some(of::<PresignTerms>),
-        ..POST
+        ..START
     },
     Call {
         path: "/v1/keys/{id}/refresh",
         name: "refresh",
         summary: "New shares for the same holders",
         body: Some(of::<RefreshTerms>),
-        ..POST
+        ..START
     },
     Call {
         path: "/v1/keys/{id}/reshare",
@@ -130,7 +141,7 @@ pub const CALLS: &[Call] = &[
         summary: "New shares for another committee or threshold",
         description: "As strong as handing out the key: any `threshold` of the new committee sign from then on.",
         body: Some(of::<ReshareTerms>),
-        ..POST
+        ..START
     },
     Call {
         path: "/v1/ceremonies",
@@ -192,7 +203,14 @@ pub const CALLS: &[Call] = &[
             same again changes nothing.",
         body: Some(of::<Nothing>),
         answers: &[(200, "The validator as it is now.", Content::Json(of::<ValidatorView>))],
-        problems: &[Kind::Forbidden, Kind::UnknownValidator, Kind::UnknownEvidence, Kind::NotFound],
+        problems: &[
+            Kind::Forbidden,
+            Kind::UnknownValidator,
+            Kind::UnknownEvidence,
+            Kind::NotFound,
+            Kind::TooMany,
+            Kind::NotJoined,
+        ],
         ..OPERATOR
     },
     Call {
@@ -209,7 +227,8 @@ pub const CALLS: &[Call] = &[
         summary: "Propose the next charter, and sign it; founders only",
         body: Some(of::<ProposeCharter>),
         answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
-        problems: &[Kind::Forbidden, Kind::UnknownValidator],
+        problems: &[Kind::Forbidden, Kind::UnknownValidator, Kind::NotJoined],
+        named: true,
         ..OPERATOR
     },
     Call {
@@ -218,7 +237,7 @@ pub const CALLS: &[Call] = &[
         summary: "Sign a proposed charter; founders only",
         body: Some(of::<SignTerms>),
         answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
-        problems: &[Kind::Forbidden, Kind::UnknownCharter],
+        problems: &[Kind::Forbidden, Kind::UnknownCharter, Kind::TooMany, Kind::NotJoined],
         ..OPERATOR
     },
     Call {
@@ -227,7 +246,7 @@ pub const CALLS: &[Call] = &[
         summary: "Follow a rival of the charter, at this node",
         body: Some(of::<Nothing>),
         answers: &[(200, "The charter in force then.", Content::Json(of::<CharterView>))],
-        problems: &[Kind::UnknownCharter],
+        problems: &[Kind::UnknownCharter, Kind::TooMany, Kind::NotJoined],
         ..OPERATOR
     },
     Call {
@@ -236,6 +255,7 @@ pub const CALLS: &[Call] = &[
         summary: "Messages that came to this node or were sent by it, oldest first",
         query: Some(of::<MessageQuery>),
         answers: &[(200, "A page of messages.", Content::Json(of::<Page<MessageView>>))],
+        problems: &[Kind::Forbidden],
         ..GET
     },
     Call {
@@ -245,6 +265,7 @@ pub const CALLS: &[Call] = &[
         body: Some(of::<SendMessage>),
         answers: &[(201, "The message; it is on its way.", Content::Json(of::<MessageView>))],
         problems: &[Kind::NotJoined, Kind::UnknownValidator, Kind::Forbidden],
+        named: true,
         ..POST
     },
     Call {
@@ -290,6 +311,17 @@ pub const CALLS: &[Call] = &[
         name: "health",
         summary: "Whether the process answers",
         answers: &[(200, "It does.", Content::Json(of::<HealthView>))],
+        open: true,
+        ..GET
+    },
+    Call {
+        path: "/readyz",
+        name: "ready",
+        summary: "Whether the node can work: its store takes writes, its clock may be right",
+        description: "Whether a key can sign is told by the key. The store is written to at most once a second, however often \
+            this is asked.",
+        answers: &[(200, "It can.", Content::Json(of::<HealthView>))],
+        problems: &[Kind::StoreFailed, Kind::ClockWrong],
         open: true,
         ..GET
     },

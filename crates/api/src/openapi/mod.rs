@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 pub use calls::CALLS;
 
+use crate::limits::{MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::{Act, Problem, ProblemKind};
 
@@ -43,6 +44,10 @@ pub struct Call {
     problems: &'static [ProblemKind],
     /// Whether anybody may call it.
     open: bool,
+    /// Whether an `Idempotency-Key` makes the same call again the same one.
+    named: bool,
+    /// Whether it starts something that can be waited for.
+    waits: bool,
     /// Whether it goes over the operator's socket, and not over TCP.
     pub operator: bool,
 }
@@ -99,13 +104,11 @@ const OF_ALL: &[ProblemKind] = &[
 const OF_CLOSED: &[ProblemKind] = &[ProblemKind::Malformed, ProblemKind::Unauthorized];
 
 /// Problems of every call with a body.
-const OF_BODIES: &[ProblemKind] = &[
-    ProblemKind::RequestTimeout,
-    ProblemKind::IdempotencyConflict,
-    ProblemKind::TooLarge,
-    ProblemKind::UnsupportedMediaType,
-    ProblemKind::TooMany,
-];
+const OF_BODIES: &[ProblemKind] =
+    &[ProblemKind::RequestTimeout, ProblemKind::TooLarge, ProblemKind::UnsupportedMediaType];
+
+/// Problems of every call that an `Idempotency-Key` may name.
+const OF_NAMED: &[ProblemKind] = &[ProblemKind::IdempotencyConflict, ProblemKind::TooMany];
 
 /// Where the calls of the operator go, as the description names it.
 const OPERATOR_SOCKET: &str = "http+unix://operator.sock/";
@@ -150,6 +153,25 @@ pub fn document() -> Value {
 }
 
 impl Call {
+    /// Every problem it may be answered with, by status.
+    #[must_use]
+    pub fn problems(&self) -> Vec<ProblemKind> {
+        let mut problems: Vec<ProblemKind> = self.problems.to_vec();
+        problems.extend(OF_ALL);
+        problems.extend(if self.open { &[] } else { OF_CLOSED });
+        problems.extend(if self.body.is_some() { OF_BODIES } else { &[] });
+        problems.extend(if self.named { OF_NAMED } else { &[] });
+        problems.extend(self.operator.then_some(ProblemKind::Forbidden));
+        problems.sort_by_key(|kind| (kind.status(), kind.urn()));
+        problems.dedup();
+        problems
+    }
+
+    /// Every status it may be answered with when it works.
+    pub fn successes(&self) -> impl Iterator<Item = u16> {
+        self.answers.iter().map(|(status, ..)| *status)
+    }
+
     fn describe(&self, generator: &mut SchemaGenerator) -> Value {
         let mut call = Map::new();
         call.insert("operationId".to_owned(), self.name.into());
@@ -201,12 +223,15 @@ impl Call {
                 );
             }
         }
-        if self.body.is_some() && !self.operator {
+        if self.named {
+            let most = crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
             parameters.push(json!({
                 "name": "Idempotency-Key", "in": "header",
                 "description": "With the same key and body the first answer is given again, and nothing runs twice.",
-                "schema": { "type": "string", "minLength": 1, "maxLength": crate::limits::MAX_IDEMPOTENCY_KEY_BYTES },
+                "schema": { "type": "string", "pattern": format!("^[!-~]{{1,{most}}}$"), "maxLength": most },
             }));
+        }
+        if self.waits {
             parameters.push(json!({
                 "name": "Prefer", "in": "header",
                 "description": "`wait=N`: answer when it is done, but at the latest after N seconds (RFC 7240).",
@@ -227,15 +252,8 @@ impl Call {
             };
             responses.insert(status.to_string(), json!({ "description": meaning, "content": content }));
         }
-        let mut problems: Vec<ProblemKind> = self.problems.to_vec();
-        problems.extend(OF_ALL);
-        problems.extend(if self.open { &[] } else { OF_CLOSED });
-        problems.extend(self.operator.then_some(ProblemKind::Forbidden));
-        problems.extend(if self.body.is_some() { OF_BODIES } else { &[] });
-        problems.sort_by_key(|kind| (kind.status(), kind.urn()));
-        problems.dedup();
         let reference = generator.subschema_for::<Problem>();
-        for kind in problems {
+        for kind in self.problems() {
             let line = format!("`{}`: {}.", kind.urn(), kind.title());
             let response = responses.entry(kind.status().to_string()).or_insert_with(
                 || json!({ "description": "", "content": { PROBLEM_MEDIA_TYPE: { "schema": reference } } }),
@@ -247,6 +265,14 @@ impl Call {
                 text.push_str(&line);
             }
         }
+        // Before a call is read, so there is no problem document.
+        let line = format!("The request line has more than some {MAX_HEAD_BYTES} bytes.");
+        responses.insert("414".to_owned(), json!({ "description": line }));
+        let line = format!(
+            "The request line and the header fields have more than some {MAX_HEAD_BYTES} bytes, or there are more than \
+             {MAX_HEADERS} fields."
+        );
+        responses.insert("431".to_owned(), json!({ "description": line }));
         responses.into()
     }
 }

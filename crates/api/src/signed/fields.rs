@@ -93,8 +93,12 @@ impl<'a> Fields<'a> {
 
     /// Whether the digest that is named is that of the body.
     pub(super) fn check_digest(&self, body: &[u8]) -> Result<(), NotSigned> {
-        let text = self.digest.ok_or(NotSigned::Missing(CONTENT_DIGEST))?;
-        if text == content_digest(body) { Ok(()) } else { Err(NotSigned::Digest) }
+        if self.digest()? == content_digest(body) { Ok(()) } else { Err(NotSigned::Digest) }
+    }
+
+    /// The digest that is named, whatever it is of.
+    pub(super) fn digest(&self) -> Result<&'a str, NotSigned> {
+        self.digest.ok_or(NotSigned::Missing(CONTENT_DIGEST))
     }
 
     /// Whether a digest is there.

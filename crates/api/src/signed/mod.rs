@@ -22,7 +22,7 @@ pub use profile::{
     ALGORITHM, LABEL, MAX_LONG_VALIDITY_S, MAX_REQUEST_BYTES, MAX_SIGNED_PATH_BYTES, MAX_SIGNED_QUERY_BYTES,
     MAX_SKEW_S, MAX_VALIDITY_S, TAG, Validity,
 };
-pub use request::{FORM, IdempotencyKey, SignedRequest};
+pub use request::{FORM, IdempotencyKey, SignedHead, SignedRequest};
 
 /// Why a call does not count as signed by its client. Each text says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

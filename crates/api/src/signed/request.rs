@@ -111,13 +111,10 @@ impl SignedRequest {
         if query.is_some() {
             return Err(NotSigned::Path);
         }
-        let (client, validity) = parse_input(fields.input()?, COVERED_BY_POST)?;
-        let signature = fields.signature()?;
-        let idempotency_key = fields.idempotency_key()?.parse()?;
         fields.check_digest(&body)?;
-        let path = path.to_owned();
-        Self { cluster: fields.cluster()?, client, validity, signature, path, idempotency_key, body }
-            .checked()
+        let SignedHead { cluster, client, validity, signature, path, idempotency_key, .. } =
+            SignedHead::from_http(path, fields)?;
+        Self { cluster, client, validity, signature, path, idempotency_key, body }.checked()
     }
 
     fn checked(self) -> Result<Self, NotSigned> {
@@ -141,16 +138,9 @@ impl SignedRequest {
         self.client.verify(self.base().as_bytes(), &self.signature)
     }
 
-    /// The signature base (RFC 9421, 2.5): what is signed.
     fn base(&self) -> String {
         let Self { cluster, client, validity, path, idempotency_key, body, .. } = self;
-        format!(
-            "\"@method\": POST\n\"@path\": {path}\n\"{CONTENT_DIGEST}\": {}\n\"{CLUSTER}\": {cluster}\n\
-             \"{IDEMPOTENCY_KEY}\": {}\n\"@signature-params\": {}",
-            content_digest(body),
-            idempotency_key.0,
-            params(COVERED_BY_POST, client, validity),
-        )
+        base(path, &content_digest(body), cluster, idempotency_key, client, validity)
     }
 
     /// The header fields that make it a signed call.
@@ -238,6 +228,71 @@ impl SignedRequest {
     pub fn body(&self) -> &[u8] {
         &self.body
     }
+}
+
+/// A POST of which no body is here yet. Its client has signed the digest of the body, so whose it is can be told already.
+pub struct SignedHead {
+    cluster: ClusterId,
+    client: ClientKey,
+    validity: Validity,
+    signature: [u8; 64],
+    path: String,
+    idempotency_key: IdempotencyKey,
+    digest: String,
+}
+
+impl SignedHead {
+    /// Reads the head of a POST: `path` as in the request line.
+    ///
+    /// # Errors
+    /// [`NotSigned`] for everything that is not exactly as the profile says. The signature is not verified yet.
+    pub fn from_http(path: &str, fields: &Fields<'_>) -> Result<Self, NotSigned> {
+        let (client, validity) = parse_input(fields.input()?, COVERED_BY_POST)?;
+        if !is_plain_path(path) {
+            return Err(NotSigned::Path);
+        }
+        Ok(Self {
+            cluster: fields.cluster()?,
+            client,
+            validity,
+            signature: fields.signature()?,
+            path: path.to_owned(),
+            idempotency_key: fields.idempotency_key()?.parse()?,
+            digest: fields.digest()?.to_owned(),
+        })
+    }
+
+    /// Who has signed it, if that is so, and it counts now and in this cluster.
+    ///
+    /// # Errors
+    /// [`NotSigned::Cluster`], [`NotSigned::Stale`] or [`NotSigned::Signature`].
+    pub fn verify(&self, cluster: &ClusterId, now_unix: u64) -> Result<ClientKey, NotSigned> {
+        if self.cluster != *cluster {
+            return Err(NotSigned::Cluster);
+        }
+        self.validity.is_fresh(now_unix)?;
+        let Self { cluster, client, validity, path, idempotency_key, digest, .. } = self;
+        let base = base(path, digest, cluster, idempotency_key, client, validity);
+        client.verify(base.as_bytes(), &self.signature)?;
+        Ok(*client)
+    }
+}
+
+/// The signature base (RFC 9421, 2.5): what is signed.
+fn base(
+    path: &str,
+    digest: &str,
+    cluster: &ClusterId,
+    idempotency_key: &IdempotencyKey,
+    client: &ClientKey,
+    validity: &Validity,
+) -> String {
+    format!(
+        "\"@method\": POST\n\"@path\": {path}\n\"{CONTENT_DIGEST}\": {digest}\n\"{CLUSTER}\": {cluster}\n\
+         \"{IDEMPOTENCY_KEY}\": {}\n\"@signature-params\": {}",
+        idempotency_key.0,
+        params(COVERED_BY_POST, client, validity),
+    )
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], NotSigned> {

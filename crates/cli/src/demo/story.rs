@@ -1,5 +1,6 @@
 //! What happens in the demo, in order.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use consign_api::{
@@ -7,7 +8,7 @@ use consign_api::{
     Sign, SignTarget, SignatureView,
 };
 use consign_cggmp24::derivation::Path;
-use consign_node::config::Config;
+use consign_node::config::{ApiConfig, Config};
 use consign_node::core::invitation::Invitation;
 use consign_node::core::misbehave::Misbehaviour;
 use consign_node::core::setup;
@@ -135,7 +136,7 @@ impl Story<'_> {
             name: format!("node{number}"),
             listen: vec![loopback("/ip4/127.0.0.1/tcp/0")],
             announce: Vec::new(),
-            api: "127.0.0.1:0".parse().expect("invariant: the address is valid"),
+            api: ApiConfig::at((Ipv4Addr::LOCALHOST, 0).into()),
             store: None,
             assert_redis_settings: false,
             key_file: Some(key_file.clone()),

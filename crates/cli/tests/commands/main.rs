@@ -23,6 +23,8 @@ mod demo;
 #[cfg(debug_assertions)]
 mod documents;
 #[cfg(debug_assertions)]
+mod examples;
+#[cfg(debug_assertions)]
 mod kills;
 #[cfg(debug_assertions)]
 mod kills_signing;
@@ -35,5 +37,7 @@ mod redis_server;
 mod redis_store;
 #[cfg(debug_assertions)]
 mod roster;
+#[cfg(debug_assertions)]
+mod secured;
 #[cfg(debug_assertions)]
 mod standby;

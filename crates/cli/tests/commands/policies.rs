@@ -54,6 +54,14 @@ fn a_policy_is_written_shown_and_explained() {
     let key = key.to_str().unwrap();
     run(&["policy", "check", "--data", data, "--client", key, "--ceremony", "keygen"]).ok();
 
+    // What is done without a client stands below.
+    let order = "\n[[standing]]\nceremony = \"refresh\"\nkeys = [\"*\"]\nevery_days = 30\nat = \"03:30\"\n";
+    let rules = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{rules}{order}")).unwrap();
+    let table = run(&["policy", "check", "--data", data]).ok();
+    assert!(table.out.contains("every 30 days at 03:30 UTC, and renew the moduli"), "{}", table.out);
+    std::fs::write(&file, rules).unwrap();
+
     // What cannot be read is neither used nor added to.
     let good = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, format!("{good}approve = 3\n")).unwrap();
@@ -104,6 +112,10 @@ fn a_client_is_served_as_far_as_the_policies_go() {
     assert_eq!(nodes[1].ask(&["approve", &id[..8]]).ok().json()["state"], "approved");
     assert_eq!(nodes[0].ask(&sign).ok().json()["verified"], true);
     assert!(nodes[1].log().contains("the operator has approved the request"), "{}", nodes[1].log());
+    // For a day only where the operators of all approve, which anna's does not.
+    let long = ["key", "sign", "pay", "invoice 4712", "--client", file, "--valid-for", "600"];
+    nodes[0].ask(&long).fails(5, "good for at most 600 s at anna");
+    nodes[0].ask(&[&long[..7], &["1441"]].concat()).fails(2, "1..=1440");
 
     // A broken file changes nothing while the node runs, and keeps it from starting.
     let policy = nodes[1].data.join("policy.toml");

@@ -14,7 +14,7 @@ fn an_empty_file_means_the_defaults() {
     let config = default();
     assert_eq!(config.listen, [parse_address("/ip4/0.0.0.0/tcp/7600").unwrap()]);
     assert!(config.announce.is_empty());
-    assert_eq!(config.api, "127.0.0.1:7601".parse().unwrap());
+    assert_eq!(config.api.listen, "127.0.0.1:7601".parse().unwrap());
     assert_eq!(config.key_file, None);
     assert_eq!(config.passphrase_variable, "CONSIGN_PASSPHRASE");
     assert_eq!(config.log, "info");
@@ -28,10 +28,10 @@ fn flags_win_over_environment_over_file_over_default() {
     let flags = Flags { name: Some("from flag".into()), ..Flags::default() };
     let config = resolve(&flags, &environment, file).unwrap();
     assert_eq!(config.name, "from flag");
-    assert_eq!(config.api.port(), 2);
+    assert_eq!(config.api.listen.port(), 2);
     assert_eq!(config.key_file, Some(PathBuf::from("/folder/a.key")));
     assert_eq!(resolve(&Flags::default(), &environment, file).unwrap().name, "from environment");
-    assert_eq!(resolve(&Flags::default(), &[], file).unwrap().api.port(), 1);
+    assert_eq!(resolve(&Flags::default(), &[], file).unwrap().api.listen.port(), 1);
     let flags = Flags { key_file: Some("b.key".into()), ..Flags::default() };
     assert_eq!(resolve(&flags, &[], file).unwrap().key_file, Some(PathBuf::from("b.key")));
 }
@@ -55,12 +55,62 @@ fn what_init_writes_reads_as_it_was() {
     config.name = "quotes \" and \\ and \u{e9}".into();
     config.key_file = Some("/keys/a \"b\".key".into());
     config.announce = vec![parse_address("/ip4/192.0.2.7/tcp/9").unwrap()];
-    config.api = "[::1]:5".parse().unwrap();
+    config.api = ApiConfig {
+        listen: "[::1]:5".parse().unwrap(),
+        tls: Some(TlsFiles { certificate: "/tls/a \"b\".pem".into(), key: "/tls/key".into() }),
+        names: vec!["node1.example.org".to_owned(), "node1".to_owned()],
+        allow_plain_http: true,
+    };
     config.store = Some(RedisUrl::parse("rediss://:pass\"word@example.org?name=alice").unwrap());
     config.assert_redis_settings = true;
     config.keep_presignatures = MAX_KEPT_PRESIGNATURES;
     assert_eq!(resolve(&Flags::default(), &[], &config.to_file()).unwrap(), config);
     assert!(config.to_file().lines().all(|line| line.len() <= 110));
+}
+
+#[test]
+fn the_api_has_a_certificate_and_names() {
+    let file = "[api]\ntls_certificate = \"a.pem\"\ntls_key = \"/b.key\"\nnames = [\"One.example\"]";
+    let api = resolve(&Flags::default(), &[], file).unwrap().api;
+    assert_eq!(api.tls, Some(TlsFiles { certificate: "/folder/a.pem".into(), key: "/b.key".into() }));
+    assert_eq!((api.names, api.allow_plain_http), (vec!["one.example".to_owned()], false));
+    let flags = Flags { tls_key: Some("c.key".into()), api_names: vec!["x".into()], ..Flags::default() };
+    let environment = [
+        ("CONSIGN_TLS_CERTIFICATE", "e.pem"),
+        ("CONSIGN_API_NAMES", "two.example, three"),
+        ("CONSIGN_ALLOW_PLAIN_HTTP", "true"),
+    ];
+    let api = resolve(&flags, &environment, file).unwrap().api;
+    assert_eq!(api.tls, Some(TlsFiles { certificate: "e.pem".into(), key: "c.key".into() }));
+    assert_eq!((api.names, api.allow_plain_http), (vec!["x".to_owned()], true));
+    assert_eq!(resolve(&Flags::default(), &environment, file).unwrap().api.names, ["two.example", "three"]);
+    for (environment, file, name) in [
+        (&[][..], "[api]\ntls_key = \"a\"", "api.tls_key"),
+        (&[("CONSIGN_TLS_CERTIFICATE", "e.pem")], "", "api.tls_certificate"),
+        (&[("CONSIGN_ALLOW_PLAIN_HTTP", "yes")], "", "api.allow_plain_http"),
+        (&[("CONSIGN_API_NAMES", "a.example:7601")], "", "api.names"),
+        (&[("CONSIGN_API_NAMES", "*.example")], "", "api.names"),
+        (&[("CONSIGN_API_NAMES", "a..b")], "", "api.names"),
+        (&[("CONSIGN_API_NAMES", "192.0.2.1")], "", "api.names"),
+    ] {
+        let text = resolve(&Flags::default(), environment, file).unwrap_err().to_string();
+        assert!(text.contains(name), "{text}");
+    }
+    let many = vec!["a".to_owned(); MAX_API_NAMES + 1];
+    assert!(resolve(&Flags { api_names: many, ..Flags::default() }, &[], "").is_err());
+}
+
+/// Without TLS other machines reach it only where that is said to be meant.
+#[test]
+fn an_open_api_is_told() {
+    let exposed = |listen: &str, more: &str| {
+        let file = format!("[api]\nlisten = \"{listen}\"\n{more}");
+        resolve(&Flags::default(), &[], &file).unwrap().api.is_exposed()
+    };
+    assert!(exposed("0.0.0.0:1", "") && exposed("192.0.2.1:1", "") && exposed("[::]:1", ""));
+    assert!(!exposed("127.0.0.1:1", "") && !exposed("[::1]:1", ""));
+    assert!(!exposed("0.0.0.0:1", "allow_plain_http = true"));
+    assert!(!exposed("0.0.0.0:1", "tls_certificate = \"a\"\ntls_key = \"b\""));
 }
 
 #[test]
@@ -158,11 +208,11 @@ fn a_huge_file_is_refused_unread() {
 fn a_backup_has_the_file_without_its_key_file() {
     let place = tempfile::tempdir().unwrap();
     let folder = DataFolder::create(&place.path().join("data")).unwrap();
-    let text = "name = \"anna\"\n[store]\nkey_file = \"/etc/key\"\nurl = \"redis://localhost\"\n[presignatures]\nkeep = 7\n";
+    let text = "name = \"anna\"\n[store]\nkey_file = \"/etc/key\"\nurl = \"redis://localhost\"\n[api]\ntls_certificate = \"a\"\ntls_key = \"b\"\n[presignatures]\nkeep = 7\n";
     folder.write_file(&folder.config_file(), text.as_bytes()).unwrap();
     let config = Config::of_file(&folder).unwrap();
     assert_eq!((config.name.as_str(), &config.key_file, config.keep_presignatures), ("anna", &None, 7));
-    assert_eq!(config.store, None);
+    assert_eq!((&config.store, &config.api.tls), (&None, &None));
     let flags = Flags { name: Some("bert".to_owned()), ..Flags::default() };
     let again = Config::of_text(&config.to_file(), &flags).unwrap();
     assert_eq!(again, Config { name: "bert".to_owned(), ..config });

@@ -14,6 +14,8 @@ use super::records::{APPROVAL, decode, encode};
 use crate::identity::NodeId;
 use crate::store::{Store, Table, Value, Write};
 
+/// How a refusal begins whose only reason is that an operator has to approve; who is asked for it follows.
+pub(super) const WAITS: &str = "policy: waits for approval at ";
 /// Most requests that wait at a time. More are refused, and none forgotten for them.
 pub(super) const MAX_APPROVALS: usize = 256;
 /// Most that were decided and are kept: a person decides one by one.

@@ -286,6 +286,12 @@ impl Log {
         let Chain { base, entries, head } = Chain::read(store)?;
         let mut recent = BTreeMap::from([(base.length, base.hash)]);
         recent.extend(entries.iter().map(|placed| (placed.number, placed.hash)));
+        // What the operator has taken note of may have been written in the place of what others saw: until then the node
+        // went on writing. Whoever shows an end of before that shows nothing new.
+        let accepted = entries.iter().rfind(|placed| placed.entry.kind == Kind::Accepted);
+        if let Some(accepted) = accepted {
+            recent = recent.split_off(&accepted.number);
+        }
         let held = store.get(Table::Meta, HELD)?;
         let held = held.map(|value| decode(&value)).transpose();
         let held = held.map_err(|_| broken("the note that the store went back cannot be read"))?;

@@ -102,8 +102,15 @@ pub(super) struct Ceremony {
 /// The proposer's list of accepts.
 struct Gathering {
     accepts: BTreeMap<u16, (Accept, u64)>,
-    /// When each participant was last heard of.
+    /// When each participant was last heard of that was asked.
     heard: BTreeMap<NodeId, u64>,
+    /// Who will take part once its operator approves, and what each says of that.
+    awaiting: BTreeMap<NodeId, String>,
+    /// When the first of them said so.
+    awaiting_since: u64,
+    /// Whom to ask once all others have accepted: where an operator had to be asked before, nobody else spends a try on what
+    /// is not approved yet.
+    later: Vec<NodeId>,
 }
 
 /// How far this node is as a participant.
@@ -303,7 +310,8 @@ impl Node {
         for (hash, ceremony) in self.ceremonies.iter().filter(|(_, c)| !c.is_over()) {
             let index = ceremony.index_of(peer);
             if let Some(gathering) = &ceremony.gathering {
-                if index.is_some_and(|i| !gathering.accepts.contains_key(&i)) {
+                let waits = index.is_some_and(|i| !gathering.accepts.contains_key(&i));
+                if waits && !gathering.later.contains(&peer) {
                     words.push(PeerMessage::Propose(Box::new((*ceremony.proposal).clone())));
                 }
                 continue;

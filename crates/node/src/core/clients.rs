@@ -13,6 +13,11 @@ use super::{CallId, Output};
 use crate::store::{Table, Write};
 
 impl Node {
+    /// Answers a call.
+    fn answer(&mut self, call: CallId, reply: Result<api::Reply, api::Problem>) {
+        self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
+    }
+
     /// A call that counts as this client's, and came with nothing else that opens this node. What it is about is looked up
     /// and answered like any other, if this node knows the client.
     pub(super) fn asked_by(&mut self, call: CallId, client: ClientKey, request: api::Request) {
@@ -24,36 +29,34 @@ impl Node {
             // Whose it is, is verified when it is taken up.
             api::Request::Signed(signed) if signed.client() == client => self.asked(call, request),
             api::Request::ListKeys(query) => {
-                let reply = self.list_keys_of(Some(client), query).unwrap_or_else(api::Reply::Problem);
-                self.out.push(Output::Reply(call, reply));
+                let reply = self.list_keys_of(Some(client), query);
+                self.answer(call, reply);
             }
             api::Request::ShowKey(key) | api::Request::ShowCertificate(key)
                 if self.keys.get(&Hash(key.0)).is_some_and(|key| !self.may_see(client, key)) =>
             {
-                self.out.push(Output::Reply(call, api::Reply::Problem(no_such_key())));
+                self.answer(call, Err(no_such_key()));
             }
             // Looked up in the client's name, if it is not here.
             api::Request::ShowKey(key) => {
-                let reply = self.key_view(&Hash(key.0)).map(api::Reply::Key);
-                let reply = reply.unwrap_or_else(|| api::Reply::Problem(no_such_key()));
-                self.out.push(Output::Reply(call, reply));
+                let reply = self.key_view(&Hash(key.0)).map(api::Reply::Key).ok_or_else(no_such_key);
+                self.answer(call, reply);
             }
             api::Request::ShowCertificate(key) => {
-                let reply = self.show_certificate(*key, no_such_key).unwrap_or_else(api::Reply::Problem);
-                self.out.push(Output::Reply(call, reply));
+                let reply = self.show_certificate(*key, no_such_key);
+                self.answer(call, reply);
             }
             api::Request::ListCeremonies(query) => {
                 let reply = self.list_ceremonies_of(Some(client), query);
-                self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
+                self.answer(call, reply);
             }
             api::Request::ShowCeremony(id) if !self.may_see_story(client, &Hash(id.0)) => {
                 let text = "This node knows no such ceremony that this client may see.";
-                let problem = api::Problem::new(api::ProblemKind::UnknownCeremony, text).about(*id);
-                self.out.push(Output::Reply(call, api::Reply::Problem(problem)));
+                self.answer(call, Err(api::Problem::new(api::ProblemKind::UnknownCeremony, text).about(*id)));
             }
             api::Request::ListEvidence(query) => {
                 let reply = self.list_evidence_of(Some(client), query);
-                self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
+                self.answer(call, reply);
             }
             api::Request::ShowEvidence(id) if !self.may_see_evidence(client, &Hash(id.0)) => {
                 let text = "This node keeps no such evidence that this client may see.";
@@ -65,6 +68,7 @@ impl Node {
             | api::Request::ShowNode
             | api::Request::ShowCharter
             | api::Request::Count
+            | api::Request::Ready
             | api::Request::Health => self.asked(call, request),
             api::Request::Signed(_)
             | api::Request::By(..)
@@ -178,8 +182,15 @@ impl Node {
             return Err(api::Problem::new(api::ProblemKind::TooMany, text).retry_after(60));
         }
         match self.ceremony_view(&request) {
-            // One that failed is open: it is tried again.
-            Some(view) if view.state != api::CeremonyState::Failed => return Ok(view),
+            // One that failed, or waits for approval, is open: it is tried again.
+            Some(view)
+                if !matches!(
+                    view.state,
+                    api::CeremonyState::Failed | api::CeremonyState::AwaitingApproval
+                ) =>
+            {
+                return Ok(view);
+            }
             _ if is_done => {
                 let text = "The request is done, and this node does not keep its outcome any more.";
                 return Err(api::Problem::new(api::ProblemKind::UnknownCeremony, text));

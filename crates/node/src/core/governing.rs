@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use consign_api as api;
 use consign_api::signed::MAX_VALIDITY_S;
 
-use super::approvals::{Answer, Approvals, Ask, CannotWait, NotDecided};
+use super::approvals::{Answer, Approvals, Ask, CannotWait, NotDecided, WAITS};
 use super::asked::{Asked, request_id};
 use super::ceremony::{Ceremony, End};
 use super::hash::Hash;
@@ -207,9 +207,7 @@ impl Node {
                     Answer::None => {
                         approvals.room(&asking.id, &client).map_err(|full| format!("policy: {full}"))?;
                         let (name, id) = (&self.settings.name, api::CeremonyId(asking.id.0).short());
-                        Err(format!(
-                            "policy: waits for approval at {name}: `consign approve {id}` there; {why}"
-                        ))
+                        Err(format!("{WAITS}{name}: `consign approve {id}` there; {why}"))
                     }
                 }
             }

@@ -41,6 +41,7 @@ pub mod policy;
 pub mod pool;
 pub mod presigning;
 pub mod proposal;
+mod ready;
 mod records;
 pub mod refill;
 pub mod remembered;

@@ -30,7 +30,7 @@ pub(super) struct Slot {
     /// Who alone proposes a signature with it.
     pub(super) owner: NodeId,
     /// Who proposed to make it.
-    maker: NodeId,
+    pub(super) maker: NodeId,
     /// The ceremony that made it.
     batch: Hash,
     /// When it was made, in milliseconds of this node's monotonic clock.

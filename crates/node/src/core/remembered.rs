@@ -86,6 +86,11 @@ impl Remembered {
         self.records.get(request)
     }
 
+    /// A time that is over: of the latest request that is forgotten, or of a restore.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
     /// Whether requests of that time may have been here and are forgotten.
     pub(super) fn is_forgotten(&self, created: u64) -> bool {
         created <= self.forgotten

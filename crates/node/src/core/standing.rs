@@ -40,6 +40,9 @@ pub const STAND_IN_S: u64 = 15 * 60;
 /// holders hear of a new epoch at once. Less than [`STAND_IN_S`], or turns would mean nothing.
 pub const EARLY_S: u64 = 5 * 60;
 
+/// Most signer sets of which one holder may have presignatures made at a time, for each signer that a set has. It is in so
+/// many runs of neighbours, and in others while somebody is away; but nobody takes the places of sets without it.
+const MAX_POOLS_PER_SIGNER: usize = 2;
 /// What a participant says whose high mark is lower; the next try asks for fewer.
 const ABOVE: &str = "above the high mark";
 /// So many tries are told apart.
@@ -153,7 +156,7 @@ impl Node {
         Err(format!("policy: {name} has no standing order to {ceremony} like that with the key `{label}`"))
     }
 
-    /// No more than the high mark, in no more pools than there are holders.
+    /// No more than the high mark, in no more pools than an honest proposer has.
     fn marks_let(&self, proposal: &Proposal, wanted: &api::Presign, key: &Key) -> Result<(), String> {
         if wanted.terms.signers.is_empty() || proposal.index_of(proposal.proposer).is_none() {
             return Err("policy: a standing order names the signers, and one of them proposes it".to_owned());
@@ -167,9 +170,12 @@ impl Node {
                 proposal.batch, self.settings.name
             ));
         }
-        let pools = self.pools_in_use(key);
-        if pools.len() >= key.holders().len() && !pools.contains(&proposal.signers) {
-            return Err("policy: presignatures of as many signer sets are kept as may be".to_owned());
+        let pools = self.pools_of(key, proposal.proposer);
+        let most = MAX_POOLS_PER_SIGNER.saturating_mul(key.info().threshold().into());
+        if pools.len() >= most && !pools.contains(&proposal.signers) {
+            return Err(
+                "policy: the proposer has presignatures of as many signer sets as it may have".to_owned()
+            );
         }
         Ok(())
     }
@@ -198,9 +204,10 @@ impl Node {
         u32::try_from(theirs.count()).unwrap_or(u32::MAX)
     }
 
-    /// The signer sets of which there are presignatures that could be used now.
-    fn pools_in_use(&self, key: &Key) -> BTreeSet<Vec<u16>> {
-        let sets: BTreeSet<_> = self.presignatures.of_key(key.id()).map(|(_, slot)| slot.signers()).collect();
+    /// The signer sets for which this maker has presignatures that could be used now.
+    fn pools_of(&self, key: &Key, maker: NodeId) -> BTreeSet<Vec<u16>> {
+        let made = self.presignatures.of_key(key.id()).filter(|(_, slot)| slot.maker == maker);
+        let sets: BTreeSet<_> = made.map(|(_, slot)| slot.signers()).collect();
         let is_up = |index: &u16| key.holder(*index).is_some_and(|holder| self.is_up(holder.id));
         sets.into_iter().filter(|signers| signers.iter().all(is_up)).collect()
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use consign_api as api;
 use consign_api::ClientKey;
 
+use super::approvals::WAITS;
 use super::asked::Asked;
 use super::hash::Hash;
 use super::node::{Node, Then};
@@ -219,9 +220,16 @@ impl Node {
     pub(super) fn tell_failure(&mut self, request: Hash, problem: api::Problem) {
         let now = self.now.monotonic;
         let Some(story) = self.stories.get_mut(&request).filter(|s| !s.view.state.is_over()) else { return };
-        let line = format!("the ceremony {request} failed: {problem}");
+        let waits = problem.kind == api::ProblemKind::Refused && problem.detail.contains(WAITS);
+        let (state, word) = match waits {
+            true => (api::CeremonyState::AwaitingApproval, "waits"),
+            false => (api::CeremonyState::Failed, "failed"),
+        };
+        let line = format!("the ceremony {request} {word}: {problem}");
+        let waited = if waits { problem.validators.clone() } else { Vec::new() };
         story.view.failure = Some(problem.about(api::CeremonyId(request.0)));
-        story.close(now, api::CeremonyState::Failed);
+        story.close(now, state);
+        story.view.waiting_for = waited;
         let write = story.write(&request);
         self.changed.insert(request);
         self.store(vec![write], Then::Rest);

@@ -5,6 +5,7 @@ use consign_api as api;
 use consign_cggmp24::activation::largest_number;
 use rand_core::Rng;
 
+use super::approvals::WAITS;
 use super::asked::request_id;
 use super::ceremony::{Ceremony, MAX_RUNNING_OF_ONE, deadline_ms};
 use super::curves::check_digest;
@@ -50,6 +51,10 @@ pub(super) struct Task {
     passed: Option<(NodeId, Hash)>,
     /// Who failed a try: asked last.
     demoted: Vec<NodeId>,
+    /// Whose operators are waited for.
+    awaited: Vec<NodeId>,
+    /// Whose operators were waited for when it was asked for before.
+    awaited_before: Vec<NodeId>,
     /// When the next try is due; none while one runs.
     due: Option<u64>,
 }
@@ -72,6 +77,11 @@ impl Task {
             Wanted::Key(_) | Wanted::Signature(_) | Wanted::Refresh(_) | Wanted::Presign(_) => &[],
         };
         committee.iter().any(|member| member.0 == *id.as_bytes())
+    }
+
+    /// Whether it is asked before others: its operator had to be asked, or still has to.
+    pub(super) fn asks_first(&self, id: NodeId) -> bool {
+        self.awaited.contains(&id) || self.awaited_before.contains(&id)
     }
 
     /// A try begins, with a presignature or without.
@@ -151,7 +161,25 @@ impl Node {
         let request = request_id(&self.cluster(), &raw);
         let (tries, spent, spending) = (0, 0, false);
         let (aux, floor, passed, demoted, due) = (None, 0, None, Vec::new(), None);
-        let task = Task { raw, wanted, aux, floor, tries, spent, spending, passed, demoted, due };
+        let told = self.stories.get(&request).map(|story| &story.view);
+        let told = told.filter(|view| view.state == api::CeremonyState::AwaitingApproval);
+        let waits = told.into_iter().flat_map(|view| &view.waiting_for);
+        let awaited_before = waits.filter_map(|id| NodeId::from_bytes(&id.0).ok()).collect();
+        let awaited = Vec::new();
+        let task = Task {
+            raw,
+            wanted,
+            aux,
+            floor,
+            tries,
+            spent,
+            spending,
+            passed,
+            demoted,
+            awaited,
+            awaited_before,
+            due,
+        };
         self.tasks.insert(request, task);
         match self.next_step(request) {
             Ok(proposal) => {
@@ -464,6 +492,14 @@ impl Node {
             && problem.kind == api::ProblemKind::PeerCheated
             && demote.iter().all(|id| self.culprits.contains(id));
         let Some(task) = self.tasks.get_mut(&request) else { return };
+        let waits = problem.kind == api::ProblemKind::Refused && problem.detail.contains(WAITS);
+        let mut problem = problem;
+        if waits {
+            task.awaited.extend_from_slice(demote);
+            task.awaited.sort_unstable();
+            task.awaited.dedup();
+            problem = problem.naming(task.awaited.iter().copied().map(api_id));
+        }
         let spending = std::mem::take(&mut task.spending);
         // Who has no place now has none in the next moment either.
         let busy = problem.kind == api::ProblemKind::Busy;
@@ -482,7 +518,9 @@ impl Node {
                 Wanted::Signature(_) => true,
                 Wanted::Presign(_) => task.may_choose(),
                 // A number that was used, or another change that was a moment earlier: neither is a result.
-                Wanted::Refresh(_) | Wanted::Reshare(_) => busy || problem.kind == api::ProblemKind::Refused,
+                Wanted::Refresh(_) | Wanted::Reshare(_) => {
+                    busy || (problem.kind == api::ProblemKind::Refused && !waits)
+                }
                 Wanted::Key(_) => false,
             };
         // Two changes of one key that got into each other's way shall not do so again.

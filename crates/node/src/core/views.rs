@@ -122,6 +122,7 @@ impl Node {
             api::Request::ShowNode => self.node_view(),
             api::Request::Health => Ok(api::Reply::Health(api::HealthView::ok())),
             api::Request::Count => Ok(api::Reply::Counts(self.counts())),
+            api::Request::Ready => self.ready(),
         };
         self.out.push(Output::Reply(call, reply.unwrap_or_else(api::Reply::Problem)));
     }
@@ -167,6 +168,7 @@ impl Node {
             | api::Request::ImportKey(_)
             | api::Request::DiscardKey(_)
             | api::Request::Health
+            | api::Request::Ready
             | api::Request::Count => None,
         }
     }

@@ -65,22 +65,7 @@ impl Engine {
     pub(crate) fn run(mut self, inbox: &Receiver<Inbox>, first: Vec<Output>) {
         self.carry_out(first);
         let mut ticked = self.clock.now().monotonic;
-        let mut silent = false;
         while !self.fatal.is_raised() {
-            // What has come waits: perhaps the store answers after all, or another process speaks by now and this one ends.
-            if self.tenure.as_ref().is_some_and(Tenure::is_over) {
-                if !silent {
-                    tracing::warn!(
-                        "the store has not answered for too long: this process is silent, another may take over"
-                    );
-                }
-                silent = true;
-                std::thread::sleep(SILENCE);
-                continue;
-            }
-            if std::mem::take(&mut silent) {
-                tracing::info!("the store answers again, and nobody has taken over: this process goes on");
-            }
             let due = (ticked + TICK_MS).saturating_sub(self.clock.now().monotonic);
             match inbox.recv_timeout(Duration::from_millis(due)) {
                 Ok(Inbox::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -136,11 +121,31 @@ impl Engine {
         self.carry_out(outputs);
     }
 
-    /// Has outputs done, in order; none after a failure of the store. The receiving ends are there until the node
-    /// stops, and then nobody needs them.
+    /// Whether this process may do anything. While it may not, because another one may speak for its party, this waits:
+    /// perhaps the store answers after all. No: the node ends.
+    fn may_act(&self) -> bool {
+        let is_over = || self.tenure.as_ref().is_some_and(Tenure::is_over);
+        if !is_over() {
+            return !self.fatal.is_raised();
+        }
+        tracing::warn!(
+            "the store has not answered for too long: this process is silent, another one may take over"
+        );
+        while is_over() {
+            if self.fatal.is_raised() {
+                return false;
+            }
+            std::thread::sleep(SILENCE);
+        }
+        tracing::info!("the store answers again, and nobody has taken over: this process goes on");
+        !self.fatal.is_raised()
+    }
+
+    /// Has outputs done, in order; none after a failure of the store, nor when another process may have it. The receiving
+    /// ends are there until the node stops, and then nobody needs them.
     fn carry_out(&mut self, outputs: Vec<Output>) {
         for output in outputs {
-            if self.fatal.is_raised() {
+            if !self.may_act() {
                 return;
             }
             match output {

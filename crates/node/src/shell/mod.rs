@@ -29,6 +29,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 
+pub use self::http::tls::{TlsError, check as check_tls};
 use tokio::task::JoinHandle as JoinTask;
 use tracing::{info, warn};
 
@@ -37,7 +38,7 @@ use self::compute::Compute;
 use self::engine::{Calls, Engine};
 use self::events::Events;
 use self::fatal::Fatal;
-use self::http::{Clients, Http, Limits};
+use self::http::{Doors, Http, Limits, Tls};
 use self::inbox::{Inbox, InboxSender};
 use self::lock::{FolderLock, LockError};
 use self::meters::Meters;
@@ -45,7 +46,7 @@ use self::p2p::P2p;
 use self::spans::Spans;
 use self::storage::Storage;
 use self::token::Token;
-use crate::config::{Config, DataFolder, FolderError, PolicyFileError};
+use crate::config::{ApiConfig, Config, DataFolder, FolderError, PolicyFileError};
 use crate::core::misbehave::Misbehaviour;
 use crate::core::setup::{self, NoIdentity};
 use crate::core::{Node, OpenError, Settings};
@@ -100,6 +101,19 @@ pub enum RunError {
         /// Why, and what to do.
         reason: String,
     },
+    /// Other machines could reach an API that encrypts nothing.
+    #[error(
+        "the API would be open to other machines on {address} without encryption: give it a certificate (`tls_certificate` and \
+         `tls_key` in the section [api] of config.toml, or --tls-certificate and --tls-key), let it listen on 127.0.0.1, or say \
+         that it is meant with --allow-plain-http"
+    )]
+    PlainHttp {
+        /// Which address.
+        address: SocketAddr,
+    },
+    /// The API's certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}; free some memory, or raise the limit on processes")]
     Thread(std::io::Error),
@@ -166,6 +180,7 @@ async fn run_as(
     let lock = FolderLock::acquire(&folder)?;
     // Before anybody waits for a passphrase.
     policy::read(&folder)?;
+    doors(&config.api)?;
     // A file of an earlier process that was killed names an address nobody listens on.
     let _ = std::fs::remove_file(folder.api_address_file());
     let Some(opened) = standby::open(&folder, &config, unlock, shutdown.as_mut()).await? else {
@@ -195,6 +210,7 @@ async fn start(
 ) -> Result<Running, RunError> {
     // Again: it may have changed while another process spoke for this node.
     let policy = policy::read(&folder)?;
+    let doors = doors(&config.api)?;
     let identity = Arc::new(identity);
     let tenure = store.tenure();
     let place = config.place(&folder);
@@ -229,19 +245,17 @@ async fn start(
 
     let events = Arc::new(Events::new(entropy::fresh()?));
     let cluster = consign_api::ClusterId(*cluster.as_bytes());
-    let clients = Clients { cluster, may_stand_alone: require_clients };
-    let (api, limits, meters) = (config.api, Limits::default(), Arc::new(Meters::new()));
-    let mut http = Http::start(api, token, clients, limits, inbox.clone(), events.clone(), meters.clone())
+    let (meters, tls) = (Arc::new(Meters::new()), config.api.tls.is_some());
+    let listen = config.api.listen;
+    let storage = Storage::start(store, inbox.clone(), fatal.clone(), meters.steps.clone())?;
+    let (probe, queue) = (storage.probe(), inbox.clone());
+    let mut http = Http::start(doors, token, cluster, queue, events.clone(), meters.clone(), probe)
         .await
-        .map_err(|e| RunError::Api { address: api, reason: cannot_listen(&e, "--api") })?;
-    info!(address = %http.address, "listening for clients");
-    if !http.address.ip().is_loopback() {
-        warn!(address = %http.address, "the API is open to other machines, without encryption: keep it on loopback");
-    }
+        .map_err(|e| RunError::Api { address: listen, reason: cannot_listen(&e, "--api") })?;
+    info!(address = %http.address, tls, "listening for clients");
     #[cfg(unix)]
     serve_operator(&mut http, &folder);
     let watches = watch(&folder, &place, text, &inbox);
-    let storage = Storage::start(store, inbox.clone(), fatal.clone(), meters.steps.clone())?;
     let engine = Engine {
         node,
         clock,
@@ -256,7 +270,7 @@ async fn start(
         tenure,
     };
     // Calls that come before the core runs wait in its queue.
-    folder.write_file(&folder.api_address_file(), http.address.to_string().as_bytes())?;
+    folder.write_file(&folder.api_address_file(), http.near.to_string().as_bytes())?;
     let core = Builder::new()
         .name("consign-core".to_owned())
         .spawn(move || {
@@ -264,6 +278,15 @@ async fn start(
         })
         .map_err(RunError::Thread)?;
     Ok(Running { folder, inbox, core, storage, p2p, http, watches, _lock: lock })
+}
+
+/// Where clients shall come in, if that is safe.
+fn doors(api: &ApiConfig) -> Result<Doors, RunError> {
+    if api.is_exposed() {
+        return Err(RunError::PlainHttp { address: api.listen });
+    }
+    let tls = api.tls.clone().map(Tls::open).transpose()?;
+    Ok(Doors { address: api.listen, tls, names: api.names.clone(), limits: Limits::default() })
 }
 
 /// Serves the operator on a socket, or says why not.

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use super::http::StandbyHttp;
-use super::{RunError, cannot_listen, p2p, policy};
+use super::{RunError, cannot_listen, doors, p2p, policy};
 use crate::config::{Config, DataFolder};
 use crate::core::setup;
 use crate::identity::Identity;
@@ -112,8 +112,8 @@ fn check(place: &Place, folder: &DataFolder, unlock: &Unlock) -> Result<(), RunE
 /// Shows that this process lives and stands by; and that what it will listen on is free.
 async fn listen(folder: &DataFolder, config: &Config) -> Result<StandbyHttp, RunError> {
     p2p::check_free(&config.listen)?;
-    let refused = |e| RunError::Api { address: config.api, reason: cannot_listen(&e, "--api") };
-    let http = StandbyHttp::start(config.api).await.map_err(refused)?;
-    folder.write_file(&folder.api_address_file(), http.address.to_string().as_bytes())?;
+    let refused = |e| RunError::Api { address: config.api.listen, reason: cannot_listen(&e, "--api") };
+    let http = StandbyHttp::start(doors(&config.api)?).await.map_err(refused)?;
+    folder.write_file(&folder.api_address_file(), http.near.to_string().as_bytes())?;
     Ok(http)
 }

@@ -1,7 +1,9 @@
 //! The thread that owns the store and does what the core orders, one after the other.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Weak, mpsc};
 use std::thread::{Builder, JoinHandle};
+
+use tokio::sync::oneshot;
 
 use super::RunError;
 use super::failpoint::Failpoint;
@@ -21,11 +23,31 @@ pub(crate) enum Order {
     Store(WriteId, Vec<Write>),
     /// Take a record out, then say `Taken`.
     Take(WriteId, Table, Vec<u8>),
+    /// Write something that means nothing, and tell it when it is durable: the core does not ask for this.
+    Probe(oneshot::Sender<()>),
+}
+
+/// Key of what a probe writes, in the meta table. Nothing reads it.
+const PROBE: &[u8] = b"probe";
+
+/// Asks whether the store takes writes; does not keep its thread alive.
+#[derive(Clone)]
+pub(crate) struct Probe(Weak<mpsc::Sender<Order>>);
+
+impl Probe {
+    /// Orders a write. The answer comes when it is durable; none ever comes if the store has failed.
+    pub(crate) fn begin(&self) -> oneshot::Receiver<()> {
+        let (answer, waiting) = oneshot::channel();
+        if let Some(orders) = self.0.upgrade() {
+            let _ = orders.send(Order::Probe(answer));
+        }
+        waiting
+    }
 }
 
 /// The running thread.
 pub(crate) struct Storage {
-    orders: mpsc::Sender<Order>,
+    orders: Arc<mpsc::Sender<Order>>,
     thread: JoinHandle<()>,
 }
 
@@ -47,12 +69,17 @@ impl Storage {
                 }
             })
             .map_err(RunError::Thread)?;
-        Ok(Storage { orders, thread })
+        Ok(Storage { orders: Arc::new(orders), thread })
     }
 
     /// Where orders go.
     pub(crate) fn orders(&self) -> mpsc::Sender<Order> {
-        self.orders.clone()
+        mpsc::Sender::clone(&self.orders)
+    }
+
+    /// By which one finds out whether the store takes writes.
+    pub(crate) fn probe(&self) -> Probe {
+        Probe(Arc::downgrade(&self.orders))
     }
 
     /// Waits until all orders are done. All other senders of orders must be gone.
@@ -90,6 +117,10 @@ fn work(
             Order::Take(id, table, key) => {
                 store.take(table, &key).map(|value| done.push(Input::Taken(id, value)))
             }
+            Order::Probe(answer) => store.apply(&[Write::put(Table::Meta, PROBE, b"")]).map(|()| {
+                // Whoever asked may have gone.
+                let _ = answer.send(());
+            }),
         };
         if result.is_ok() {
             failpoint.after();
@@ -112,7 +143,7 @@ fn gather(group: &mut Vec<(WriteId, Vec<Write>)>, queue: &mpsc::Receiver<Order>)
                 room -= writes.len().max(1);
                 group.push((id, writes));
             }
-            other @ (Order::Store(..) | Order::Take(..)) => return Some(other),
+            other @ (Order::Store(..) | Order::Take(..) | Order::Probe(_)) => return Some(other),
         }
     }
     None

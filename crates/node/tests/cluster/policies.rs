@@ -241,9 +241,6 @@ fn only_what_waits_for_an_operator_is_good_for_a_day() {
     // A node whose operator is not asked does not take part in what is good for so long.
     sim.write_policy(1, &shop, &allow("\"sign\"", "\"own\"", ""));
     let call = shop.sign_for(&message(&key, b"pay 6"), "next", sim.unix(), HOURS_20);
-    refused(sim.bring(0, &call), api::ProblemKind::Refused, "waits for approval at node-0");
-    let waiting = sim.approvals(0);
-    sim.approve(0, &waiting[0], true);
     refused(sim.bring(0, &call), api::ProblemKind::Refused, "at most 600 s at node-1");
 }
 
@@ -367,4 +364,46 @@ fn the_policy_is_in_the_backup() {
     // A broken file is not the policy.
     sim.handle(0, Input::Policy(Err("line 3: broken".to_owned())));
     assert!(take(&sim).unwrap().contains("approve = true"));
+}
+
+/// A request that waits says for whom, at all of them at once, and wears out nobody's tries however often it is asked for.
+#[test]
+fn what_waits_says_for_whom() {
+    let mut sim = Sim::cluster_for_clients(709, 3);
+    let shop = Customer::of(&sim, 1);
+    let lax = allow("\"keygen\", \"sign\", \"refresh\"", "\"own\"", "");
+    let careful =
+        allow("\"keygen\", \"sign\"", "\"own\"", "") + &allow("\"refresh\"", "\"own\"", "approve = true\n");
+    for (node, rules) in [(0, &lax), (1, &careful), (2, &careful)] {
+        sim.write_policy(node, &shop, rules);
+    }
+    let key = sim.key_of(&shop, "key");
+    let terms = api::RefreshTerms { epoch: 0, moduli: api::Moduli::Keep };
+    let refresh = api::Request::Refresh(api::Refresh { key: key.id, terms });
+    let call = shop.sign(&sim, &refresh, "care");
+    let ask = |sim: &mut Sim| {
+        let id = sim.start(0, api::Request::Signed(Box::new(call.clone()))).unwrap();
+        let outcome = sim.finish(0, id);
+        (outcome, sim.view(0, id).unwrap())
+    };
+    let (outcome, view) = ask(&mut sim);
+    refused(outcome, api::ProblemKind::Refused, "waits for approval at node-1");
+    assert_eq!(view.state, api::CeremonyState::AwaitingApproval);
+    let mut both = vec![sim.api_id(1), sim.api_id(2)];
+    both.sort_unstable();
+    assert_eq!(view.waiting_for, both);
+    assert!(view.failure.unwrap().detail.contains("waits for approval at node-2"));
+    let waiting = sim.approvals(1);
+    sim.approve(1, &waiting[0], true);
+    // More often than a request may be tried: node 0, which needs no approval, is not asked until the others agree.
+    for _ in 0..9 {
+        let (outcome, view) = ask(&mut sim);
+        refused(outcome, api::ProblemKind::Refused, "waits for approval at node-2");
+        assert_eq!(view.waiting_for, [sim.api_id(2)]);
+    }
+    let waiting = sim.approvals(2);
+    sim.approve(2, &waiting[0], true);
+    let (outcome, view) = ask(&mut sim);
+    assert!(matches!(outcome, Ok(api::Outcome::Key(_))), "{outcome:?}");
+    assert_eq!((view.state, view.waiting_for.len()), (api::CeremonyState::Done, 0));
 }

@@ -17,6 +17,8 @@ use crate::{Outcome, Setup};
 const SENDERS: usize = 8;
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// Far longer than the longest head that a node reads.
+const MAX_HEAD: usize = 256 << 10;
 /// One of so many is sent drop by drop.
 const SLOW: usize = 400;
 /// How long such a one takes at most; the node may end it sooner.
@@ -99,8 +101,11 @@ fn one(chance: &mut Chance, number: usize, token: &str, cluster: &str) -> Vec<u8
         0 => junk(chance, 2_000),
         1 => with("\r\n\r\nGET\t/ HTTP/9.9\r\n".to_owned(), &junk(chance, 200)),
         2 => format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(chance.below(100_000))).into_bytes(),
-        3 => format!("GET /v1/keys HTTP/1.1\r\n{open}x: {}\r\n\r\n", "b".repeat(chance.below(200_000)))
-            .into_bytes(),
+        3 => format!(
+            "GET /v1/keys HTTP/1.1\r\n{open}x: {}\r\n\r\n",
+            "b".repeat(MAX_HEAD + chance.below(200_000))
+        )
+        .into_bytes(),
         4 => {
             let many: String = (0..chance.below(400)).map(|i| format!("x-{i}: {i}\r\n")).collect();
             format!("GET /v1/nowhere HTTP/1.1\r\n{open}{many}\r\n").into_bytes()

@@ -16,7 +16,7 @@ use consign_node::store::{Unlock, open};
 use crate::asking::{Answer, bring_to_the_end, request};
 use crate::cluster::{Cluster, Node};
 use crate::fault::ensure;
-use crate::figures::{Tally, ms};
+use crate::figures::ms;
 use crate::pool::joined;
 use crate::{Fault, Outcome, Setup};
 

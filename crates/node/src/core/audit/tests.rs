@@ -115,12 +115,25 @@ fn an_accepted_rollback_goes_on_behind_what_others_saw() {
     assert!(accept_rollback(&store, 5).unwrap().is_none());
     let mut log = Log::read(&store).unwrap();
     assert!(log.held.is_none() && log.has(&seen) && !log.has(&Head { length: 12, ..seen }));
-    // Within what is remembered another hash is another log.
-    assert!(log.has(&Head { length: 2, hash: chain.entries[1].hash }));
-    assert!(!log.has(&Head { length: 2, hash: Hash([3; 32]) }));
+    // From there on another hash is another log.
+    assert!(log.has(&chain.head) && !log.has(&Head { length: 11, hash: Hash([3; 32]) }));
     let mut writes = Vec::new();
     log.add(WriteId(1), Vec::new(), &mut writes);
     assert!(writes.is_empty());
+}
+
+/// Until its operator acts the node goes on writing, perhaps past what others saw, who show it once more afterwards.
+#[test]
+fn a_rollback_is_accepted_once_however_far_the_log_went_on() {
+    let mut store = store(6);
+    let seen = Head { length: 4, hash: Hash([3; 32]) };
+    assert!(!Log::read(&store).unwrap().has(&seen), "another log");
+    store.apply(&[Write::put(Table::Meta, HELD, encode(&Held::Behind(seen)))]).unwrap();
+    let (_, writes) = accept_rollback(&store, 5).unwrap().unwrap();
+    store.apply(&writes).unwrap();
+    let log = Log::read(&store).unwrap();
+    assert!(log.head.length == 7 && log.has(&seen));
+    assert!(!log.has(&Head { length: 8, hash: Hash([3; 32]) }), "went back behind that");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use consign_api as api;
 
+use super::super::approvals::WAITS;
 use super::super::asked::request_id;
 use super::super::hash::Hash;
 use super::super::node::Node;
@@ -20,6 +21,8 @@ use crate::identity::NodeId;
 
 /// How long a participant may say nothing to a proposal, in milliseconds.
 const ANSWER_MS: u64 = 15_000;
+/// How long others are heard after one has said that it waits for its operator, in milliseconds.
+const AWAIT_MS: u64 = 2_000;
 /// An accept older than this is asked for anew before the start, in milliseconds: well within its lifetime, so that
 /// it does not lapse on the way.
 const ACCEPT_FRESH_MS: u64 = 6_000;
@@ -35,8 +38,15 @@ impl Node {
         let hash = proposal.hash();
         let request = request_id(&proposal.cluster, &proposal.request);
         let me = proposal.index_of(self.me);
-        let others: Vec<_> = proposal.others(self.me).collect();
-        let heard = others.iter().map(|id| (*id, self.now.monotonic)).collect();
+        // Whose operator had to be asked before is asked first, and nobody else until that one agrees.
+        let task = self.tasks.get(&request);
+        let all = proposal.participants.iter().map(|p| p.id);
+        let (mut asked, mut later): (Vec<_>, Vec<_>) =
+            all.partition(|id| task.is_some_and(|task| task.asks_first(*id)));
+        if asked.is_empty() {
+            std::mem::swap(&mut asked, &mut later);
+        }
+        let heard = asked.iter().filter(|id| **id != self.me).map(|id| (*id, self.now.monotonic)).collect();
         let message = PeerMessage::Propose(Box::new(proposal.clone()));
         let ceremony = Ceremony {
             // What cannot run lets in no message; the participants refuse it.
@@ -46,7 +56,13 @@ impl Node {
             request,
             me,
             since: self.now.monotonic,
-            gathering: Some(Gathering { accepts: BTreeMap::new(), heard }),
+            gathering: Some(Gathering {
+                accepts: BTreeMap::new(),
+                heard,
+                awaiting: BTreeMap::new(),
+                awaiting_since: 0,
+                later,
+            }),
             part: Part::Watching { until: None, made: BTreeMap::new() },
             primes: None,
             spent: None,
@@ -58,24 +74,85 @@ impl Node {
         let (proposal, wanted) = (Arc::clone(&ceremony.proposal), wanted_of(&ceremony.proposal));
         self.ceremonies.insert(hash, ceremony);
         self.tell_proposal(request, &proposal, &wanted);
-        for peer in others {
-            self.send(peer, &message);
+        let own = self.me;
+        for peer in asked.iter().filter(|id| **id != own) {
+            self.send(*peer, &message);
         }
-        if me.is_some() {
-            match self.examine(&proposal) {
-                Ok(_) => {
-                    self.clear_way(&proposal);
-                    self.take_turn(&proposal);
-                    self.take_part(hash);
-                }
-                Err(reason) => {
-                    self.remember_waiting(&proposal, &reason);
-                    self.end(hash, End::failed(api::ProblemKind::Refused, reason, [self.me]));
-                }
-            }
+        if asked.contains(&self.me) {
+            self.ask_oneself(hash, &proposal);
         }
         self.tell_standing(hash);
         hash
+    }
+
+    /// The proposer is a participant like any other.
+    fn ask_oneself(&mut self, hash: Hash, proposal: &Proposal) {
+        match self.examine(proposal) {
+            Ok(_) => {
+                self.clear_way(proposal);
+                self.take_turn(proposal);
+                self.take_part(hash);
+            }
+            Err(reason) => {
+                self.remember_waiting(proposal, &reason);
+                if reason.starts_with(WAITS) {
+                    return self.awaits(hash, self.me, reason);
+                }
+                self.end(hash, End::failed(api::ProblemKind::Refused, reason, [self.me]));
+            }
+        }
+    }
+
+    /// Those who were asked first have accepted: now the others are asked.
+    fn ask_later(&mut self, hash: Hash) {
+        let now = self.now.monotonic;
+        let Some(ceremony) = self.ceremonies.get_mut(&hash) else { return };
+        let proposal = Arc::clone(&ceremony.proposal);
+        let Some(gathering) = &mut ceremony.gathering else { return };
+        let accepted = gathering.accepts.len();
+        if gathering.later.is_empty() || accepted + gathering.later.len() < proposal.participants.len() {
+            return;
+        }
+        let later = std::mem::take(&mut gathering.later);
+        let others: Vec<_> = later.iter().copied().filter(|id| *id != self.me).collect();
+        gathering.heard.extend(others.iter().map(|id| (*id, now)));
+        for peer in others {
+            self.send(peer, &PeerMessage::Propose(Box::new((*proposal).clone())));
+        }
+        if later.contains(&self.me) {
+            self.ask_oneself(hash, &proposal);
+        }
+    }
+
+    /// A participant waits for its operator. What the others say is heard too, for a moment, so that the client learns of all
+    /// operators at once.
+    fn awaits(&mut self, hash: Hash, who: NodeId, reason: String) {
+        let now = self.now.monotonic;
+        let gathering = self.ceremonies.get_mut(&hash).and_then(|c| c.gathering.as_mut());
+        let Some(gathering) = gathering else { return };
+        if gathering.awaiting.is_empty() {
+            gathering.awaiting_since = now;
+        }
+        gathering.awaiting.insert(who, reason);
+        self.settle_awaiting(hash);
+    }
+
+    fn settle_awaiting(&mut self, hash: Hash) {
+        let (now, me) = (self.now.monotonic, self.me);
+        let Some(ceremony) = self.ceremonies.get(&hash).filter(|c| !c.is_over()) else { return };
+        let Some(gathering) = ceremony.gathering.as_ref().filter(|g| !g.awaiting.is_empty()) else { return };
+        let answers = gathering.accepts.len() + gathering.awaiting.len() + gathering.later.len();
+        let late = now.saturating_sub(gathering.awaiting_since) >= AWAIT_MS;
+        if answers < ceremony.proposal.participants.len() && !late {
+            return;
+        }
+        let say = |(id, reason): (&NodeId, &String)| match *id == me {
+            true => format!("{reason}."),
+            false => format!("{id} refuses: {reason}."),
+        };
+        let text = gathering.awaiting.iter().map(say).collect::<Vec<_>>().join(" ");
+        let named: Vec<_> = gathering.awaiting.keys().copied().collect();
+        self.end(hash, End::failed(api::ProblemKind::Refused, text, named));
     }
 
     pub(in super::super) fn hear_preparing(&mut self, from: NodeId, hash: Hash) {
@@ -101,7 +178,10 @@ impl Node {
             return self.dropped(from, "an accept that is not valid");
         }
         gathering.accepts.insert(accept.index, (accept, now));
+        gathering.awaiting.remove(&from);
         self.tell_standing(hash);
+        self.settle_awaiting(hash);
+        self.ask_later(hash);
         self.try_start(hash);
     }
 
@@ -113,6 +193,9 @@ impl Node {
             return self.dropped(from, "a refusal that is not valid");
         }
         let reason: String = refusal.reason.chars().filter(|c| !c.is_control()).collect();
+        if reason.starts_with(WAITS) {
+            return self.awaits(hash, from, reason);
+        }
         let text = format!("{from} refuses: {reason}.");
         if reason == NO_PLACE {
             // Of its presignatures nothing is said.
@@ -171,6 +254,9 @@ impl Node {
         let now = self.now.monotonic;
         let Some(ceremony) = self.ceremonies.get(&hash).filter(|c| !c.is_over()) else { return };
         let Some(gathering) = &ceremony.gathering else { return };
+        if !gathering.awaiting.is_empty() {
+            return self.settle_awaiting(hash);
+        }
         let silent: Vec<_> = gathering
             .heard
             .iter()

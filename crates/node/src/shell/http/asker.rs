@@ -10,31 +10,20 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use consign_api::signed::{Fields, NotSigned};
-use consign_api::{ClientKey, ClusterId, Problem, ProblemKind, Request, SignedRequest};
+use consign_api::{ClientKey, Problem, ProblemKind, Request, SignedRequest};
 
 use super::Shared;
 use super::answer::Failed;
 use super::roster::operators_only;
 use crate::shell::inbox::Answer;
 
-/// How the HTTP layer treats clients that sign.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clients {
-    /// What they sign for.
-    pub(crate) cluster: ClusterId,
-    /// Whether their signature may stand alone, without the token. The core has the last word.
-    pub(crate) may_stand_alone: bool,
-}
-
 /// By what a call came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
     /// The token.
     Token,
-    /// A GET with this client's signature, which holds.
+    /// This client's signature, which holds; of a POST it covers the digest of a body that is not here yet.
     Client(ClientKey),
-    /// A signature that covers a body which is not here yet.
-    Unproven,
 }
 
 /// How long a call has waited for others, in microseconds: that is no work of the HTTP layer.
@@ -58,7 +47,8 @@ impl Waited {
 /// A call's way to the core.
 pub(super) struct Asker {
     shared: Arc<Shared>,
-    entry: Entry,
+    /// None for a call that anybody may make.
+    entry: Option<Entry>,
     waited: Waited,
 }
 
@@ -75,7 +65,7 @@ impl FromRequestParts<Arc<Shared>> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Failed> {
         // The guard lets nothing in without one, but what needs none.
-        let entry = parts.extensions.get::<Entry>().copied().unwrap_or(Entry::Unproven);
+        let entry = parts.extensions.get::<Entry>().copied();
         let waited = parts.extensions.get::<Waited>().cloned().unwrap_or_default();
         Ok(Self { shared: shared.clone(), entry, waited })
     }
@@ -88,9 +78,9 @@ impl Asker {
             return Err(operators_only());
         }
         let request = match (self.entry, &request) {
-            (Entry::Token, _) | (_, Request::Health | Request::Count) => request,
-            (Entry::Client(client), _) => Request::By(client, Box::new(request)),
-            (Entry::Unproven, _) => return Err(no_token()),
+            (Some(Entry::Token), _) | (_, Request::Health | Request::Ready | Request::Count) => request,
+            (Some(Entry::Client(client)), _) => Request::By(client, Box::new(request)),
+            (None, _) => return Err(no_token()),
         };
         self.waits(self.shared.ask(request)).await
     }
@@ -100,26 +90,20 @@ impl Asker {
         self.waited.until(what).await
     }
 
-    /// The call as its client has signed it, and the way to the core for it; nothing without a signature. The core verifies
-    /// it before it does anything, so whatever is asked after its answer is the client's.
+    /// The call as its client has signed it, now that its body is here; nothing without a signature.
     pub(super) fn signed(
-        self,
         headers: &HeaderMap,
         path: &str,
         body: &[u8],
-    ) -> Result<(Self, Option<Box<SignedRequest>>), Problem> {
-        let Some(fields) = fields(headers).map_err(not_signed)? else { return Ok((self, None)) };
+    ) -> Result<Option<Box<SignedRequest>>, Problem> {
+        let Some(fields) = fields(headers).map_err(not_signed)? else { return Ok(None) };
         let signed = SignedRequest::from_http(path, None, &fields, body.to_vec()).map_err(not_signed)?;
-        let entry = match self.entry {
-            Entry::Unproven => Entry::Client(signed.client()),
-            entry @ (Entry::Token | Entry::Client(_)) => entry,
-        };
-        Ok((Self { entry, ..self }, Some(Box::new(signed))))
+        Ok(Some(Box::new(signed)))
     }
 
     /// For calls that only the token opens.
     pub(super) fn needs_token(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        if self.entry != Entry::Token {
+        if self.entry != Some(Entry::Token) {
             return Err(no_token());
         }
         if fields(headers).map_err(not_signed)?.is_some() {

@@ -1,5 +1,6 @@
 //! Reading what a client sends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,6 +12,8 @@ use consign_api::{DiscardQuery, MessageQuery, PageQuery, Problem, ProblemKind};
 use libp2p::futures::StreamExt;
 use serde::de::DeserializeOwned;
 
+use super::arriving::Arriving;
+
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Memory set aside for a body before it arrives, in bytes: more than any body with a private key is long, so that growing
@@ -18,7 +21,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRST_BYTES: usize = 16 << 10;
 
 /// The raw body of a POST. Its size is checked before it is read.
-pub(super) async fn raw(request: Request) -> Result<Vec<u8>, Problem> {
+pub(super) async fn raw(mut request: Request) -> Result<Vec<u8>, Problem> {
+    // Whoever has sent it whole, gives its place to another.
+    let _arriving = request.extensions_mut().remove::<Arc<Arriving>>();
     let malformed = |detail: &str| Problem::new(ProblemKind::Malformed, detail);
     if request.uri().query().is_some() {
         return Err(malformed("This call takes no query: put everything into the body."));

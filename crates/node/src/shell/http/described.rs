@@ -14,7 +14,7 @@ use super::answer::{body, json, unexpected};
 use super::calls::Answered;
 
 /// Calls that anybody may make.
-pub(super) const OPEN: &[&str] = &["/healthz", "/metrics", "/openapi.json", "/docs"];
+pub(super) const OPEN: &[&str] = &["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
 
 /// The media type of what Prometheus reads.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -24,7 +24,7 @@ pub(super) async fn send(asker: Asker, request: HttpRequest) -> Answered {
     });
     match kept.await? {
         Kept::Message(view) => Ok(json(StatusCode::CREATED, view)),
-        Kept::Ceremony(_) => Err(unexpected()),
+        Kept::Ceremony(_) | Kept::Charter(_) => Err(unexpected()),
     }
 }
 

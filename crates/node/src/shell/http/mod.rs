@@ -1,30 +1,38 @@
 //! The HTTP API: each call becomes one [`api::Request`] for the core, each answer JSON or a problem document.
 //!
-//! Every call needs the bearer token, or where the operator wants that a client's signature; but not `/healthz`, `/metrics`
-//! and the description of the API. The `Host` header must be an IP address or `localhost`: a web page that rebinds its own
-//! name to this machine cannot reach the API. Everything is limited: size and time of a body, calls and streams at a time,
-//! connections, and how long they may take to say what they want.
+//! Every call needs the bearer token, or where the operator wants that a client's signature; but not `/healthz`, `/readyz`,
+//! `/metrics` and the description of the API. Whose a call is, is known before its body is read. The `Host` header must be an
+//! IP address, `localhost` or a name that the operator gave: a web page that rebinds its own name to this machine cannot reach
+//! the API. Everything is limited: size and time of a body, calls and streams at a time, connections, and how long they may
+//! take to say what they want.
 //!
-//! Read next: `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they say), `calls.rs`
-//! (the calls), `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `described.rs`,
+//! With a certificate it speaks TLS; then commands on the node's own machine come in by a door of their own, plain HTTP on
+//! loopback, so that they need no certificate's name for it.
+//!
+//! Read next: `doors.rs`, `tls.rs` and `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they say),
+//! `calls.rs` (the calls), `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `described.rs`,
 //! `roster.rs` and `messages.rs` (what is asked of it), `operator.rs` (the operator's socket),
 //! `standby.rs` (what a process says that stands by).
 
 mod answer;
+mod arriving;
 mod asker;
 mod body;
 mod calls;
 mod described;
+mod doors;
 mod guard;
 mod listener;
 mod messages;
 mod once;
 #[cfg(unix)]
 mod operator;
+mod ready;
 mod roster;
 mod serve;
 mod standby;
 mod start;
+pub(crate) mod tls;
 mod watch;
 
 use std::net::SocketAddr;
@@ -34,20 +42,24 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+
 use consign_api as api;
 use consign_api::{Problem, ProblemKind};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch as channel};
 use tokio::task::JoinHandle;
 
-pub(crate) use self::asker::Clients;
+use self::arriving::Bodies;
+pub(crate) use self::doors::Doors;
+use self::doors::Open;
 use self::once::Once;
 pub(crate) use self::serve::Limits;
 pub(crate) use self::standby::StandbyHttp;
+pub(crate) use self::tls::Tls;
 use super::clock::Clock;
 use super::events::Events;
 use super::inbox::{Answer, Call, Inbox, InboxSender};
 use super::meters::Meters;
+use super::storage::Probe;
 use super::token::Token;
 
 /// How long the core may take to answer a call: it does no arithmetic, so it is fast or broken.
@@ -67,17 +79,20 @@ pub(crate) struct Shared {
     events: Arc<Events>,
     meters: Arc<Meters>,
     token: Token,
-    clients: Clients,
+    /// What clients sign for.
+    cluster: api::ClusterId,
     clock: Clock,
     calls: Arc<Semaphore>,
+    bodies: Bodies,
     streams: Arc<Semaphore>,
     once: Once,
     /// No more calls.
     stopping: channel::Receiver<bool>,
     /// Those that run end now.
     cut: channel::Receiver<bool>,
-    /// Whether the API listens on loopback, so that what is said to it does not leave the machine.
-    is_near: bool,
+    /// By what the node may be called besides its addresses and `localhost`.
+    names: Vec<String>,
+    store: ready::Store,
 }
 
 impl Shared {
@@ -107,30 +122,30 @@ impl Shared {
 pub(crate) struct Http {
     /// Where it really listens.
     pub address: SocketAddr,
+    /// Where commands on this machine come in, without TLS: on loopback, if there is TLS elsewhere.
+    pub near: SocketAddr,
     shared: Arc<Shared>,
     stop: channel::Sender<bool>,
     cut: channel::Sender<bool>,
-    task: JoinHandle<()>,
+    open: Open,
     /// What serves the operator's socket.
     operator: Option<JoinHandle<()>>,
 }
 
 impl Http {
-    /// Listens on `address` and serves until told to stop.
+    /// Listens and serves until told to stop.
     ///
     /// # Errors
     /// If the address cannot be listened on.
     pub(crate) async fn start(
-        address: SocketAddr,
+        mut doors: Doors,
         token: Token,
-        clients: Clients,
-        limits: Limits,
+        cluster: api::ClusterId,
         inbox: InboxSender,
         events: Arc<Events>,
         meters: Arc<Meters>,
+        store: Probe,
     ) -> std::io::Result<Http> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
         let (stop, stopping) = channel::channel(false);
         let (cut, cutting) = channel::channel(false);
         let shared = Arc::new(Shared {
@@ -138,17 +153,19 @@ impl Http {
             events,
             meters,
             token,
-            clients,
+            cluster,
             clock: Clock::start(),
             calls: Arc::new(Semaphore::new(MAX_CALLS)),
+            bodies: Bodies::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             once: Once::default(),
             stopping: stopping.clone(),
             cut: cutting,
-            is_near: address.ip().is_loopback(),
+            names: std::mem::take(&mut doors.names),
+            store: ready::Store::new(store),
         });
-        let task = tokio::spawn(serve::serve(listener, router(shared.clone()), limits, stopping));
-        Ok(Http { address, shared, stop, cut, task, operator: None })
+        let open = doors.open(&router(shared.clone()), &stopping).await?;
+        Ok(Http { address: open.address, near: open.near, shared, stop, cut, open, operator: None })
     }
 
     /// Serves the operator, too, on this socket.
@@ -165,29 +182,19 @@ impl Http {
     pub(crate) async fn finish(mut self) {
         let _ = self.stop.send(true);
         let mut operator = self.operator.take();
+        let open = &mut self.open;
         let mut ended = async || {
-            for task in [Some(&mut self.task), operator.as_mut()].into_iter().flatten() {
-                // What ended by a panic has ended.
-                if !task.is_finished() {
-                    let _ = task.await;
-                }
+            open.ended().await;
+            // What ended by a panic has ended.
+            if let Some(task) = operator.as_mut().filter(|task| !task.is_finished()) {
+                let _ = task.await;
             }
         };
         if tokio::time::timeout(STOP_TIMEOUT, ended()).await.is_err() {
             let _ = self.cut.send(true);
             let _ = tokio::time::timeout(LAST_WORDS, ended()).await;
         }
-        self.task.abort();
         if let Some(operator) = operator {
-            operator.abort();
-        }
-    }
-}
-
-impl Drop for Http {
-    fn drop(&mut self) {
-        self.task.abort();
-        if let Some(operator) = &self.operator {
             operator.abort();
         }
     }
@@ -203,6 +210,7 @@ async fn stopped(mut stopping: channel::Receiver<bool>) {
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", get(calls::health))
+        .route("/readyz", get(ready::ready))
         .route("/metrics", get(described::metrics))
         .route("/openapi.json", get(described::document))
         .route("/docs", get(described::docs))

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use consign_api::limits::MAX_IDEMPOTENCY_KEY_BYTES;
-use consign_api::{CeremonyId, MessageView, Problem, ProblemKind};
+use consign_api::{CeremonyId, CharterView, MessageView, Problem, ProblemKind};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
@@ -25,6 +25,8 @@ pub(super) enum Outcome {
     Ceremony(CeremonyId),
     /// A message, as it was when it was sent.
     Message(Box<MessageView>),
+    /// The charter in force, when the next one was proposed.
+    Charter(Box<CharterView>),
 }
 
 /// The place of one key's outcome: empty while the first call is under way, or after it failed.

@@ -16,8 +16,9 @@ use consign_api::{Problem, ProblemKind, Reply, Request};
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 
-use super::answer::{json, unexpected};
+use super::answer::{Failed, json, unexpected};
 use super::calls::{self, Answered, Id, id};
+use super::once::Outcome as Kept;
 use super::{Shared, body, stopped};
 
 /// Begins to serve on a socket that is made here; a file of an earlier process that was killed is replaced.
@@ -91,8 +92,19 @@ async fn decide_validator(
 }
 
 async fn propose_charter(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Answered {
-    let wanted = body::parse(&body::raw(request).await?)?;
-    charter(&shared, Request::ProposeCharter(wanted)).await
+    let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
+    let bytes = body::raw(request).await?;
+    let wanted = Request::ProposeCharter(body::parse(&bytes)?);
+    // Each proposal is another one, so the same call again must not make a second.
+    let place = shared.once.place(&headers, &path, &bytes)?;
+    let kept = place.get_or_try_init(|| async {
+        let view = ask(&shared, wanted).await?;
+        Ok::<_, Failed>(Kept::Charter(Box::new(view)))
+    });
+    match kept.await? {
+        Kept::Charter(view) => Ok(json(StatusCode::OK, view)),
+        Kept::Ceremony(_) | Kept::Message(_) => Err(unexpected()),
+    }
 }
 
 async fn sign_charter(State(shared): State<Arc<Shared>>, path: Id, request: HttpRequest) -> Answered {
@@ -108,6 +120,10 @@ async fn switch_charter(State(shared): State<Arc<Shared>>, path: Id, request: Ht
 }
 
 async fn charter(shared: &Shared, request: Request) -> Answered {
+    Ok(json(StatusCode::OK, &ask(shared, request).await?))
+}
+
+async fn ask(shared: &Shared, request: Request) -> Result<api::CharterView, Failed> {
     let Reply::Charter(view) = shared.ask(request).await?.reply else { return Err(unexpected()) };
-    Ok(json(StatusCode::OK, &view))
+    Ok(view)
 }

@@ -8,44 +8,39 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use consign_api::{HealthView, Problem, ProblemKind};
-use tokio::net::TcpListener;
 use tokio::sync::watch as channel;
-use tokio::task::JoinHandle;
 
+use super::STOP_TIMEOUT;
 use super::answer::{Failed, json};
-use super::{Limits, STOP_TIMEOUT, serve};
+use super::doors::{Doors, Open};
 
 /// Seconds after which another try may succeed: a takeover lasts some.
 const RETRY_S: u32 = 5;
 
 /// A running one.
 pub(crate) struct StandbyHttp {
-    /// Where it really listens.
-    pub address: SocketAddr,
+    /// Where commands on this machine find it.
+    pub near: SocketAddr,
     stop: channel::Sender<bool>,
-    task: JoinHandle<()>,
+    open: Open,
 }
 
 impl StandbyHttp {
-    /// Listens on `address` and answers until told to stop.
+    /// Listens and answers until told to stop.
     ///
     /// # Errors
     /// If the address cannot be listened on.
-    pub(crate) async fn start(address: SocketAddr) -> std::io::Result<StandbyHttp> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
+    pub(crate) async fn start(doors: Doors) -> std::io::Result<StandbyHttp> {
         let (stop, stopping) = channel::channel(false);
         let router = Router::new().route("/healthz", get(health)).fallback(refuse);
-        let task = tokio::spawn(serve::serve(listener, router, Limits::default(), stopping));
-        Ok(StandbyHttp { address, stop, task })
+        let open = doors.open(&router, &stopping).await?;
+        Ok(StandbyHttp { near: open.near, stop, open })
     }
 
     /// Stops, and frees the address.
     pub(crate) async fn finish(mut self) {
         let _ = self.stop.send(true);
-        if tokio::time::timeout(STOP_TIMEOUT, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
+        let _ = tokio::time::timeout(STOP_TIMEOUT, self.open.ended()).await;
     }
 }
 

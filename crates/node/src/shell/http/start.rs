@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::Request as HttpRequest;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -19,17 +20,22 @@ use super::answer::{Failed, located, unexpected};
 use super::asker::Asker;
 use super::body;
 use super::calls::{Answered, Id, id, view_of};
+use super::doors::Near;
 use super::once::{Outcome as Kept, Place};
 
 pub(super) async fn create_key(shared: Asker, request: HttpRequest) -> Answered {
     ceremony(shared, request, |bytes| Ok(Request::CreateKey(body::parse(bytes)?))).await
 }
 
-/// The one call that carries a private key: only from this machine, since the API has no encryption of its own.
-pub(super) async fn import(shared: Asker, request: HttpRequest) -> Answered {
+/// The one call that carries a private key: only from this machine.
+pub(super) async fn import(
+    shared: Asker,
+    Extension(Near(is_near)): Extension<Near>,
+    request: HttpRequest,
+) -> Answered {
     shared.needs_token(request.headers())?;
-    if !shared.is_near {
-        let detail = "A private key must not cross a network in the clear: let the API listen on 127.0.0.1.";
+    if !is_near {
+        let detail = "A private key must not leave its machine: call the node by loopback, as `consign key import` there does.";
         return Err(Problem::new(ProblemKind::Forbidden, detail).into());
     }
     ceremony(shared, request, |bytes| Ok(Request::ImportKey(body::parse(bytes)?))).await
@@ -67,8 +73,7 @@ async fn ceremony(
     let wanted = parse(&bytes)?;
     // Before anything is asked, so that no change can be missed.
     let mut changes = asker.events.watch();
-    let (asker, signed) = asker.signed(&headers, &path, &bytes)?;
-    let (view, sequence) = match signed {
+    let (view, sequence) = match Asker::signed(&headers, &path, &bytes)? {
         // Its `Idempotency-Key` is the core's affair: it holds at every node, and after a restart.
         Some(signed) => {
             let answer = asker.ask(Request::Signed(signed)).await?;
@@ -95,7 +100,7 @@ async fn begin(shared: &Asker, place: &Place, wanted: Request) -> Result<(Ceremo
     });
     let id = match kept.await? {
         Kept::Ceremony(id) => *id,
-        Kept::Message(_) => return Err(unexpected()),
+        Kept::Message(_) | Kept::Charter(_) => return Err(unexpected()),
     };
     match fresh {
         Some(fresh) => Ok(fresh),
@@ -158,6 +163,8 @@ fn answer(view: CeremonyView) -> Response {
                 || Problem::new(ProblemKind::Internal, "The ceremony failed without a reason; see the log.");
             Failed(view.failure.unwrap_or_else(unknown).about(id)).into_response()
         }
-        CeremonyState::Proposed | CeremonyState::Running => located(StatusCode::ACCEPTED, &ceremony, &view),
+        CeremonyState::Proposed | CeremonyState::Running | CeremonyState::AwaitingApproval => {
+            located(StatusCode::ACCEPTED, &ceremony, &view)
+        }
     }
 }

@@ -6,7 +6,9 @@ mod described;
 mod evidence;
 mod operator;
 mod places;
+mod ready;
 mod refusals;
+mod secured;
 mod signed;
 mod trusting;
 
@@ -22,6 +24,8 @@ use api::{
 };
 
 use super::*;
+use crate::shell::fatal::Fatal;
+use crate::shell::storage::Storage;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -36,6 +40,18 @@ struct Site {
     http: Http,
     events: Arc<Events>,
     asked: Arc<Mutex<Vec<Request>>>,
+    _storage: Storage,
+}
+
+/// A store in memory.
+fn storage() -> (Storage, Probe) {
+    let (inbox, _) = channel();
+    let (fatal, _) = Fatal::new();
+    let storage =
+        Storage::start(crate::store::memory::Memory::new(), inbox, fatal, Meters::new().steps.clone())
+            .unwrap();
+    let probe = storage.probe();
+    (storage, probe)
 }
 
 impl Site {
@@ -52,33 +68,34 @@ impl Site {
         limits: Limits,
         answers: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> Site {
-        Site::for_clients(address, limits, true, answers).await
+        Site::behind(None, address, limits, answers).await
     }
 
-    async fn for_clients(
+    async fn behind(
+        tls: Option<Tls>,
         address: &str,
         limits: Limits,
-        may_stand_alone: bool,
         answers: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> Site {
-        let clients = Clients { cluster: CLUSTER, may_stand_alone };
         let (inbox, happened) = channel();
         let events = Arc::new(Events::new([5; 8]));
         let asked = Arc::<Mutex<Vec<Request>>>::default();
         let (core_events, core_asked) = (events.clone(), asked.clone());
         std::thread::spawn(move || core(&happened, &core_events, &core_asked, Box::new(answers)));
+        let (storage, probe) = storage();
+        let doors = Doors { address: address.parse().unwrap(), tls, names: Vec::new(), limits };
         let http = Http::start(
-            address.parse().unwrap(),
+            doors,
             Token::new(TOKEN),
-            clients,
-            limits,
+            CLUSTER,
             inbox,
             events.clone(),
             Arc::new(Meters::new()),
+            probe,
         )
         .await
         .unwrap();
-        Site { http, events, asked }
+        Site { http, events, asked, _storage: storage }
     }
 
     fn client(&self) -> Client {
@@ -123,6 +140,7 @@ impl Site {
         let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        assert!(described::tells(text, status), "{status} is not described: {text:.200}");
         (status, head.to_ascii_lowercase(), body.to_owned())
     }
 }
@@ -209,6 +227,7 @@ fn create_key() -> api::CreateKey {
 fn starts(request: &Request) -> Reply {
     match request {
         Request::By(_, inner) => starts(inner),
+        Request::Health => Reply::Health(api::HealthView::ok()),
         Request::CreateKey(_) | Request::Sign(_) | Request::Signed(_) => {
             Reply::Started(ceremony_in(CeremonyState::Proposed))
         }

@@ -1,5 +1,7 @@
 //! Every call reaches the core as the request it is.
 
+use std::os::unix::net::UnixStream;
+
 use api::client::Start;
 use api::{HealthView, Invite, NodeView, Page, PageQuery, Presign, PresignTerms, Sign, SignTarget};
 
@@ -51,7 +53,7 @@ fn answers(request: &Request) -> Reply {
         }
         Request::Signed(_) => Reply::Started(ceremony_in(CeremonyState::Proposed)),
         Request::By(_, inner) => answers(inner),
-        Request::Health => Reply::Health(HealthView::ok()),
+        Request::Health | Request::Ready => Reply::Health(HealthView::ok()),
         Request::Count => Reply::Counts(api::Counts { keys: 3, ..api::Counts::default() }),
     }
 }
@@ -167,6 +169,22 @@ async fn charters_are_shown_proposed_signed_and_followed() {
         Request::SwitchCharter(charter),
     ];
     assert_eq!(site.asked(), expected);
+    // The same call under one name is one proposal.
+    let named = |body: &str| {
+        let mut stream = UnixStream::connect(place.path().join("operator.sock")).unwrap();
+        let head = "POST /v1/charter/proposals HTTP/1.0\r\nContent-Type: application/json\r\nIdempotency-Key: next\r\n";
+        stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).map(str::to_owned)
+    };
+    let propose = api::ProposeCharter { founders: vec![NodeId([1; 32])], members: vec![], force: false };
+    let body = serde_json::to_string(&propose).unwrap();
+    for _ in 0..2 {
+        assert_eq!(named(&body).as_deref(), Some("200"));
+    }
+    assert_eq!(named(&body.replace("false", "true")).as_deref(), Some("409"));
+    assert_eq!(site.asked().len(), expected.len() + 1);
 }
 
 fn import_key() -> api::ImportKey {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::openapi::CALLS;
+use api::openapi::{self, CALLS};
 
 use super::*;
 
@@ -58,4 +58,27 @@ async fn anybody_reads_the_description() {
         "{body}"
     );
     assert_eq!(site.asked(), [Request::Count]);
+}
+
+/// Whether the description of a call tells that it may be answered so. What is no call at all is not described.
+pub(super) fn tells(request: &str, status: u16) -> bool {
+    let mut words = request.split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let path = target.split('?').next().unwrap_or_default();
+    let fits = |call: &&openapi::Call| {
+        let (told, asked) = (call.path.split('/'), path.split('/'));
+        let same = |(told, asked): (&str, &str)| told == asked || told.starts_with('{') && !asked.is_empty();
+        call.path.split('/').count() == path.split('/').count() && told.zip(asked).all(same)
+    };
+    // A path of its own comes before one with an identifier.
+    let Some(path) = CALLS.iter().filter(fits).min_by_key(|call| call.path.contains('{')) else {
+        return true;
+    };
+    let Some(call) = CALLS.iter().find(|call| call.path == path.path && call.method == method) else {
+        // Not described, so it must be refused.
+        return matches!(status, 401 | 405 | 421 | 200) && (status != 200 || method == "HEAD");
+    };
+    matches!(status, 414 | 431)
+        || call.successes().any(|told| told == status)
+        || call.problems().iter().any(|kind| kind.status() == status)
 }

@@ -46,7 +46,7 @@ async fn a_head_must_come_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_open_connections_block_nobody() {
-    let site = Site::with(Limits { connections: 2, head: SHORT }, starts).await;
+    let site = Site::with(Limits { connections: 2, head: SHORT, ..Limits::default() }, starts).await;
     let half: Vec<_> = (0..2 * 2).map(|_| site.connect("GET /healthz HTTP/1.1\r\n")).collect();
     assert!(answer(&site, "/healthz").starts_with("HTTP/1.1 "));
     drop(half);
