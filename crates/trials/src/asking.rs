@@ -123,7 +123,8 @@ fn signature_of(view: &CeremonyView, key: &KeyView, message: &str) -> Outcome<An
             Ok(Answer::Signature(signature.clone()))
         }
         (CeremonyState::Proposed | CeremonyState::Running, _) => Ok(Answer::StillRunning),
-        (CeremonyState::Done | CeremonyState::Failed, _) => {
+        // No policy of a trial asks an operator.
+        (CeremonyState::Done | CeremonyState::Failed | CeremonyState::AwaitingApproval, _) => {
             Err(Fault::new(format!("the ceremony {} is over, without a signature or a problem", view.id)))
         }
     }
