@@ -122,9 +122,10 @@ fn signature_of(view: &CeremonyView, key: &KeyView, message: &str) -> Outcome<An
             verify(key, message, signature)?;
             Ok(Answer::Signature(signature.clone()))
         }
-        (CeremonyState::Proposed | CeremonyState::Running, _) => Ok(Answer::StillRunning),
-        // No policy of a trial asks an operator.
-        (CeremonyState::Done | CeremonyState::Failed | CeremonyState::AwaitingApproval, _) => {
+        (CeremonyState::Proposed | CeremonyState::AwaitingApproval | CeremonyState::Running, _) => {
+            Ok(Answer::StillRunning)
+        }
+        (CeremonyState::Done | CeremonyState::Failed, _) => {
             Err(Fault::new(format!("the ceremony {} is over, without a signature or a problem", view.id)))
         }
     }

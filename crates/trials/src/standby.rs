@@ -64,10 +64,12 @@ impl Redis {
     /// Who has the store, and how often it was taken.
     fn holder(&self) -> Outcome<String> {
         let mut command = Command::new("redis-cli");
-        command.args(["-p", &self.port.to_string(), "HMGET", "consign:party:state", "holder", "fence"]);
+        command.args(["-p", &self.port.to_string(), "HMGET", "consign:{party}:state", "holder", "fence"]);
         let output = command.output()?;
         ensure(output.status.success(), || "redis-cli fails".to_owned())?;
-        Ok(String::from_utf8_lossy(&output.stdout).replace('\n', " "))
+        let text = String::from_utf8_lossy(&output.stdout).trim().replace('\n', " ");
+        ensure(!text.is_empty(), || "the server does not know who has the store".to_owned())?;
+        Ok(text)
     }
 }
 

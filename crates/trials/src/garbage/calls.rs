@@ -37,7 +37,7 @@ pub(super) fn run(setup: &Setup, node: &Node, cluster: &Cluster, count: usize) -
             }
             let mut chance = Chance::new(setup.seed, 10_000 + number as u64);
             let bytes = one(&mut chance, number, token.trim(), &cluster.id.to_string());
-            let answer = exchange(node.host.api, &bytes, number % SLOW == 0);
+            let answer = exchange(node.host.api, &bytes, number.is_multiple_of(SLOW));
             let status =
                 answer.as_deref().and_then(|text| text.split(' ').nth(1)).and_then(|s| s.parse::<u16>().ok());
             match status {
