@@ -180,6 +180,13 @@ fn a_request_is_no_licence() {
     }
     let proposal = attempt(&sim, MAX_TRIES);
     refuses(&mut sim, &proposal, "tried too often");
+    // Who has used up its tries has not used up those of others.
+    let signed = SignedRequest::decode(&call).unwrap();
+    sim.cut.insert((1, 2));
+    sim.relink();
+    verify(&key, &signature(sim.bring(2, &signed)), b"worn out");
+    sim.cut.clear();
+    sim.relink();
 
     // Another one, once begun and then over.
     let call = customer.sign_for(&message(&key, b"late"), "late", sim.unix(), 10).encode();
