@@ -160,12 +160,12 @@ impl Approvals {
         Ok(Self { asks })
     }
 
-    /// What was said to a request with this content, at this Unix time. A request that goes on was approved in time and this
-    /// node has taken part in it: a later phase, after the moduli, needs no other word. Until when it may go on is not
-    /// decided here.
-    pub(super) fn answer(&self, id: &Hash, content: &Hash, unix: u64, goes_on: bool) -> Answer {
+    /// What was said to a request with this content, at this Unix time, in seconds. For as long as `more` after the end of the
+    /// request it counts still: what was approved in time, and this node has taken part in, needs no other word for a later
+    /// phase, after the moduli.
+    pub(super) fn answer(&self, id: &Hash, content: &Hash, unix: u64, more: u64) -> Answer {
         let ask = self.asks.get(id).filter(|ask| ask.content == content.0);
-        let ask = ask.filter(|ask| goes_on || unix <= ask.expires);
+        let ask = ask.filter(|ask| unix <= ask.expires.saturating_add(more));
         match ask.and_then(|ask| ask.answer) {
             Some(true) => Answer::Approved,
             Some(false) => Answer::Denied,
@@ -286,7 +286,7 @@ mod tests {
         let mut all = Approvals::default();
         let (id, content) = (Hash([1; 32]), Hash([5; 32]));
         assert!(all.wait(id, ask(1, 5, 200)) && !all.wait(id, ask(1, 5, 300)));
-        assert_eq!((all.answer(&id, &content, 150, false), all.waiting()), (Answer::None, 1));
+        assert_eq!((all.answer(&id, &content, 150, 0), all.waiting()), (Answer::None, 1));
         assert_eq!(
             all.decide(&decide(1, 6, true)),
             Err(NotDecided::Unknown),
@@ -295,28 +295,29 @@ mod tests {
         assert_eq!(all.decide(&decide(2, 5, true)), Err(NotDecided::Unknown), "no such request");
         let (write, view) = all.decide(&decide(1, 5, true)).unwrap();
         assert_eq!((view.state, view.expires), (api::ApprovalState::Approved, 300));
-        assert_eq!(all.answer(&id, &content, 300, false), Answer::Approved);
-        assert_eq!(all.answer(&id, &content, 301, false), Answer::None);
-        assert_eq!(all.answer(&id, &content, 301, true), Answer::Approved);
-        assert_eq!(all.answer(&id, &Hash([6; 32]), 150, false), Answer::None);
-        assert_eq!(all.answer(&id, &Hash([6; 32]), 150, true), Answer::None);
+        assert_eq!(all.answer(&id, &content, 300, 0), Answer::Approved);
+        assert_eq!(all.answer(&id, &content, 301, 0), Answer::None);
+        assert_eq!(all.answer(&id, &content, 301, 1), Answer::Approved);
+        assert_eq!(all.answer(&id, &content, 302, 1), Answer::None);
+        assert_eq!(all.answer(&id, &Hash([6; 32]), 150, 0), Answer::None);
+        assert_eq!(all.answer(&id, &Hash([6; 32]), 150, 60), Answer::None);
         // It survives a restart, and is not asked again.
         let mut store = Memory::new();
         store.apply(&[write]).unwrap();
         let mut again = Approvals::read(&store).unwrap();
-        assert_eq!(again.answer(&id, &content, 150, false), Answer::Approved);
+        assert_eq!(again.answer(&id, &content, 150, 0), Answer::Approved);
         assert!(!again.wait(id, ask(1, 5, 300)));
         // Signed anew after that, it is a new question.
         assert!(again.wait(id, Ask { since: 301, ..ask(1, 5, 600) }));
-        assert_eq!(again.answer(&id, &content, 301, false), Answer::None);
+        assert_eq!(again.answer(&id, &content, 301, 0), Answer::None);
         let mut again = Approvals::read(&store).unwrap();
         assert_eq!(again.views(), all.views());
         // Other content under the same id is another question.
         assert!(again.wait(id, ask(1, 6, 300)));
-        assert_eq!(again.answer(&id, &content, 150, false), Answer::None);
+        assert_eq!(again.answer(&id, &content, 150, 0), Answer::None);
         let (_, view) = all.decide(&decide(1, 5, false)).unwrap();
         assert_eq!(
-            (view.state, all.answer(&id, &content, 150, false)),
+            (view.state, all.answer(&id, &content, 150, 0)),
             (api::ApprovalState::Denied, Answer::Denied)
         );
     }

@@ -111,11 +111,7 @@ impl Asked {
     #[must_use]
     pub fn may_go_on(&self, wanted: &Wanted, now_unix: u64) -> bool {
         let Self::Signed(signed) = self else { return true };
-        let more = match wanted {
-            Wanted::Signature(_) | Wanted::Presign(_) => 0,
-            Wanted::Key(_) | Wanted::Refresh(_) | Wanted::Reshare(_) => PHASES_S,
-        };
-        signed.validity().expires().saturating_add(MAX_SKEW_S + more) > now_unix
+        signed.validity().expires().saturating_add(MAX_SKEW_S + phases_s(wanted)) > now_unix
     }
 
     /// When it was asked: Unix time in seconds.
@@ -143,6 +139,14 @@ impl Asked {
         let items = Items::new("signed content").bytes("method", b"POST");
         let items = items.bytes("path", signed.path().as_bytes()).bytes("body", signed.body());
         Some(Signed { content: items.hash(), expires: signed.validity().expires() })
+    }
+}
+
+/// How long after its end a request that was begun in time may go on, in seconds: what needs moduli first has phases.
+pub(super) fn phases_s(wanted: &Wanted) -> u64 {
+    match wanted {
+        Wanted::Signature(_) | Wanted::Presign(_) => 0,
+        Wanted::Key(_) | Wanted::Refresh(_) | Wanted::Reshare(_) => PHASES_S,
     }
 }
 

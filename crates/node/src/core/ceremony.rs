@@ -171,6 +171,8 @@ pub(super) enum End {
         problem: api::Problem,
         /// Who is asked last next time.
         demote: Vec<NodeId>,
+        /// Whether these wait for their operators, and nothing else is in the way.
+        waits: bool,
     },
 }
 
@@ -182,7 +184,7 @@ impl End {
     ) -> Self {
         let demote: Vec<_> = naming.into_iter().collect();
         let problem = api::Problem::new(kind, text).naming(demote.iter().copied().map(api_id));
-        Self::Failed { problem, demote }
+        Self::Failed { problem, demote, waits: false }
     }
 }
 

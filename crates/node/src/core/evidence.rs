@@ -108,7 +108,7 @@ impl Node {
         let under_way: Vec<_> = self.ceremonies.iter().filter(with).map(|(hash, _)| *hash).collect();
         for hash in under_way {
             let problem = api::Problem::new(kind, text).naming([api_id(peer)]);
-            self.end(hash, End::Failed { problem, demote: vec![peer] });
+            self.end(hash, End::Failed { problem, demote: vec![peer], waits: false });
         }
     }
 

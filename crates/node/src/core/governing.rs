@@ -9,7 +9,7 @@ use consign_api as api;
 use consign_api::signed::MAX_VALIDITY_S;
 
 use super::approvals::{Answer, Approvals, Ask, CannotWait, NotDecided, WAITS};
-use super::asked::{Asked, request_id};
+use super::asked::{Asked, phases_s, request_id};
 use super::ceremony::{Ceremony, End};
 use super::hash::Hash;
 use super::keys::Key;
@@ -198,8 +198,8 @@ impl Node {
             Stand::Refuses(why) => Err(why),
             Stand::Asks(rule, client, why) => {
                 let approvals = &self.governing.approvals;
-                let goes_on = self.goes_on(&asking.id);
-                match approvals.answer(&asking.id, &asking.content, self.now.unix, goes_on) {
+                let more = if self.goes_on(&asking.id) { phases_s(asking.wanted) } else { 0 };
+                match approvals.answer(&asking.id, &asking.content, self.now.unix, more) {
                     Answer::Approved => self.has_room(asking.id, client, rule),
                     Answer::Denied => {
                         Err(format!("policy: the operator of {} has denied it", self.settings.name))

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::hash::Hash;
-use super::requests::MAX_TRIES;
+use super::requests::{MAX_TRIES, OWN_TRIES};
 use crate::identity::NodeId;
 use crate::store::Value;
 
@@ -148,13 +148,16 @@ impl RequestRecord {
     }
 
     /// Whether it was tried as often as this proposer may try it: what a client has signed, by all together; what only a
-    /// proposer vouches for, by each, so that nobody uses up the tries of others.
+    /// proposer vouches for, by each. Nobody uses up all tries of others: a proposer always has a few of its own.
     pub(super) fn is_worn_out(&self, proposer: NodeId) -> bool {
-        let tries = match self.signed {
-            Some(_) => self.tries.values().fold(0_u8, |sum, tries| sum.saturating_add(*tries)),
-            None => self.tries.get(&proposer).copied().unwrap_or(0),
-        };
-        tries >= MAX_TRIES
+        let own = self.tries.get(&proposer).copied().unwrap_or(0);
+        match self.signed {
+            Some(_) => {
+                let all = self.tries.values().fold(0_u8, |sum, tries| sum.saturating_add(*tries));
+                all >= MAX_TRIES && own >= OWN_TRIES
+            }
+            None => own >= MAX_TRIES,
+        }
     }
 }
 
@@ -170,7 +173,10 @@ mod tests {
         assert_eq!([a, b, c].map(|id| unsigned.is_worn_out(id)), [false; 3]);
         let signed = Signed { content: Hash([7; 32]), expires: 600 };
         let mut signed = RequestRecord { signed: Some(signed), ..unsigned };
-        assert_eq!([a, b, c].map(|id| signed.is_worn_out(id)), [true; 3]);
+        // Whoever was never heard, or seldom, still is.
+        assert_eq!([a, b, c].map(|id| signed.is_worn_out(id)), [true, false, false]);
+        signed.tries.insert(b, OWN_TRIES);
+        assert_eq!([a, b, c].map(|id| signed.is_worn_out(id)), [true, true, false]);
         signed.tries.remove(&b);
         assert_eq!([a, b, c].map(|id| signed.is_worn_out(id)), [false; 3]);
     }

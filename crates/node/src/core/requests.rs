@@ -26,8 +26,11 @@ pub const REQUEST_KEPT_S: u64 = 24 * 60 * 60;
 /// Most requests that are remembered. A full table takes no more and forgets none.
 pub const MAX_REQUESTS: usize = 100_000;
 /// Most tries of one request that a participant takes part in: of one that a client has signed, by whomever they are
-/// proposed; of another one, by one proposer.
+/// proposed, but for [`OWN_TRIES`]; of another one, by one proposer.
 pub const MAX_TRIES: u8 = 8;
+/// Tries of a signed request that each proposer has, however many others have made, so that nobody stops a request by wearing
+/// it out: as many as an honest proposer makes.
+pub const OWN_TRIES: u8 = super::tasks::SIGN_TRIES;
 /// Number of the fast test level in proposals.
 #[cfg(all(feature = "test-levels", debug_assertions))]
 const TEST_LEVEL: u16 = 1;

@@ -121,7 +121,11 @@ impl Node {
         self.order_exists(wanted, key)?;
         let proposer = key.holders().iter().position(|holder| holder.id == proposal.proposer);
         let turn = proposer.ok_or("policy: only a holder of the key carries out standing orders")?;
-        let other = |c: &Ceremony| c.proposal.key == Some(key.id()) && c.is_standing();
+        // What somebody else proposes and does not start keeps nobody from what is wanted.
+        let other = |c: &Ceremony| {
+            let counts = c.is_running() || c.proposal.proposer == proposal.proposer;
+            counts && c.proposal.key == Some(key.id()) && c.is_standing()
+        };
         if self.others_run(proposal, other) {
             return Err("policy: another standing order for the key is being carried out".to_owned());
         }
@@ -161,7 +165,7 @@ impl Node {
         if wanted.terms.signers.is_empty() || proposal.index_of(proposal.proposer).is_none() {
             return Err("policy: a standing order names the signers, and one of them proposes it".to_owned());
         }
-        let here = self.pool_of(key, &proposal.signers);
+        let here = self.pool_of(key, &proposal.signers).saturating_add(self.coming(proposal));
         let high = self.policy().and_then(|policy| policy.marks(&facts_about(key))).map(|(.., high)| high);
         let Some(high) = high else { return Ok(()) };
         if here.saturating_add(proposal.batch) > high {
@@ -198,6 +202,18 @@ impl Node {
         ))
     }
 
+    /// How many presignatures others make beside this, for standing orders, with the same signers.
+    fn coming(&self, proposal: &Proposal) -> u32 {
+        let hash = proposal.hash();
+        let beside = |c: &Ceremony| {
+            let other = &c.proposal;
+            let alike = other.kind == proposal.kind && other.key == proposal.key;
+            !c.is_over() && c.is_standing() && alike && other.signers == proposal.signers
+        };
+        let others = self.ceremonies.iter().filter(|(id, c)| **id != hash && beside(c));
+        others.fold(0, |sum, (_, c)| sum.saturating_add(c.proposal.batch))
+    }
+
     /// How many presignatures of these signers are here.
     fn pool_of(&self, key: &Key, signers: &[u16]) -> u32 {
         let theirs = self.presignatures.of_key(key.id()).filter(|(_, slot)| slot.signers() == signers);
@@ -229,7 +245,8 @@ impl Node {
         }
         self.settle_tries();
         // Nothing waits for what nobody has asked for.
-        let idle = self.tasks.is_empty() && self.ceremonies.values().all(|c| c.is_over());
+        let begun = |c: &Ceremony| !c.is_standing() || c.is_running() || c.proposal.proposer == self.me;
+        let idle = self.tasks.is_empty() && !self.ceremonies.values().any(|c| !c.is_over() && begun(c));
         if !idle || self.held().is_some() {
             return;
         }

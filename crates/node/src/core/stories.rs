@@ -6,7 +6,6 @@ use std::sync::Arc;
 use consign_api as api;
 use consign_api::ClientKey;
 
-use super::approvals::WAITS;
 use super::asked::Asked;
 use super::hash::Hash;
 use super::node::{Node, Then};
@@ -28,6 +27,17 @@ const MAX_TOLD_PRESIGNATURES: usize = 64;
 /// milliseconds: longer than any pause between two tries.
 const NEXT_STEP_MS: u64 = 30_000;
 
+/// How a story ends, unless the proposer goes on.
+#[derive(Clone)]
+struct Fails {
+    /// When, on the monotonic clock, in milliseconds.
+    at: u64,
+    /// Why.
+    problem: api::Problem,
+    /// Whether it waits for operators then, and has not failed.
+    waits: bool,
+}
+
 /// One story.
 #[derive(Clone)]
 pub(super) struct Story {
@@ -40,7 +50,7 @@ pub(super) struct Story {
     /// Who has signed for it.
     pub(super) client: Option<ClientKey>,
     /// When it is called failed, and why, unless the proposer goes on.
-    fails: Option<(u64, api::Problem)>,
+    fails: Option<Fails>,
 }
 
 impl Story {
@@ -216,11 +226,10 @@ impl Node {
         Some(story.write(&request))
     }
 
-    /// The end without a result.
-    pub(super) fn tell_failure(&mut self, request: Hash, problem: api::Problem) {
+    /// The end without a result, or, with `waits`, until operators have approved.
+    pub(super) fn tell_failure(&mut self, request: Hash, problem: api::Problem, waits: bool) {
         let now = self.now.monotonic;
         let Some(story) = self.stories.get_mut(&request).filter(|s| !s.view.state.is_over()) else { return };
-        let waits = problem.kind == api::ProblemKind::Refused && problem.detail.contains(WAITS);
         let (state, word) = match waits {
             true => (api::CeremonyState::AwaitingApproval, "waits"),
             false => (api::CeremonyState::Failed, "failed"),
@@ -237,9 +246,9 @@ impl Node {
     }
 
     /// The proposer may go on; if it does not, this is why it failed.
-    pub(super) fn tell_maybe(&mut self, request: Hash, problem: api::Problem) {
+    pub(super) fn tell_maybe(&mut self, request: Hash, problem: api::Problem, waits: bool) {
         self.tell(request, |story, now| {
-            story.fails = Some((now.saturating_add(NEXT_STEP_MS), problem));
+            story.fails = Some(Fails { at: now.saturating_add(NEXT_STEP_MS), problem, waits });
             story.view.waiting_for = vec![story.view.proposer];
         });
     }
@@ -273,10 +282,10 @@ impl Node {
         let due: Vec<_> = self
             .stories
             .iter()
-            .filter_map(|(id, story)| story.fails.as_ref().filter(|f| f.0 <= now).map(|f| (*id, f.1.clone())))
+            .filter_map(|(id, story)| Some((*id, story.fails.clone().filter(|fails| fails.at <= now)?)))
             .collect();
-        for (request, problem) in due {
-            self.tell_failure(request, problem);
+        for (request, Fails { problem, waits, .. }) in due {
+            self.tell_failure(request, problem, waits);
         }
     }
 
@@ -296,7 +305,7 @@ impl Node {
             }
             let text = "This node restarted while the ceremony ran. Ask again.";
             let elapsed = self.stories.get(&request).map_or(0, |s| s.view.elapsed_ms);
-            self.tell_failure(request, api::Problem::new(api::ProblemKind::Restarted, text));
+            self.tell_failure(request, api::Problem::new(api::ProblemKind::Restarted, text), false);
             if let Some(story) = self.stories.get_mut(&request) {
                 story.view.elapsed_ms = elapsed;
             }

@@ -5,7 +5,6 @@ use consign_api as api;
 use consign_cggmp24::activation::largest_number;
 use rand_core::Rng;
 
-use super::approvals::WAITS;
 use super::asked::request_id;
 use super::ceremony::{Ceremony, MAX_RUNNING_OF_ONE, deadline_ms};
 use super::curves::check_digest;
@@ -55,6 +54,10 @@ pub(super) struct Task {
     awaited: Vec<NodeId>,
     /// Whose operators were waited for when it was asked for before.
     awaited_before: Vec<NodeId>,
+    /// For whose tries an own one was given up.
+    yielded: Vec<NodeId>,
+    /// Since when it waits for tries of others that do not start, until the next own one.
+    waits_since: Option<u64>,
     /// When the next try is due; none while one runs.
     due: Option<u64>,
 }
@@ -86,6 +89,7 @@ impl Task {
 
     /// A try begins, with a presignature or without.
     pub(super) fn tries(&mut self, with_presignature: bool) {
+        self.waits_since = None;
         self.spending = with_presignature;
         self.spent = self.spent.saturating_add(with_presignature.into());
     }
@@ -96,10 +100,26 @@ impl Task {
         self.due = Some(until);
     }
 
-    /// Its try under way was given up for another node's, which may bring its result.
-    pub(super) fn yields(&mut self, until: u64) {
+    /// Its try under way was given up for one of this node, which may bring its result.
+    pub(super) fn yields(&mut self, to: NodeId, until: u64) {
         self.spending = false;
         self.due = Some(until);
+        self.yielded.push(to);
+    }
+
+    /// Whether its try under way may be given up for one of this node: once.
+    pub(super) fn may_yield(&self, to: NodeId) -> bool {
+        !self.yielded.contains(&to)
+    }
+
+    /// A try of this proposer came to nothing: it is asked last.
+    pub(super) fn demote(&mut self, proposer: NodeId) {
+        self.demoted.push(proposer);
+    }
+
+    /// It waits for a try of another node that has not started. For how long it has, in milliseconds.
+    pub(super) fn waits_for_start(&mut self, now: u64) -> u64 {
+        now.saturating_sub(*self.waits_since.get_or_insert(now))
     }
 
     /// Whether other signers may do it as well.
@@ -165,7 +185,7 @@ impl Node {
         let told = told.filter(|view| view.state == api::CeremonyState::AwaitingApproval);
         let waits = told.into_iter().flat_map(|view| &view.waiting_for);
         let awaited_before = waits.filter_map(|id| NodeId::from_bytes(&id.0).ok()).collect();
-        let awaited = Vec::new();
+        let (awaited, yielded, waits_since) = (Vec::new(), Vec::new(), None);
         let task = Task {
             raw,
             wanted,
@@ -178,6 +198,8 @@ impl Node {
             demoted,
             awaited,
             awaited_before,
+            yielded,
+            waits_since,
             due,
         };
         self.tasks.insert(request, task);
@@ -470,8 +492,7 @@ impl Node {
         if self.ceremonies.values().any(is_signed) {
             return;
         }
-        if self.try_under_way(request).is_some() {
-            // Another node's, in which this one takes part.
+        if self.waits_for_another(request) {
             let due = self.now.monotonic.saturating_add(LOOK_MS);
             return self.tasks.get_mut(&request).map_or((), |task| task.due = Some(due));
         }
@@ -479,20 +500,38 @@ impl Node {
             Ok(proposal) => self.set_out(request, proposal),
             Err(problem) => {
                 self.tasks.remove(&request);
-                self.tell_failure(request, problem);
+                self.tell_failure(request, problem, false);
             }
         }
     }
 
+    /// Whether a resharing can do without these, whose operators are waited for, and all before them.
+    fn others_deal(&self, request: Hash, these: &[NodeId]) -> bool {
+        let Some(task) = self.tasks.get(&request) else { return false };
+        let Wanted::Reshare(reshare) = &task.wanted else { return false };
+        let Some(key) = self.keys.get(&Hash(reshare.key.0)) else { return false };
+        let can = |id: NodeId| {
+            self.is_up(id) && !self.shuns(id) && !these.contains(&id) && !task.awaited.contains(&id)
+        };
+        let others = key.holders().iter().filter(|holder| can(holder.id)).count();
+        task.replaceable(these) && others >= usize::from(key.info().threshold())
+    }
+
     /// A try came to nothing: another one, or the end. A conviction uses up no try and needs no pause, where others can
     /// do instead: whoever was convicted is asked no more, so that happens once for every holder at most.
-    pub(super) fn try_failed(&mut self, request: Hash, _: Hash, problem: api::Problem, demote: &[NodeId]) {
+    pub(super) fn try_failed(
+        &mut self,
+        request: Hash,
+        problem: api::Problem,
+        demote: &[NodeId],
+        waits: bool,
+    ) {
         let now = self.now.monotonic;
+        let others_can = !waits || self.others_deal(request, demote);
         let convicted = !demote.is_empty()
             && problem.kind == api::ProblemKind::PeerCheated
             && demote.iter().all(|id| self.culprits.contains(id));
         let Some(task) = self.tasks.get_mut(&request) else { return };
-        let waits = problem.kind == api::ProblemKind::Refused && problem.detail.contains(WAITS);
         let mut problem = problem;
         if waits {
             task.awaited.extend_from_slice(demote);
@@ -517,9 +556,10 @@ impl Node {
             && match task.wanted {
                 Wanted::Signature(_) => true,
                 Wanted::Presign(_) => task.may_choose(),
-                // A number that was used, or another change that was a moment earlier: neither is a result.
+                // A number that was used, or another change that was a moment earlier: neither is a result. Nor is a dealer
+                // whose operator is waited for, while others can deal: to reshare a key without a holder is the cure.
                 Wanted::Refresh(_) | Wanted::Reshare(_) => {
-                    busy || (problem.kind == api::ProblemKind::Refused && !waits)
+                    busy || (problem.kind == api::ProblemKind::Refused && others_can)
                 }
                 Wanted::Key(_) => false,
             };
@@ -529,7 +569,7 @@ impl Node {
             Some(pause) => task.due = Some(now.saturating_add(pause).saturating_add(spread)),
             None => {
                 self.tasks.remove(&request);
-                self.tell_failure(request, problem);
+                self.tell_failure(request, problem, waits);
             }
         }
     }

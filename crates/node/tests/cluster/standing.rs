@@ -149,11 +149,23 @@ fn a_hijacked_holder_gets_no_more_than_the_marks() {
     let other = Proposal { batch: 3, ..presign(&sim, &model, &key, &[1, 2], 4, 4) };
     refuses(&mut sim, &other, "does not follow from the request");
 
-    // One at a time for a key.
+    // One at a time for a key, of one proposer.
     let good = presign(&sim, &model, &key, &[1, 2], 4, 5);
     assert_eq!(answer(&mut sim, &good), None);
     let second = presign(&sim, &model, &key, &[1, 2], 1, 6);
     refuses(&mut sim, &second, "another standing order for the key");
+    // What it does not start keeps node 0 from nothing that it does with others.
+    sim.tamper = Some(Box::new(|from, _, message| match &message {
+        PeerMessage::Lost { .. } if from == 1 => Vec::new(),
+        _ => vec![message.encode()],
+    }));
+    for node in [0, 2] {
+        sim.write_policy(node, &shop, &order(&key.id));
+    }
+    sim.pass(20_000);
+    assert_ne!(running(&mut sim), 0, "it still waits for the start");
+    let filled = sim.keys(0).iter().find(|other| other.id == key.id).unwrap().presignatures;
+    assert_eq!(filled, 4, "those with node 2");
     give_up(&mut sim, &good);
     sim.write_policy(0, &shop, &rules(""));
     let none = presign(&sim, &model, &key, &[1, 2], 4, 7);

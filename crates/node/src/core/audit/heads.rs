@@ -159,7 +159,7 @@ impl Node {
         let running: Vec<_> = self.ceremonies.values().filter(signs).map(|c| c.proposal.hash()).collect();
         for hash in running {
             let problem = api::Problem::new(api::ProblemKind::Forbidden, reason);
-            self.end(hash, End::Failed { problem, demote: Vec::new() });
+            self.end(hash, End::Failed { problem, demote: Vec::new(), waits: false });
         }
     }
 

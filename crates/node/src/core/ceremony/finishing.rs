@@ -170,11 +170,17 @@ impl Node {
                 self.tell_result(request, proposal.key.map(api_key), api::Outcome::Internal);
             }
             End::Aux(aux) if mine => self.go_on_with(request, aux),
-            End::Aux(_) | End::Failed { .. } if waits && !mine => {}
+            End::Aux(_) if waits && !mine => {}
+            // It made the own tries wait, and nothing came of it.
+            End::Failed { .. } if waits && !mine => {
+                if let Some(task) = self.tasks.get_mut(&request) {
+                    task.demote(proposal.proposer);
+                }
+            }
             End::Aux(_) => {
                 let text = "The moduli are made, but the proposer did not go on to the key.";
                 let problem = api::Problem::new(api::ProblemKind::DeadlinePassed, text);
-                self.tell_maybe(request, problem);
+                self.tell_maybe(request, problem, false);
             }
             End::Signature(signature) => {
                 self.tasks.remove(&request);
@@ -183,11 +189,11 @@ impl Node {
                     self.tell_stored_result(request, key, api::Outcome::Signature(Box::new(view)));
                 }
             }
-            End::Failed { problem, demote } => {
+            End::Failed { problem, demote, waits } => {
                 if mine {
-                    self.try_failed(request, hash, problem, &demote);
+                    self.try_failed(request, problem, &demote, waits);
                 } else {
-                    self.tell_maybe(request, problem);
+                    self.tell_maybe(request, problem, waits);
                 }
             }
         }

@@ -35,7 +35,7 @@ impl Node {
                 let (r, s) = signature.parts();
                 Some(Report::Signature { r_s: [r, s].concat(), recovery_id: signature.recovery_id() })
             }
-            End::Failed { problem, demote } => {
+            End::Failed { problem, demote, .. } => {
                 Some(Report::Failed { reason: problem.detail.clone(), naming: demote.clone() })
             }
         };

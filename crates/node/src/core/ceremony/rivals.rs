@@ -3,7 +3,9 @@
 //! wait until that one is over, and are then answered with what has come of it.
 //!
 //! What has not started is given up for another try where both would wait for each other: the one with the smaller hash goes
-//! first at every node. That is safe, since before the start nobody has said anything that makes a signature.
+//! first at every node. That is safe, since before the start nobody has said anything that makes a signature. An own try is
+//! given up once for each other proposer, and whoever made it wait for nothing is asked last: nobody stops a request by
+//! proposing it again and again.
 
 use std::sync::Arc;
 
@@ -38,6 +40,16 @@ pub(in super::super) struct Held {
     until: u64,
 }
 
+/// What a proposal finds of the tries of its request.
+enum Way {
+    /// None is under way.
+    Free,
+    /// This one ends for it.
+    GivenUp(Hash),
+    /// It has to wait.
+    Taken,
+}
+
 impl Node {
     /// The try of this request that this node takes part in now, if any.
     pub(in super::super) fn try_under_way(&self, request: Hash) -> Option<(Hash, &Ceremony)> {
@@ -47,51 +59,84 @@ impl Node {
         found.map(|(hash, ceremony)| (*hash, ceremony))
     }
 
+    /// What a try of this request by this proposer finds here.
+    fn way(&self, from: NodeId, request: Hash, hash: Hash) -> Way {
+        let Some((other, ceremony)) = self.try_under_way(request) else { return Way::Free };
+        let age = self.now.monotonic.saturating_sub(ceremony.since);
+        let first = if ceremony.is_running() {
+            false
+        } else if ceremony.proposal.proposer == self.me {
+            // Whoever grinds for a small hash stops nobody twice.
+            hash < other && self.tasks.get(&request).is_none_or(|task| task.may_yield(from))
+        } else {
+            age >= 2 * UNSTARTED_MS || (age >= UNSTARTED_MS && hash < other)
+        };
+        if first { Way::GivenUp(other) } else { Way::Taken }
+    }
+
     /// Makes way for an examined proposal of a signature. False: it waits now, or was refused.
     pub(super) fn makes_way(&mut self, from: NodeId, proposal: &Proposal) -> bool {
         if !proposal.is_signing() {
             return true;
         }
-        let request = request_id(&proposal.cluster, &proposal.request);
-        let Some((other, ceremony)) = self.try_under_way(request) else { return true };
-        let hash = proposal.hash();
-        let age = self.now.monotonic.saturating_sub(ceremony.since);
-        let first = if ceremony.is_running() {
-            false
-        } else if ceremony.proposal.proposer == self.me {
-            hash < other
-        } else {
-            age >= 2 * UNSTARTED_MS || (age >= UNSTARTED_MS && hash < other)
-        };
-        if first {
-            self.withdraw(other);
-        } else {
-            self.hold(Held { from, request, hash, proposal: proposal.clone(), until: 0 });
+        let (request, hash) = (request_id(&proposal.cluster, &proposal.request), proposal.hash());
+        match self.way(from, request, hash) {
+            Way::Free => true,
+            Way::GivenUp(other) => {
+                self.withdraw(other, from);
+                true
+            }
+            Way::Taken => {
+                self.hold(Held { from, request, hash, proposal: proposal.clone(), until: 0 });
+                false
+            }
         }
-        first
     }
 
-    /// A try that has not started ends here, for another one.
-    fn withdraw(&mut self, hash: Hash) {
+    /// Whether an own try has to wait for another node's. What does not start is given up after a while, and its proposer
+    /// asked last from then on. That time is counted over all such tries, so that nobody prolongs it by one after the other.
+    pub(in super::super) fn waits_for_another(&mut self, request: Hash) -> bool {
+        let now = self.now.monotonic;
+        let Some((hash, ceremony)) = self.try_under_way(request) else { return false };
+        if ceremony.is_running() || ceremony.proposal.proposer == self.me {
+            return true;
+        }
+        let Some(task) = self.tasks.get_mut(&request) else { return true };
+        if task.waits_for_start(now) < 2 * UNSTARTED_MS {
+            return true;
+        }
+        self.withdraw(hash, self.me);
+        false
+    }
+
+    /// A try that has not started ends here, for one of this node.
+    fn withdraw(&mut self, hash: Hash, to: NodeId) {
         let Some(ceremony) = self.ceremonies.remove(&hash) else { return };
         self.log(Level::Debug, &format!("the try {hash} gives way to another one of its request"));
-        // Of another node's try nothing is said: if it starts after all, it hears that it is lost.
-        if ceremony.proposal.proposer != self.me {
-            return;
-        }
         let proposal = Arc::clone(&ceremony.proposal);
-        for peer in proposal.others(self.me) {
-            self.send(peer, &PeerMessage::Lost { ceremony: hash });
+        let task = self.tasks.get_mut(&ceremony.request);
+        // Of another node's try nothing is said: if it starts after all, it hears that it is lost.
+        if proposal.proposer != self.me {
+            return task.map_or((), |task| task.demote(proposal.proposer));
         }
         let due = self.now.monotonic.saturating_add(YIELDED_MS);
-        if let Some(task) = self.tasks.get_mut(&ceremony.request) {
-            task.yields(due);
+        if let Some(task) = task {
+            task.yields(to, due);
+        }
+        for peer in proposal.others(self.me) {
+            self.send(peer, &PeerMessage::Lost { ceremony: hash });
         }
     }
 
     fn hold(&mut self, held: Held) {
         if self.held.iter().any(|other| other.hash == held.hash) {
             return;
+        }
+        // A proposer has one try of a request at a time: another one takes the place of the first.
+        let before = self.held.iter().position(|h| (h.from, h.request) == (held.from, held.request));
+        if let Some(before) = before {
+            let before = self.held.swap_remove(before);
+            self.answer_no(before.from, &before.proposal, NO_PLACE);
         }
         let theirs = self.held.iter().filter(|other| other.from == held.from).count();
         if self.held.len() >= MAX_HELD || theirs >= MAX_HELD_OF_ONE {
@@ -111,7 +156,7 @@ impl Node {
         self.look_at_held(|held| held.request == request);
     }
 
-    /// What has waited too long is refused, and the rest looked at again.
+    /// What has waited too long is refused, and the rest looked at again if its turn has come.
     pub(super) fn tick_held(&mut self) {
         let now = self.now.monotonic;
         let (late, held): (Vec<_>, Vec<_>) =
@@ -123,10 +168,16 @@ impl Node {
         self.look_at_held(|_| true);
     }
 
+    /// Looks at those of these that need wait no more. To examine a long proposal takes time, to find its turn takes none.
     fn look_at_held(&mut self, which: impl Fn(&Held) -> bool) {
         let (taken, held): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(which);
         self.held = held;
-        for Held { from, hash, proposal, until, .. } in taken {
+        for held in taken {
+            if matches!(self.way(held.from, held.request, held.hash), Way::Taken) {
+                self.held.push(held);
+                continue;
+            }
+            let Held { from, hash, proposal, until, .. } = held;
             self.weigh(from, proposal);
             // It may have to wait on, but no longer than was said.
             if let Some(again) = self.held.iter_mut().find(|held| held.hash == hash) {

@@ -152,7 +152,9 @@ impl Node {
         };
         let text = gathering.awaiting.iter().map(say).collect::<Vec<_>>().join(" ");
         let named: Vec<_> = gathering.awaiting.keys().copied().collect();
-        self.end(hash, End::failed(api::ProblemKind::Refused, text, named));
+        let problem =
+            api::Problem::new(api::ProblemKind::Refused, text).naming(named.iter().copied().map(api_id));
+        self.end(hash, End::Failed { problem, demote: named, waits: true });
     }
 
     pub(in super::super) fn hear_preparing(&mut self, from: NodeId, hash: Hash) {
@@ -200,7 +202,8 @@ impl Node {
         if reason == NO_PLACE {
             // Of its presignatures nothing is said.
             let problem = api::Problem::new(api::ProblemKind::Busy, text).naming([api_id(from)]);
-            return self.end(hash, End::Failed { problem: problem.retry_after(1), demote: Vec::new() });
+            let problem = problem.retry_after(1);
+            return self.end(hash, End::Failed { problem, demote: Vec::new(), waits: false });
         }
         self.end_unwanted(hash, End::failed(api::ProblemKind::Refused, text, [from]));
     }

@@ -180,6 +180,13 @@ fn a_request_is_no_licence() {
     }
     let proposal = attempt(&sim, MAX_TRIES);
     refuses(&mut sim, &proposal, "tried too often");
+    // Who has used up its tries has not used up those of others.
+    let signed = SignedRequest::decode(&call).unwrap();
+    sim.cut.insert((1, 2));
+    sim.relink();
+    verify(&key, &signature(sim.bring(2, &signed)), b"worn out");
+    sim.cut.clear();
+    sim.relink();
 
     // Another one, once begun and then over.
     let call = customer.sign_for(&message(&key, b"late"), "late", sim.unix(), 10).encode();
@@ -246,4 +253,62 @@ fn what_was_noted_is_not_begun_too_late() {
     sim.ahead += 400;
     let proposal = with_request(&sim, &model, second);
     refuses(&mut sim, &proposal, "not fresh any more");
+}
+
+/// A holder that has seen a request proposes it again and again, with a smaller hash than whoever was asked, and starts
+/// nothing. That one gives up its own try for it once, waits a while for what follows, and signs with others.
+#[test]
+fn who_grinds_for_a_small_hash_stops_no_request() {
+    const AGAIN_MS: u64 = 2_000;
+    let mut sim = Sim::cluster_for_clients(519, 3);
+    let customer = Customer::of(&sim, 1);
+    let key = sim.key_of(&customer, "key");
+    let tape = capture_node_1(&mut sim);
+    let call = customer.sign(&sim, &message(&key, b"urgent"), "urgent");
+    let id = sim.start(0, api::Request::Signed(Box::new(call))).unwrap();
+    let model = proposal_of(&tape, Kind::Sign).unwrap();
+    assert!(model.index_of(sim.id(1)).is_some(), "it was asked first");
+    let (begun, mut salt, mut last) = (sim.clock, 0_u64, None::<(u64, Hash, Hash)>);
+    while !sim.view(0, id).unwrap().state.is_over() {
+        assert!(sim.clock - begun < 12_000, "it is stopped");
+        let own = proposal_of(&tape, Kind::Sign).unwrap().hash();
+        let is_due = last.is_none_or(|(at, of, _)| of != own || sim.clock - at >= AGAIN_MS);
+        if is_due {
+            let smaller = loop {
+                salt += 1;
+                let salt = [salt.to_be_bytes(); 2].concat().try_into().unwrap();
+                let proposal = Proposal { proposer: sim.id(1), salt, ..model.clone() };
+                if proposal.hash() < own {
+                    break proposal;
+                }
+            };
+            if let Some((.., ceremony)) = last {
+                sim.transmit(1, 0, PeerMessage::Lost { ceremony }.encode());
+            }
+            last = Some((sim.clock, own, smaller.hash()));
+            sim.transmit(1, 0, PeerMessage::Propose(Box::new(smaller)).encode());
+        }
+        sim.pass(10);
+    }
+    verify(&key, &signature(sim.finish(0, id)), b"urgent");
+    let given_up = |(from, _, message): &&(usize, usize, PeerMessage)| {
+        *from == 0 && matches!(message, PeerMessage::Lost { ceremony } if *ceremony == model.hash())
+    };
+    assert_eq!(tape.borrow().iter().filter(given_up).count(), 1, "only the first try was given up");
+}
+
+/// A dealer that only waits for its operator, or says so, stops no resharing that others can deal for: it may be the one
+/// that is to be left out.
+#[test]
+fn who_waits_for_its_operator_is_replaced_as_a_dealer() {
+    let mut sim = Sim::cluster_for_clients(520, 3);
+    let customer = Customer::of(&sim, 1);
+    let key = sim.key_of(&customer, "key");
+    sim.write_policy(1, &customer, &allow("\"reshare\"", "\"own\"", "approve = true\n"));
+    let terms = api::ReshareTerms { epoch: 0, threshold: 2, committee: vec![sim.api_id(0), sim.api_id(2)] };
+    let reshare = api::Request::Reshare(api::Reshare { key: key.id, terms });
+    let call = customer.sign(&sim, &reshare, "without-node-1");
+    let moved = sim.bring(0, &call);
+    assert!(matches!(&moved, Ok(api::Outcome::Key(key)) if key.committee.len() == 2), "{moved:?}");
+    assert_eq!(sim.approvals(1).len(), 1, "it was asked first");
 }
