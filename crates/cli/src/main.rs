@@ -176,7 +176,9 @@ mod tests {
             let help = help.replace("\\\n", " ");
             for line in help.lines().filter_map(|line| line.strip_prefix("  ")) {
                 let Some(at) = line.find("consign ") else { continue };
-                let words = words(&line[at..]);
+                // What a shell does with the line is not the program's.
+                let command = line[at..].split(" < ").next().unwrap_or_default();
+                let words = words(command);
                 if let Err(error) = Cli::try_parse_from(&words) {
                     panic!("{line}: {error}");
                 }

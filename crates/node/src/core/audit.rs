@@ -17,6 +17,7 @@ use super::operator::{Blocked, Forgiven};
 use super::records::{
     APPROVAL, AUDIT_BASE, AUDIT_HEAD, BLOCKED, FORGIVEN, HELD, POLICY, SEEN, decode, encode,
 };
+use super::stories::Story;
 use super::views::short;
 use super::{WriteId, approvals};
 use crate::identity::NodeId;
@@ -218,7 +219,7 @@ fn kind_of(write: &Write) -> Option<Kind> {
 }
 
 /// The entry about a write, if it has one. What a node forgets of old ceremonies is in the log already.
-fn entry_of(write: &Write, unix: u64, summary: impl FnOnce(Kind) -> String) -> Option<Entry> {
+fn entry_of(write: &Write, unix: u64) -> Option<Entry> {
     let (kind, name) = (kind_of(write)?, write.table().name());
     let items = Items::new("audited record").bytes("table", name.as_bytes()).bytes("key", write.key());
     let content = match write {
@@ -226,14 +227,18 @@ fn entry_of(write: &Write, unix: u64, summary: impl FnOnce(Kind) -> String) -> O
         Write::Delete { .. } if matches!(kind, Kind::Ceremony | Kind::Approval) => return None,
         Write::Delete { .. } => items.hash(),
     };
-    let mut summary = summary(kind);
-    let end = (0..=MAX_SUMMARY_BYTES.min(summary.len())).rev().find(|i| summary.is_char_boundary(*i));
-    summary.truncate(end.unwrap_or(0));
-    Some(Entry { unix, kind, content, summary })
+    Some(Entry { unix, kind, content, summary: shortened(summary_of(write)) })
+}
+
+/// As much of a text as a summary may have.
+fn shortened(mut text: String) -> String {
+    let end = (0..=MAX_SUMMARY_BYTES.min(text.len())).rev().find(|i| text.is_char_boundary(*i));
+    text.truncate(end.unwrap_or(0));
+    text
 }
 
 /// What can be said of a write by itself.
-fn plain_summary(write: &Write) -> String {
+fn summary_of(write: &Write) -> String {
     let key = hex::encode(write.key().get(..32).unwrap_or(write.key()));
     let gone = matches!(write, Write::Delete { .. });
     match kind_of(write) {
@@ -253,7 +258,15 @@ fn plain_summary(write: &Write) -> String {
             None => "there is no policy any more".to_owned(),
         },
         Some(Kind::Export) => format!("a share of the key {key} leaves the node"),
-        Some(Kind::Ceremony | Kind::Accepted) | None => format!("ceremony {key}"),
+        // By the record itself: what is in memory may be behind it.
+        Some(Kind::Ceremony) => match value_of(write).map(Story::read) {
+            Some(Ok(Story { view, .. })) => {
+                let label = view.label.as_ref().map(|label| format!(" {label}")).unwrap_or_default();
+                format!("{}{label}: {}", word(&view.kind), word(&view.state))
+            }
+            Some(Err(_)) | None => format!("ceremony {key}"),
+        },
+        Some(Kind::Accepted) | None => format!("ceremony {key}"),
     }
 }
 
@@ -363,20 +376,8 @@ impl Log {
 impl Node {
     /// Adds to a transaction what the log says of it.
     pub(super) fn audit(&mut self, id: WriteId, writes: &mut Vec<Write>) {
-        let summary = |write: &Write| match kind_of(write) {
-            Some(Kind::Ceremony) => {
-                let id = <[u8; 32]>::try_from(write.key()).map(Hash).ok();
-                let view = id.and_then(|id| self.stories.get(&id)).map(|story| &story.view);
-                let told = |view: &consign_api::CeremonyView| {
-                    let label = view.label.as_ref().map(|label| format!(" {label}")).unwrap_or_default();
-                    format!("{}{label}: {}", word(&view.kind), word(&view.state))
-                };
-                view.map_or_else(|| plain_summary(write), told)
-            }
-            _ => plain_summary(write),
-        };
         let unix = self.now.unix;
-        let entries = writes.iter().filter_map(|write| entry_of(write, unix, |_| summary(write))).collect();
+        let entries = writes.iter().filter_map(|write| entry_of(write, unix)).collect();
         self.audit_log.add(id, entries, writes);
     }
 

@@ -102,16 +102,24 @@ fn a_lost_host(shell: &mut Shell, section: &Section) {
             shell.run("consign join --data dave --name dave --key-file store.key INVITATION");
             shell.run("consign node --data dave");
         } else if line.contains("validator vouch") {
-            let roster = shell.json("consign validator list --data dave");
-            let dave = roster.as_array().unwrap().iter().find(|v| v["this_node"] == true).unwrap();
-            shell.mean("DAVE", dave["id"].as_str().unwrap());
             shell.everywhere(DATA, "bob");
+            let id = until("the new node to ask", || {
+                let roster = shell.json("consign validator list --data bob");
+                let dave = roster.as_array().unwrap().iter().find(|v| v["name"] == "dave")?;
+                Some(dave["id"].as_str().unwrap().to_owned())
+            });
+            shell.mean("DAVE", &id);
             shell.run(line);
-            for host in ["alice", "bob", "dave"] {
-                until("the new node to be known", || {
+            for (host, others) in
+                [("alice", ["bob", "dave"]), ("bob", ["alice", "dave"]), ("dave", ["alice", "bob"])]
+            {
+                until(&format!("{host} to meet {others:?}"), || {
                     let roster = shell.json(&format!("consign validator list --data {host}"));
-                    let up = roster.as_array().unwrap().iter().filter(|v| v["connected"] == true).count();
-                    (up == 2).then_some(())
+                    let up = |name: &&str| {
+                        let mut all = roster.as_array().unwrap().iter();
+                        all.any(|v| v["name"] == **name && v["member"] == true && v["connected"] == true)
+                    };
+                    others.iter().all(|name| up(name)).then_some(())
                 });
             }
         } else if line.contains("key reshare") {
@@ -127,11 +135,14 @@ fn a_lost_host(shell: &mut Shell, section: &Section) {
                 shell.everywhere(DATA, "alice");
             }
             shell.run(line);
-        } else if line.contains("validator revoke") {
-            for host in ["alice", "bob"] {
-                shell.everywhere(DATA, host);
-                shell.run(line);
-            }
+        } else if line.contains("charter sign") {
+            shell.everywhere(DATA, "bob");
+            let id = until("the draft to come", || {
+                let charter = shell.json("consign charter show --data bob");
+                charter["proposed"][0]["id"].as_str().map(str::to_owned)
+            });
+            shell.mean("CHARTER", &id);
+            shell.run(line);
         } else if !line.contains("consign approve") {
             shell.run(line);
         }

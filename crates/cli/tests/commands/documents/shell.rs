@@ -223,7 +223,8 @@ impl Shell {
         })
     }
 
-    fn log(&self, folder: &str) -> String {
+    /// What a node has logged.
+    pub(super) fn log(&self, folder: &str) -> String {
         std::fs::read_to_string(self.log_file(folder)).unwrap_or_default()
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::hash::Items;
 use super::super::records::{AUDIT_BASE, AUDIT_HEAD, HELD, decode, encode};
-use super::{AuditError, Chain, Entry, Head, Held, Kind, Placed, entry_of, plain_summary};
+use super::{AuditError, Chain, Entry, Head, Held, Kind, Placed, entry_of};
 use crate::store::{Store, Table, Write};
 
 /// What belongs to these writes in the log: to be applied with them, in one transaction.
@@ -11,7 +11,7 @@ use crate::store::{Store, Table, Write};
 /// If the log does not hold.
 pub fn entries_of(store: &dyn Store, writes: &[Write], unix: u64) -> Result<Vec<Write>, AuditError> {
     let mut head = Chain::read(store)?.head;
-    let entries = writes.iter().filter_map(|write| entry_of(write, unix, |_| plain_summary(write)));
+    let entries = writes.iter().filter_map(|write| entry_of(write, unix));
     Ok(entries.flat_map(|entry| head.extend(head.length + 1, &entry)).collect())
 }
 
