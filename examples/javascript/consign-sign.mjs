@@ -83,12 +83,16 @@ class Client {
     const body = { path: "m", message: message.toString("hex"), hash: "sha256" };
     let ceremony = await this.post(`/v1/keys/${key}/signatures`, body, name);
     const deadline = Date.now() + PATIENCE_MS;
-    while (ceremony.state !== "done" && ceremony.state !== "failed") {
+    while (ceremony.state === "proposed" || ceremony.state === "running") {
       if (Date.now() > deadline) throw new Error(`not done after ${PATIENCE_MS} ms; ask again with --name ${name}`);
       await pause(PAUSE_MS);
       ceremony = await this.get(`/v1/ceremonies/${ceremony.id}`);
     }
-    if (ceremony.state === "failed") throw new Error(ceremony.failure.detail);
+    if (ceremony.state === "awaiting_approval") {
+      // It goes on when it is asked for again, once the operators have approved it.
+      throw new Error(`${ceremony.failure.detail} Then ask again with --name ${name}`);
+    }
+    if (ceremony.state !== "done") throw new Error(ceremony.failure.detail);
     return ceremony.outcome.signature;
   }
 }

@@ -97,12 +97,15 @@ class Client:
         body = {"path": "m", "message": message.hex(), "hash": "sha256"}
         ceremony = self.post(f"/v1/keys/{key}/signatures", body, name)
         deadline = time.monotonic() + PATIENCE_S
-        while ceremony["state"] not in ("done", "failed"):
+        while ceremony["state"] in ("proposed", "running"):
             if time.monotonic() > deadline:
                 sys.exit(f"not done after {PATIENCE_S} s; ask again with --name {name}")
             time.sleep(PAUSE_S)
             ceremony = self.get(f"/v1/ceremonies/{ceremony['id']}")
-        if ceremony["state"] == "failed":
+        if ceremony["state"] == "awaiting_approval":
+            # It goes on when it is asked for again, once the operators have approved it.
+            sys.exit(f"{ceremony['failure']['detail']} Then ask again with --name {name}")
+        if ceremony["state"] != "done":
             sys.exit(ceremony["failure"]["detail"])
         return ceremony["outcome"]["signature"]
 

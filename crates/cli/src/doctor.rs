@@ -6,7 +6,7 @@ use clap::Args;
 use consign_api::signed::MAX_SKEW_S;
 use consign_api::{CeremonyView, KeyState, KeyView, NodeView, ProblemKind, ValidatorView};
 use consign_node::config::{ApiConfig, Config, DataFolder, Flags, is_private};
-use consign_node::shell::check_tls;
+use consign_node::shell::{OTHER_POLICY, check_tls};
 use serde::Serialize;
 
 use crate::connection::Connection;
@@ -93,6 +93,9 @@ impl Doctor {
                     found.push(good(
                         "this process stands by: another one holds the store and speaks for the node",
                     ));
+                    if failure.problem().is_some_and(|problem| problem.detail.contains(OTHER_POLICY)) {
+                        found.push(look(OTHER_POLICY));
+                    }
                 }
                 show(out, &found)?;
                 return if stands_by { Ok(()) } else { Err(failure) };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{ArgAction, Args};
 use consign_api::ClusterId;
-use consign_node::config::Flags;
+use consign_node::config::{Flags, StoreText};
 
 /// Where the node keeps its things.
 #[derive(Args, Clone, Debug)]
@@ -115,7 +115,7 @@ pub(crate) struct NodeFlags {
 
     /// Redis server for the store, like rediss://:PASSWORD@host:6379/0?name=alice, instead of a file [env: CONSIGN_STORE]
     #[arg(long, value_name = "URL")]
-    store: Option<String>,
+    store: Option<StoreText>,
 
     /// The Redis server hides its settings, and I saw that they are as docs/storage.md wants them
     #[arg(long)]

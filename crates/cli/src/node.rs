@@ -45,7 +45,7 @@ Examples:
 Flags win over environment variables, these over config.toml in the data folder.
 The log goes to standard error, as JSON with --json or --log-format json.
 
-A polite kill or Ctrl-C ends it in order: no more calls, up to 5 s for those that run; a second one ends it at once. If another \
+A polite kill or Ctrl-C ends it in order: no more calls, up to 5 s for what runs, 6 s in all; a second one ends it at once. If another \
 process has the store, which a Redis server allows, it stands by and takes over when that one is gone.")]
 pub(crate) struct Node {
     #[command(flatten)]
@@ -56,6 +56,11 @@ pub(crate) struct Node {
 
     #[command(flatten)]
     lanes: Lanes,
+
+    /// Go by policy.toml as it is, although the node went by another one last, in another process or before it was changed while
+    /// none ran; only asked where the store is on a Redis server
+    #[arg(long)]
+    accept_policy: bool,
 
     /// Which log lines are written: error, warn, info, debug, trace, or per module [env: CONSIGN_LOG]
     #[arg(long, value_name = "FILTER")]
@@ -88,7 +93,8 @@ impl Node {
         }
         self.lanes.apply();
         let folder = DataFolder::open(&self.data.data)?;
-        let config = Config::load(&folder, &self.node.to_flags(self.log.clone()))?;
+        let loaded = Config::load(&folder, &self.node.to_flags(self.log.clone()))?;
+        let config = Config { accept_policy: self.accept_policy, ..loaded };
         log(&config, out.is_json() || self.log_format == "json")?;
         let lanes = consign_modexp::lanes();
         if lanes == consign_modexp::Lanes::Faulty {

@@ -8,6 +8,8 @@ mod api;
 mod folder;
 mod policy_file;
 
+use std::borrow::Cow;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use libp2p::Multiaddr;
@@ -76,7 +78,7 @@ pub enum ConfigError {
         /// What was given.
         value: String,
         /// What it must be.
-        reason: &'static str,
+        reason: Cow<'static, str>,
         /// Where it came from: a flag, a variable, or the file.
         source_name: String,
     },
@@ -105,6 +107,24 @@ pub struct Config {
     pub log: String,
     /// How many presignatures of its own the node keeps ready for each key, at most [`MAX_KEPT_PRESIGNATURES`].
     pub keep_presignatures: u32,
+    /// The policy in the folder counts, also if another one was in force last; for one start, so it is in no file.
+    pub accept_policy: bool,
+}
+
+/// The URL of a store as it was given, right or wrong. It may hold a password, so `Debug` tells nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreText(String);
+
+impl fmt::Debug for StoreText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreText(..)")
+    }
+}
+
+impl From<String> for StoreText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
 }
 
 /// Values given by flags; `None` or empty means not given.
@@ -127,7 +147,7 @@ pub struct Flags {
     /// `--allow-plain-http`.
     pub allow_plain_http: bool,
     /// `--store`.
-    pub store: Option<String>,
+    pub store: Option<StoreText>,
     /// `--assert-redis-settings`.
     pub assert_redis_settings: bool,
     /// `--key-file`.
@@ -247,7 +267,8 @@ impl Config {
             pick.one("--announce", &list(&flags.announce), "CONSIGN_ANNOUNCE", list(&file.p2p.announce), "");
         let api = format!("127.0.0.1:{DEFAULT_API_PORT}");
         let api = api::resolve(&pick, flags, file.api, &api, path)?;
-        let store = pick.one("--store", &flags.store, "CONSIGN_STORE", file.store.url, "");
+        let store = flags.store.as_ref().map(|text| text.0.clone());
+        let store = pick.one("--store", &store, "CONSIGN_STORE", file.store.url, "");
         let log = pick.one("--log", &flags.log, "CONSIGN_LOG", file.log.filter, "info");
         Ok(Config {
             name: display_name(name)?,
@@ -270,6 +291,7 @@ impl Config {
                 value: file.presignatures.keep,
                 source: pick.file,
             })?,
+            accept_policy: false,
         })
     }
 
@@ -345,12 +367,18 @@ impl<E: Fn(&str) -> Option<String>> Pick<'_, E> {
 }
 
 impl Given<String> {
-    fn refused(&self, name: &'static str, reason: &'static str) -> ConfigError {
+    fn refused(&self, name: &'static str, reason: impl Into<Cow<'static, str>>) -> ConfigError {
         self.refused_value(name, &self.value, reason)
     }
 
-    fn refused_value(&self, name: &'static str, value: &str, reason: &'static str) -> ConfigError {
-        ConfigError::Value { name, value: value.to_owned(), reason, source_name: self.source.clone() }
+    fn refused_value(
+        &self,
+        name: &'static str,
+        value: &str,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> ConfigError {
+        let (value, reason) = (value.to_owned(), reason.into());
+        ConfigError::Value { name, value, reason, source_name: self.source.clone() }
     }
 }
 
@@ -369,7 +397,8 @@ fn kept_presignatures(given: Given<u32>) -> Result<u32, ConfigError> {
         return Ok(given.value);
     }
     let (name, value) = ("presignatures.keep", given.value.to_string());
-    Err(ConfigError::Value { name, value, reason: "must be at most 64", source_name: given.source })
+    let reason = format!("must be at most {MAX_KEPT_PRESIGNATURES}").into();
+    Err(ConfigError::Value { name, value, reason, source_name: given.source })
 }
 
 /// Checks a display name: it is shown on other people's terminals.

@@ -40,6 +40,7 @@ fn config(name: &str) -> Config {
         passphrase_variable: "CONSIGN_PASSPHRASE".to_owned(),
         log: "info".to_owned(),
         keep_presignatures: 0,
+        accept_policy: false,
     }
 }
 

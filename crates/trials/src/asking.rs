@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use consign_api::client::{Client, ClientError};
 use consign_api::signed::Validity;
 use consign_api::{
-    CeremonyState, CeremonyView, ClusterId, HashName, KeyView, Outcome as Made, PathText, Sign, SignTarget,
-    SignatureView, SignedRequest,
+    CeremonyState, CeremonyView, ClusterId, HashName, KeyView, Outcome as Made, PathText, Problem, Sign,
+    SignTarget, SignatureView, SignedRequest,
 };
 use secp256k1::ecdsa::Signature;
 use secp256k1::{Message, PublicKey};
@@ -28,6 +28,13 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// The problem of a call or a ceremony.
+    fn of(problem: Problem) -> Self {
+        let urn = problem.kind.urn();
+        let kind = urn.rsplit(':').next().unwrap_or(urn).to_owned();
+        Self::Problem(kind, problem.detail)
+    }
+
     /// A few words, the same for answers of a kind.
     #[must_use]
     pub fn in_words(&self) -> String {
@@ -79,11 +86,7 @@ pub fn bring(
     let time = begun.elapsed();
     let answer = match answer {
         Ok(view) => signature_of(&view, key, message)?,
-        Err(ClientError::Problem(problem)) => {
-            let urn = problem.kind.urn();
-            let kind = urn.rsplit(':').next().unwrap_or(urn).to_owned();
-            Answer::Problem(kind, problem.detail)
-        }
+        Err(ClientError::Problem(problem)) => Answer::of(*problem),
         Err(error @ ClientError::Transport { .. }) => Answer::Unreachable(error.to_string()),
         Err(error) => return Err(Fault::new(format!("no clear error: {error}"))),
     };
@@ -122,11 +125,12 @@ fn signature_of(view: &CeremonyView, key: &KeyView, message: &str) -> Outcome<An
             verify(key, message, signature)?;
             Ok(Answer::Signature(signature.clone()))
         }
-        (CeremonyState::Proposed | CeremonyState::AwaitingApproval | CeremonyState::Running, _) => {
-            Ok(Answer::StillRunning)
-        }
-        (CeremonyState::Done | CeremonyState::Failed, _) => {
-            Err(Fault::new(format!("the ceremony {} is over, without a signature or a problem", view.id)))
+        (CeremonyState::Proposed | CeremonyState::Running, _) => Ok(Answer::StillRunning),
+        // One that waits for operators goes on when it is asked for again, and not by itself.
+        (CeremonyState::Done | CeremonyState::Failed | CeremonyState::AwaitingApproval, _) => {
+            let none =
+                || Fault::new(format!("the ceremony {} is over, without a signature or a problem", view.id));
+            view.failure.clone().map(Answer::of).ok_or_else(none)
         }
     }
 }

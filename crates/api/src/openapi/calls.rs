@@ -97,7 +97,8 @@ pub const CALLS: &[Call] = &[
         path: "/v1/keys/{id}/certificate",
         name: "showCertificate",
         summary: "The certificate of a key, for `consign verify-certificate`",
-        description: "Shows by the holders' signatures what the key is, who asked for it, and how it came to its epoch:             believe that, and not this node. Not there before all holders have confirmed the key.",
+        description: "Shows by the holders' signatures what the key is, who asked for it, and how it came to its epoch: \
+            believe that, and not this node. Not there before all holders have confirmed the key.",
         answers: &[(200, "The file.", Content::Bytes("application/octet-stream"))],
         problems: &[Kind::UnknownKey, Kind::KeyBusy, Kind::TooLarge],
         ..GET

@@ -143,6 +143,7 @@ impl Story<'_> {
             passphrase_variable: consign_node::config::PASSPHRASE_VARIABLE.to_owned(),
             log: "info".to_owned(),
             keep_presignatures: 0,
+            accept_policy: false,
         };
         found::folder_with(&self.nodes.data(number), &config, &Unlock::KeyFile(key_file), |identity| {
             Ok(match invitation {

@@ -108,6 +108,7 @@ impl Trust {
         let none = || Failure::Usage("whose memory is meant? Give --client".to_owned());
         let trust = node.trust().ok_or_else(none)?;
         let shown = trust.certified(find::named(&node, &self.key)?)?;
+        find::is_meant(&shown.pin.key, &shown.pin.label, &self.key)?;
         if let Some(wanted) = self.public_key.as_ref().filter(|wanted| **wanted != shown.pin.public_key) {
             return Err(Failure::Mistrusted(format!(
                 "the key {} has the public key {} and not {wanted}: it is another one",

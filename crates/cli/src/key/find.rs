@@ -1,6 +1,6 @@
 //! Which key is meant.
 
-use consign_api::{KeyId, KeyView};
+use consign_api::{KeyId, KeyView, Label};
 
 use crate::connection::Connection;
 use crate::failure::Failure;
@@ -10,29 +10,51 @@ pub(super) fn at(node: &Connection, text: &str) -> Result<KeyView, Failure> {
     if let Ok(id) = text.parse() {
         return node.key(id);
     }
-    if node.believes_nobody() {
-        return node.key(named(node, text)?);
+    if !node.believes_nobody() {
+        return among(node.keys()?, text);
     }
-    among(node.keys()?, text)
+    let key = node.key(named(node, text)?)?;
+    is_meant(&key.id, &key.label, text)?;
+    Ok(key)
 }
 
-/// Its id. What a client has seen goes before what the node lists: a node may list another key under the same label.
+/// Its id. What a client has seen goes before what the node lists: a node may list another key under the same label. So where
+/// this comes from its list, [`is_meant`] must hold of what the key's certificate shows.
 pub(super) fn named(node: &Connection, text: &str) -> Result<KeyId, Failure> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    match node.trust().map(|trust| trust.named(text)).transpose()?.flatten() {
-        Some(id) => Ok(id),
-        None => Ok(among(node.keys()?, text)?.id),
+    if let Some(id) = node.trust().map(|trust| trust.named(text)).transpose()?.flatten() {
+        return Ok(id);
     }
+    let listed = among(node.keys()?, text)?;
+    if let Some(trust) = node.trust() {
+        trust.knows(&listed)?;
+    }
+    Ok(listed.id)
+}
+
+/// Refuses a key that is not called so: the node's list has led to it, and its certificate shows another label.
+pub(super) fn is_meant(id: &KeyId, label: &Label, text: &str) -> Result<(), Failure> {
+    if label.as_str() == text || is_of(id, text) {
+        return Ok(());
+    }
+    Err(Failure::Mistrusted(format!(
+        "the node lists the key {id} as `{text}`, and its holders have signed that it is called `{label}`: give the id \
+         of the key that you mean, or ask another node"
+    )))
+}
+
+/// Whether an id is `text`, or begins with it.
+fn is_of(id: &KeyId, text: &str) -> bool {
+    !text.is_empty()
+        && (id.to_string().starts_with(text) || text.parse().is_ok_and(|whole: KeyId| whole == *id))
 }
 
 /// The one key whose label is `text`, or whose id begins with it.
 fn among(keys: Vec<KeyView>, text: &str) -> Result<KeyView, Failure> {
     let known = keys.len();
-    let named = |key: &KeyView| {
-        key.label.as_str() == text || !text.is_empty() && key.id.to_string().starts_with(text)
-    };
+    let named = |key: &KeyView| key.label.as_str() == text || is_of(&key.id, text);
     let mut fitting: Vec<_> = keys.into_iter().filter(named).collect();
     match (fitting.pop(), fitting.as_slice()) {
         (Some(key), []) => Ok(key),
@@ -91,6 +113,18 @@ mod tests {
             let error = found(unknown).unwrap_err();
             assert_eq!(error.exit_code(), 4);
             assert!(error.to_string().contains("consign key list"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_called_so_is_not_meant() {
+        let key = key(0xab, "prod");
+        let whole = key.id.to_string();
+        for text in ["prod", "abab", whole.as_str()] {
+            is_meant(&key.id, &key.label, text).unwrap();
+        }
+        for text in ["test", "", "ac"] {
+            assert_eq!(is_meant(&key.id, &key.label, text).unwrap_err().exit_code(), 7, "{text}");
         }
     }
 

@@ -235,10 +235,30 @@ impl Scene<'_> {
         (format!("GET {}/certificate", self.path()), 200, body)
     }
 
+    /// The node lists the client's own key under a label that is not its own: no other key shall sign than the one named.
+    fn about_labels(&self) {
+        let list: Value = serde_json::from_slice(&get(&self.nodes[0], "/v1/keys")).unwrap();
+        let place = list["items"].as_array().unwrap().iter().position(|key| key["id"] == self.mine["id"]);
+        let label = format!("/items/{}/label", place.unwrap());
+        let list = ("GET /v1/keys".to_owned(), 200, changed(list.to_string().as_bytes(), &label, "test"));
+        let sign = ["key", "sign", "test", "the text"];
+        self.lie(std::slice::from_ref(&list), &sign, "another label");
+        // The same client on a machine where it has seen nothing yet.
+        let elsewhere = format!("{}.elsewhere", self.shop);
+        std::fs::copy(self.shop, &elsewhere).unwrap();
+        for arguments in [&["key", "trust", "test"][..], &sign[..]] {
+            let said = self
+                .puppet
+                .with(std::slice::from_ref(&list), |node| node.ask(&with_client(arguments, &elsewhere)));
+            said.fails(7, "that it is called `mine`");
+        }
+    }
+
     fn about_keys(&self, their_making: Vec<u8>) {
         let new_key = [&CREATE[..], &["new"]].concat();
         let made = ("POST /v1/keys".to_owned(), 201, their_making);
         self.lie(&[made], &new_key, "was not made for this request");
+        self.about_labels();
         let view = get(&self.nodes[0], &self.path());
         let theirs = &self.theirs["public_key"];
         let shown = |field, value: Value| self.key(changed(&view, field, value));

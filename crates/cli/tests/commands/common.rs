@@ -222,6 +222,13 @@ impl TestNode {
         });
     }
 
+    /// Starts the process, which does not run and says why.
+    pub(crate) fn spawn_and_end(&mut self, why: &str) {
+        self.spawn(&[], &[]);
+        let (status, log) = self.ends();
+        assert!(!status.success() && log.contains(why), "{log}");
+    }
+
     /// Waits until it answers.
     pub(crate) fn answers(&self) {
         until("the node to answer", || (self.ask(&["validator", "list"]).code == 0).then_some(()));

@@ -48,7 +48,8 @@ fn clients_in_other_languages_get_signatures() {
     let address = std::fs::read_to_string(nodes[1].data.join("api-address")).unwrap();
     let url = format!("http://{address}");
 
-    for (program, script) in [(python(), "python/consign_sign.py"), ("node", "javascript/consign-sign.mjs")] {
+    let programs = [(python(), "python/consign_sign.py"), ("node", "javascript/consign-sign.mjs")];
+    for (program, script) in programs {
         let common = ["--url", &url, "--cluster", &cluster, "--key", id];
         let ask = |file, name, text| {
             example(program, script, &[&common[..], &["--client", file, "--name", name, text]].concat())
@@ -63,5 +64,16 @@ fn clients_in_other_languages_get_signatures() {
         assert_eq!(ask(client, script, &text).ok().out, said);
         ask(client, script, "another text").fails(1, "Idempotency-Key");
         ask(stranger, "s", &text).fails(1, "does not name the client");
+    }
+    // What an operator is to approve goes on when it is asked for again, so nobody waits for it in vain.
+    let policy = nodes[0].data.join("policy.toml");
+    let rules = std::fs::read_to_string(&policy).unwrap();
+    std::fs::write(&policy, format!("{rules}approve = true\n")).unwrap();
+    let read = || nodes[0].log().matches("the policy in force").count();
+    until("the policy to be read again", || (read() >= 2).then_some(()));
+    for (program, script) in programs {
+        let common = ["--url", &url, "--cluster", &cluster, "--key", id];
+        let asked = [&common[..], &["--client", client, "--name", program, "to be approved"]].concat();
+        example(program, script, &asked).fails(1, &format!("Then ask again with --name {program}"));
     }
 }

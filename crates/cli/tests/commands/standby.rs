@@ -172,6 +172,37 @@ fn a_revived_process_is_fenced() {
     assert!(!roster.contains("\"runs_twice\": true") && !roster.contains("\"runs_twice\":true"), "{roster}");
 }
 
+/// An old copy of the policy may allow what the one in force does not: nobody goes by it unasked.
+#[test]
+fn a_standby_with_another_policy_does_not_take_over_unasked() {
+    let place = tempfile::tempdir().unwrap();
+    let server = Server::start(place.path(), &[]);
+    let mut node = TestNode::found_with(place.path(), "a", &["--store", &server.url("a")]);
+    node.start();
+    let client = run(&["client", "new", place.path().join("shop.key").to_str().unwrap()]).ok().out;
+    node.ask(&["policy", "allow", client.trim(), "--name", "shop"]).ok();
+    until("the policy to be read", || node.log().contains("the policy in force").then_some(()));
+    let mut standby = node.stand_by(place.path(), "a2", &server.url("a"));
+    let policy = standby.data.join("policy.toml");
+    let copy = std::fs::read_to_string(&policy).unwrap();
+    std::fs::write(&policy, format!("# of yesterday\n{copy}")).unwrap();
+    standby.start_standby();
+    let said = standby.ask(&["doctor"]).ok();
+    assert!(said.out.contains("not the one by which the other process goes"), "{}", said.out);
+    node.stop();
+    let (status, log) = standby.ends();
+    assert!(!status.success() && log.contains("start once with --accept-policy"), "{log}");
+    standby.start_with(&["--accept-policy", "--log", "info"], &[]);
+    standby.stop();
+    // Adopted now; and the old one would be the other.
+    standby.start();
+    standby.stop();
+    node.spawn_and_end("start once with --accept-policy");
+    std::fs::copy(&policy, node.data.join("policy.toml")).unwrap();
+    node.start();
+    node.stop();
+}
+
 #[test]
 fn a_standby_is_made_right_or_not_at_all() {
     let place = tempfile::tempdir().unwrap();

@@ -81,7 +81,7 @@ pub(super) fn resolve<E: Fn(&str) -> Option<String>>(
     let alone = |name, value: PathBuf| ConfigError::Value {
         name,
         value: value.display().to_string(),
-        reason: "is of no use alone: name certificate and key, or neither",
+        reason: "is of no use alone: name certificate and key, or neither".into(),
         source_name: pick.file.clone(),
     };
     let plain = (pick.environment)("CONSIGN_ALLOW_PLAIN_HTTP");
@@ -89,7 +89,7 @@ pub(super) fn resolve<E: Fn(&str) -> Option<String>>(
         return Err(ConfigError::Value {
             name: "api.allow_plain_http",
             value: word.clone(),
-            reason: "must be true or false",
+            reason: "must be true or false".into(),
             source_name: "the environment variable CONSIGN_ALLOW_PLAIN_HTTP".to_owned(),
         });
     }
@@ -113,7 +113,7 @@ pub(super) fn resolve<E: Fn(&str) -> Option<String>>(
 fn host_names(given: &Given<String>) -> Result<Vec<String>, ConfigError> {
     let parts: Vec<&str> = given.value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     if parts.len() > MAX_API_NAMES {
-        return Err(given.refused("api.names", "must be at most 16 names"));
+        return Err(given.refused("api.names", format!("must be at most {MAX_API_NAMES} names")));
     }
     match parts.iter().find(|part| !is_host_name(part)) {
         Some(part) => Err(given.refused_value(

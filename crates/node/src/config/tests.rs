@@ -147,7 +147,8 @@ fn the_store_is_a_file_or_a_server() {
     let place = tempfile::tempdir().unwrap();
     let folder = DataFolder::create(&place.path().join("data")).unwrap();
     assert!(matches!(default().place(&folder), Place::File(path) if path == folder.store_file()));
-    let flags = Flags { store: Some("redis://localhost?name=a".to_owned()), ..Flags::default() };
+    let flags = Flags { store: Some("redis://localhost?name=a".to_owned().into()), ..Flags::default() };
+    assert!(!format!("{flags:?}").contains("localhost"), "a password may be in it");
     let environment = [("CONSIGN_STORE", "redis://localhost?name=b")];
     let config = resolve(&flags, &environment, "[store]\nassert_redis_settings = true").unwrap();
     let Place::Redis { url, remembered, asserted } = config.place(&folder) else { panic!("no server") };

@@ -16,7 +16,7 @@ use super::keys::Key;
 use super::node::{Node, OpenError, Then};
 use super::policy::{Act, Change, ClientKey, Counts, Decision, Deed, KeyFacts, Policy, Rule};
 use super::proposal::Proposal;
-use super::records::{GOVERNED, POLICY, decode, encode};
+use super::records::{GOVERNED, POLICY, encode};
 use super::requests::Wanted;
 use super::views::{api_id, short};
 use super::{CallId, Level};
@@ -50,9 +50,7 @@ impl Governing {
     /// No policy yet; what operators have approved.
     pub(super) fn read(store: &dyn Store) -> Result<Self, OpenError> {
         let marked = store.get(Table::Meta, GOVERNED)?.is_some();
-        let what = "the policy that was in force";
-        let stored = store.get(Table::Meta, POLICY)?.map(|value| decode(&value)).transpose();
-        let stored = stored.map_err(|source| OpenError::Record { what, source })?;
+        let stored = super::setup::adopted_policy(store)?;
         Ok(Self { approvals: Approvals::read(store)?, marked, stored, ..Self::default() })
     }
 }

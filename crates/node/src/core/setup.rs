@@ -6,7 +6,7 @@ use consign_cggmp24::aux_info::Primes;
 use super::invitation::Invitation;
 use super::joining::{Door, Home};
 use super::node::OpenError;
-use super::records::{BadRecord, CHARTER, DOOR, GOVERNED, INVITATION, SEED, encode};
+use super::records::{BadRecord, CHARTER, DOOR, GOVERNED, INVITATION, POLICY, SEED, decode, encode};
 use super::requests::level_number;
 use super::roster::Charter;
 use crate::identity::{ClusterId, Identity, NodeId};
@@ -59,7 +59,7 @@ pub fn asker(identity: &Identity, door: &Door) -> Vec<Write> {
 /// [`NoIdentity`].
 pub fn identity(store: &dyn Store) -> Result<Identity, NoIdentity> {
     let value = store.get(Table::Identity, SEED)?.ok_or(NoIdentity::Missing)?;
-    let seed = zeroize::Zeroizing::new(super::records::decode::<[u8; 32]>(&value)?);
+    let seed = zeroize::Zeroizing::new(decode::<[u8; 32]>(&value)?);
     Ok(Identity::from_seed(&seed))
 }
 
@@ -86,6 +86,16 @@ pub fn name(store: &dyn Store, me: NodeId) -> Result<Option<String>, OpenError> 
 /// [`StoreError`].
 pub fn had_policy(store: &dyn Store) -> Result<bool, StoreError> {
     Ok(store.get(Table::Meta, GOVERNED)?.is_some())
+}
+
+/// The text of the policy that the node of a store has adopted last; nothing where it has none.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn adopted_policy(store: &dyn Store) -> Result<Option<String>, OpenError> {
+    let what = "the policy that was in force";
+    let text = store.get(Table::Meta, POLICY)?.map(|value| decode(&value)).transpose();
+    text.map_err(|source| OpenError::Record { what, source })
 }
 
 /// Primes made elsewhere, for the pool of this node. `name` is random; each set of primes serves one node once.

@@ -119,7 +119,8 @@ impl Meters {
 
     /// Something happened to a ceremony.
     pub(crate) fn changed(&self, view: &api::CeremonyView) {
-        if !view.state.is_over() {
+        // One that waits for an operator has not ended: it goes on under the same id.
+        if !matches!(view.state, api::CeremonyState::Done | api::CeremonyState::Failed) {
             return;
         }
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,12 +168,12 @@ impl Meters {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use api::{CeremonyKind, CeremonyState, CeremonyView, NodeId, Phase, PhaseTime, Problem, ProblemKind};
 
     use super::*;
 
-    fn view(id: u8, state: CeremonyState, failure: Option<ProblemKind>) -> CeremonyView {
+    pub(in crate::shell) fn view(id: u8, state: CeremonyState, failure: Option<ProblemKind>) -> CeremonyView {
         CeremonyView {
             id: CeremonyId([id; 32]),
             kind: CeremonyKind::Sign,
@@ -202,6 +203,10 @@ mod tests {
         meters.changed(&view(1, CeremonyState::Done, None));
         meters.changed(&view(1, CeremonyState::Done, None));
         meters.changed(&view(2, CeremonyState::Failed, Some(ProblemKind::TooFewSigners)));
+        // Approved after a while, it ends once, and well.
+        meters.changed(&view(3, CeremonyState::AwaitingApproval, Some(ProblemKind::Refused)));
+        meters.changed(&view(3, CeremonyState::Running, None));
+        meters.changed(&view(3, CeremonyState::Done, None));
         meters.answered(200);
         meters.answered(200);
         meters.answered(404);
@@ -214,9 +219,9 @@ mod tests {
         };
         let text = meters.text(&counts).unwrap();
         for line in [
-            r#"consign_ceremonies_total{kind="sign",outcome="done"} 1"#,
+            r#"consign_ceremonies_total{kind="sign",outcome="done"} 2"#,
             r#"consign_ceremonies_total{kind="sign",outcome="too-few-signers"} 1"#,
-            r#"consign_phase_seconds_count{phase="presign"} 2"#,
+            r#"consign_phase_seconds_count{phase="presign"} 3"#,
             r#"consign_calls_total{status="200"} 2"#,
             r#"consign_calls_total{status="404"} 1"#,
             "consign_keys 3",
@@ -227,5 +232,6 @@ mod tests {
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");
         }
+        assert!(!text.contains("refused"), "{text}");
     }
 }

@@ -1,8 +1,9 @@
 //! Everything of a node that touches the world: files, sockets, clock, threads.
 //!
-//! [`run`] runs a node on a data folder, as soon as no other process holds its store (`standby.rs`). One thread owns the core (`engine.rs`); all that happens reaches it through
-//! one queue (`inbox.rs`): calls (`http/`), messages (`p2p/`), durable writes (`storage.rs`), results of arithmetic
-//! (`compute.rs`) and time (`clock.rs`). What the core wants done is carried out in the order it says.
+//! [`run`] runs a node on a data folder, as soon as no other process holds its store (`standby.rs`). One thread owns the core
+//! (`engine.rs`); all that happens reaches it through one queue (`inbox.rs`): calls (`http/`), messages (`p2p/`), durable writes
+//! (`storage.rs`), results of arithmetic (`compute.rs`) and time (`clock.rs`). What the core wants done is carried out in the
+//! order it says.
 
 pub mod clock;
 mod compute;
@@ -29,6 +30,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 
+pub use self::http::OTHER_POLICY;
 pub use self::http::tls::{TlsError, check as check_tls};
 use tokio::task::JoinHandle as JoinTask;
 use tracing::{info, warn};
@@ -82,6 +84,17 @@ pub enum RunError {
     )]
     PolicyGone {
         /// Where it should be.
+        path: std::path::PathBuf,
+    },
+    /// It is another one than the node has adopted last.
+    #[error(
+        "{} is not the policy that this node went by last, in another process or before it was changed while none ran: copy \
+         policy.toml from the folder of the process that ran last, or start once with --accept-policy if this one is to count \
+         from now on",
+        path.display()
+    )]
+    OtherPolicy {
+        /// The one that is not followed.
         path: std::path::PathBuf,
     },
     /// There is no usable API token.
@@ -210,10 +223,14 @@ async fn start(
 ) -> Result<Running, RunError> {
     // Again: it may have changed while another process spoke for this node.
     let policy = policy::read(&folder)?;
+    let place = config.place(&folder);
+    // A file has one folder, and the policy in it counts; a server may have been another's a moment ago.
+    if matches!(place, Place::Redis { .. }) && !config.accept_policy {
+        standby::refuse_other_policy(&folder, &store, policy.as_ref().map(|(_, text)| text.as_str()))?;
+    }
     let doors = doors(&config.api)?;
     let identity = Arc::new(identity);
     let tenure = store.tenure();
-    let place = config.place(&folder);
     let spans = Spans::new(consign_api::NodeId(*identity.node_id().as_bytes()));
     let cluster = setup::cluster(&store)?;
     let token = Token::new(&token::load_or_create(&folder)?);

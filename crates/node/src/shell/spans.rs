@@ -18,6 +18,26 @@ struct Open {
     told: (api::Phase, u8),
 }
 
+/// What is said last, until a ceremony is asked for again.
+#[derive(Debug, PartialEq, Eq)]
+enum Last {
+    Done,
+    /// For the operators.
+    Waits,
+    /// With this problem.
+    Failed(&'static str),
+}
+
+impl Last {
+    fn of(view: &api::CeremonyView) -> Self {
+        match &view.failure {
+            _ if view.state == api::CeremonyState::AwaitingApproval => Self::Waits,
+            None => Self::Done,
+            Some(problem) => Self::Failed(problem.kind.urn()),
+        }
+    }
+}
+
 impl Spans {
     /// None yet, at this node.
     pub(crate) fn new(me: api::NodeId) -> Self {
@@ -43,9 +63,10 @@ impl Spans {
         let entered = open.span.enter();
         let (round, elapsed_ms) = (view.round, view.elapsed_ms);
         if is_over {
-            match &view.failure {
-                None => info!(elapsed_ms, "done"),
-                Some(problem) => warn!(elapsed_ms, problem = problem.kind.urn(), "failed"),
+            match Last::of(view) {
+                Last::Done => info!(elapsed_ms, "done"),
+                Last::Waits => info!(elapsed_ms, "waits for approval"),
+                Last::Failed(problem) => warn!(elapsed_ms, problem, "failed"),
             }
         } else if open.told != (view.phase, round) {
             open.told = (view.phase, round);
@@ -55,5 +76,23 @@ impl Spans {
         if is_over {
             self.open.remove(&view.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::{CeremonyState, ProblemKind};
+
+    use super::*;
+
+    #[test]
+    fn who_waits_has_not_failed() {
+        let told = |state, failure: Option<ProblemKind>| {
+            Last::of(&crate::shell::meters::tests::view(1, state, failure))
+        };
+        assert_eq!(told(CeremonyState::Done, None), Last::Done);
+        assert_eq!(told(CeremonyState::AwaitingApproval, Some(ProblemKind::Refused)), Last::Waits);
+        let failed = Last::Failed(ProblemKind::Refused.urn());
+        assert_eq!(told(CeremonyState::Failed, Some(ProblemKind::Refused)), failed);
     }
 }

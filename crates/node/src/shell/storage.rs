@@ -47,6 +47,12 @@ impl Probe {
         waiting
     }
 
+    /// The same of a process whose time is over.
+    #[cfg(test)]
+    pub(crate) fn silenced(self) -> Self {
+        Self { tenure: Some(Tenure::default()), ..self }
+    }
+
     /// Whether another process may have the store by now, so that this one says nothing.
     pub(crate) fn is_silent(&self) -> bool {
         self.tenure.as_ref().is_some_and(Tenure::is_over)

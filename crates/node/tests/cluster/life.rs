@@ -327,12 +327,16 @@ fn a_full_disk_stops_what_is_new() {
     let problem = sim.start(0, create).unwrap_err();
     assert_eq!(problem.kind, ProblemKind::StoreFailed);
     assert!(problem.detail.contains("free some room"), "{problem}");
+    // It says so to who sends it work, and does not try its store, of which a failed write is the end.
+    let ready = |sim: &mut Sim| matches!(sim.ask(0, api::Request::Ready), api::Reply::Health(_));
+    assert!(!ready(&mut sim));
     // Nor does it take part in what others propose.
     let problem = sim.sign(2, key.id, b"no room").unwrap_err();
     assert!(problem.to_string().contains("nearly full"), "{problem}");
     for i in 0..2 {
         sim.handle(i, Input::DiskFull(false));
     }
+    assert!(ready(&mut sim));
     verify(&key, &sim.sign(0, key.id, b"room").unwrap(), b"room");
 }
 

@@ -119,7 +119,7 @@ fn a_lost_host(shell: &mut Shell, section: &Section) {
                         let mut all = roster.as_array().unwrap().iter();
                         all.any(|v| v["name"] == **name && v["member"] == true && v["connected"] == true)
                     };
-                    others.iter().all(|name| up(name)).then_some(())
+                    others.iter().all(up).then_some(())
                 });
             }
         } else if line.contains("key reshare") {

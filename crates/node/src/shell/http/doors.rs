@@ -1,4 +1,5 @@
-//! Where clients come in: one door for all, and one on loopback for commands on this machine where the first speaks TLS.
+//! Where clients come in: one door for all, and one on loopback for commands on this machine where the first speaks TLS or
+//! is open to other machines.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -45,11 +46,13 @@ impl Doors {
         let Self { address, tls, limits, names: _ } = self;
         let main = TcpListener::bind(address).await?;
         let address = main.local_addr()?;
-        let beside = match &tls {
-            Some(_) => Some(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?),
-            None => None,
+        let is_far = !address.ip().is_loopback();
+        let beside = if tls.is_some() || is_far {
+            Some(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?)
+        } else {
+            None
         };
-        if tls.is_none() && !address.ip().is_loopback() {
+        if tls.is_none() && is_far {
             tracing::warn!(%address, "the API is open to other machines without encryption, as its operator has said");
         }
         let near = beside.as_ref().map_or(Ok(address), TcpListener::local_addr)?;

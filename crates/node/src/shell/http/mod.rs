@@ -6,13 +6,14 @@
 //! the API. Everything is limited: size and time of a body, calls and streams at a time, connections, and how long they may
 //! take to say what they want.
 //!
-//! With a certificate it speaks TLS; then commands on the node's own machine come in by a door of their own, plain HTTP on
-//! loopback, so that they need no certificate's name for it.
+//! With a certificate it speaks TLS. Then, and where it listens elsewhere than on loopback, commands on the node's own machine
+//! come in by a door of their own, plain HTTP on loopback: they need no certificate's name for it, and a private key that is
+//! imported leaves the machine in no case.
 //!
-//! Read next: `doors.rs`, `tls.rs` and `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they say),
-//! `calls.rs` (the calls), `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency), `described.rs`,
-//! `roster.rs` and `messages.rs` (what is asked of it), `operator.rs` (the operator's socket),
-//! `standby.rs` (what a process says that stands by).
+//! Read next: `doors.rs`, `tls.rs` and `serve.rs` (connections), `guard.rs` and `asker.rs` (who gets in), `body.rs` (what they
+//! say), `calls.rs` (the calls), `start.rs` (ceremonies and waiting for them), `watch.rs` (events), `once.rs` (idempotency),
+//! `described.rs`, `roster.rs` and `messages.rs` (what is asked of it), `operator.rs` (the operator's socket), `standby.rs`
+//! (what a process says that stands by).
 
 mod answer;
 mod arriving;
@@ -53,6 +54,7 @@ pub(crate) use self::doors::Doors;
 use self::doors::Open;
 use self::once::Once;
 pub(crate) use self::serve::Limits;
+pub use self::standby::OTHER_POLICY;
 pub(crate) use self::standby::StandbyHttp;
 pub(crate) use self::tls::Tls;
 use super::clock::Clock;
@@ -126,7 +128,7 @@ impl Shared {
 pub(crate) struct Http {
     /// Where it really listens.
     pub address: SocketAddr,
-    /// Where commands on this machine come in, without TLS: on loopback, if there is TLS elsewhere.
+    /// Where commands on this machine come in, without TLS: on loopback.
     pub near: SocketAddr,
     shared: Arc<Shared>,
     stop: channel::Sender<bool>,

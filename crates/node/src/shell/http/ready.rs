@@ -1,5 +1,6 @@
 //! `GET /readyz`: whether the node can work. Anybody may ask, so it is found out at most once a second.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use consign_api::{Problem, ProblemKind, Reply, Request};
@@ -19,20 +20,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Whether the store takes writes, as far as is known.
 pub(super) struct Store {
     probe: Probe,
+    /// What was found out last.
+    was_good: AtomicBool,
     known: Mutex<Known>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// When a write was last seen to be durable.
-    good: Option<Instant>,
+    /// When it was found out whether a write becomes durable in time, and whether it does.
+    found: Option<(Instant, bool)>,
     /// A write that is not durable yet. No other one is ordered before it is.
     under_way: Option<oneshot::Receiver<()>>,
 }
 
 impl Store {
     pub(super) fn new(probe: Probe) -> Self {
-        Self { probe, known: Mutex::default() }
+        Self { probe, was_good: AtomicBool::new(true), known: Mutex::default() }
     }
 
     /// Whether another process may have it by now.
@@ -42,20 +45,29 @@ impl Store {
 
     /// Whether a write became durable a moment ago, or does now.
     async fn is_writable(&self) -> bool {
-        // While one waits, all do, and look at what it has found.
-        let mut known = self.known.lock().await;
-        if known.good.is_some_and(|good| good.elapsed() < KEPT) {
-            return true;
+        let mut known = match self.known.try_lock() {
+            Ok(known) => known,
+            // Of a store that stalls one call waits for the end; the others, whoever they are, hold no places meanwhile.
+            Err(_) if !self.was_good.load(Ordering::SeqCst) => return false,
+            // While one waits, all do, and look at what it has found.
+            Err(_) => self.known.lock().await,
+        };
+        if let Some((at, good)) = known.found
+            && at.elapsed() < KEPT
+        {
+            return good;
         }
         let waiting = known.under_way.get_or_insert_with(|| self.probe.begin());
-        match timeout(PATIENCE, waiting).await {
+        let good = match timeout(PATIENCE, waiting).await {
             Ok(end) => {
                 known.under_way = None;
-                known.good = end.is_ok().then(Instant::now);
                 end.is_ok()
             }
             Err(_) => false,
-        }
+        };
+        known.found = Some((Instant::now(), good));
+        self.was_good.store(good, Ordering::SeqCst);
+        good
     }
 }
 
@@ -67,4 +79,37 @@ pub(super) async fn ready(shared: Asker) -> Answered {
         return Err(Problem::new(ProblemKind::StoreFailed, text).retry_after(5).into());
     }
     Ok(json(axum::http::StatusCode::OK, &view))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::storage;
+    use super::*;
+
+    /// Later than any test takes.
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
+    #[tokio::test]
+    async fn what_was_found_out_holds_for_a_while_good_or_bad() {
+        let (_storage, probe) = storage();
+        let store = Store::new(probe);
+        store.known.lock().await.found = Some((later(), false));
+        assert!(!store.is_writable().await);
+        store.known.lock().await.found = None;
+        assert!(store.is_writable().await);
+    }
+
+    /// The place of the one who waits is taken in this test for good: nobody else may wait for it.
+    #[tokio::test]
+    async fn one_alone_waits_for_a_store_that_stalls() {
+        let (_storage, probe) = storage();
+        let store = Store::new(probe);
+        store.was_good.store(false, Ordering::SeqCst);
+        let waits = store.known.lock().await;
+        assert!(!store.is_writable().await);
+        drop(waits);
+        assert!(store.is_writable().await && store.was_good.load(Ordering::SeqCst));
+    }
 }

@@ -2,6 +2,8 @@
 //! `/readyz` says 503, and whoever watches over processes leaves one alone whose `/healthz` says 200.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -17,6 +19,10 @@ use super::doors::{Doors, Open};
 /// Seconds after which another try may succeed: a takeover lasts some.
 const RETRY_S: u32 = 5;
 
+/// What a process that stands by says if it could not take over as it is.
+pub const OTHER_POLICY: &str = "policy.toml here is not the one by which the other process goes: copy it from there, or this one \
+                                will not take over without --accept-policy";
+
 /// A running one.
 pub(crate) struct StandbyHttp {
     /// Where commands on this machine find it.
@@ -26,13 +32,16 @@ pub(crate) struct StandbyHttp {
 }
 
 impl StandbyHttp {
-    /// Listens and answers until told to stop.
+    /// Listens and answers until told to stop. `differs`: whether its policy is another one than that in force.
     ///
     /// # Errors
     /// If the address cannot be listened on.
-    pub(crate) async fn start(doors: Doors) -> std::io::Result<StandbyHttp> {
+    pub(crate) async fn start(doors: Doors, differs: Arc<AtomicBool>) -> std::io::Result<StandbyHttp> {
         let (stop, stopping) = channel::channel(false);
-        let router = Router::new().route("/healthz", get(health)).fallback(refuse);
+        let router = Router::new().route("/healthz", get(health)).fallback(move || {
+            let differs = differs.load(Ordering::SeqCst);
+            async move { refuse(differs) }
+        });
         let open = doors.open(&router, &stopping).await?;
         Ok(StandbyHttp { near: open.near, stop, open })
     }
@@ -48,8 +57,12 @@ async fn health() -> Response {
     json(StatusCode::OK, &HealthView::standby())
 }
 
-async fn refuse() -> Response {
-    let detail = "This process stands by: another one holds the store and speaks for this validator. Ask that one; this one \
-                  takes over when it is gone.";
+fn refuse(differs: bool) -> Response {
+    let mut detail = "This process stands by: another one holds the store and speaks for this validator. Ask that one; this one \
+                  takes over when it is gone."
+        .to_owned();
+    if differs {
+        detail = format!("{detail} But {OTHER_POLICY}.");
+    }
     Failed(Problem::new(ProblemKind::StandingBy, detail).retry_after(RETRY_S)).into_response()
 }

@@ -44,7 +44,7 @@ struct Site {
 }
 
 /// A store in memory.
-fn storage() -> (Storage, Probe) {
+pub(super) fn storage() -> (Storage, Probe) {
     let (inbox, _) = channel();
     let (fatal, _) = Fatal::new();
     let storage =
@@ -77,12 +77,27 @@ impl Site {
         limits: Limits,
         answers: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> Site {
+        Site::over(storage(), tls, address, limits, answers).await
+    }
+
+    /// One that is silent until its store answers.
+    async fn silent(answers: impl FnMut(&Request) -> Reply + Send + 'static) -> Site {
+        let (storage, probe) = storage();
+        Site::over((storage, probe.silenced()), None, "127.0.0.1:0", Limits::default(), answers).await
+    }
+
+    async fn over(
+        (storage, probe): (Storage, Probe),
+        tls: Option<Tls>,
+        address: &str,
+        limits: Limits,
+        answers: impl FnMut(&Request) -> Reply + Send + 'static,
+    ) -> Site {
         let (inbox, happened) = channel();
         let events = Arc::new(Events::new([5; 8]));
         let asked = Arc::<Mutex<Vec<Request>>>::default();
         let (core_events, core_asked) = (events.clone(), asked.clone());
         std::thread::spawn(move || core(&happened, &core_events, &core_asked, Box::new(answers)));
-        let (storage, probe) = storage();
         let doors = Doors { address: address.parse().unwrap(), tls, names: Vec::new(), limits };
         let http = Http::start(
             doors,

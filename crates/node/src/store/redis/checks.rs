@@ -133,7 +133,8 @@ fn check_role(fields: &BTreeMap<&str, &str>, place: &str, replicas: u32) -> Resu
             place,
             "more replicas are connected to it than it waits for".to_owned(),
             format!(
-                "one that is promoted may lack what was written last: let the URL say how many there are instead of                  replicas={replicas}, or disconnect the others (`replicaof no one` there)"
+                "one that is promoted may lack what was written last: let the URL say how many there are instead of \
+                 replicas={replicas}, or disconnect the others (`replicaof no one` there)"
             ),
         )),
         Some(_) | None => Err(unfit(

@@ -2,9 +2,9 @@
 //!
 //! Every transaction is one Lua script ([`scripts`]), and is durable when the server answers, because it must run with
 //! `appendfsync always` ([`checks`]). One process holds the store at a time, by a lease ([`lease`]) with a token that every
-//! write shows; another one may stand by. A counter, incremented by every transaction and compared with the last one seen, shows a server that went back
-//! ([`counter`]). There is no second connection and no second try: whatever goes wrong ends the process, as a failed sync
-//! of a file does.
+//! write shows; another one may stand by. A counter, incremented by every transaction and compared with the last one seen,
+//! shows a server that went back ([`counter`]). There is no second connection and no second try: whatever goes wrong ends the
+//! process, as a failed sync of a file does.
 
 mod checks;
 mod counter;

@@ -41,8 +41,9 @@ return {'done'}
 ";
 
 /// One transaction. `KEYS[3]` and on are the tables, hashes. Arguments: token, counter before, counter after, number of
-/// the renewal that it is as well; then for each write four: `put`, `create`, `delete` or `take`, place of its table in `KEYS`, record key, value. Everything
-/// that can refuse comes before the first change: Redis does not undo what a script has done.
+/// the renewal that it is as well; then for each write four: `put`, `create`, `delete` or `take`, place of its table in
+/// `KEYS`, record key, value. Everything that can refuse comes before the first change: Redis does not undo what a script has
+/// done.
 pub(super) const TRANSACT: &str = r"
 if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return {'fenced'} end
 if (redis.call('HGET', KEYS[1], 'counter') or '0') ~= ARGV[2] then return {'counter'} end

@@ -24,6 +24,16 @@ async fn a_clock_that_cannot_be_right_is_told() {
     assert!(body.contains("Set the clock."), "{body}");
 }
 
+/// It waits for its store, and whoever watches over processes shall let it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_process_lives_and_is_not_ready() {
+    let site = Site::silent(|_| Reply::Health(HealthView::ok())).await;
+    let (status, _, body) = site.raw(&ASK.replace("readyz", "healthz"));
+    assert_eq!((status, serde_json::from_str::<HealthView>(&body).unwrap()), (200, HealthView::ok()));
+    assert_eq!(site.raw(ASK).0, 503);
+    assert_eq!(site.asked(), []);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_gone_is_told() {
     let Site { http, events, asked, _storage: storage } =

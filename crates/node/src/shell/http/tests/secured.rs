@@ -85,6 +85,18 @@ async fn a_client_sees_that_it_is_the_node() {
     assert_eq!(Client::new(&site.http.near.to_string(), TOKEN).health().unwrap(), HealthView::ok());
 }
 
+/// So that a private key can be imported there, too, which is taken over loopback only.
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_http_for_all_has_a_door_on_loopback_beside_it() {
+    let answers = |_: &Request| Reply::Health(HealthView::ok());
+    let site = Site::at("0.0.0.0:0", Limits::default(), answers).await;
+    let (at, near) = (site.http.address, site.http.near);
+    assert!(near.ip().is_loopback() && near.port() != at.port(), "{at} {near}");
+    for door in [at, near] {
+        assert_eq!(Client::new(&door.to_string(), TOKEN).health().unwrap(), HealthView::ok());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_finish_a_handshake_keeps_nobody_out() {
     let place = tempfile::tempdir().unwrap();
