@@ -21,9 +21,14 @@ pub(crate) struct Call {
     #[command(flatten)]
     pub(crate) data: Data,
 
-    /// Address of the API of a node elsewhere, like https://node1.example.org:7601, instead of --data; needs --client, and
-    /// --cluster for its first call
-    #[arg(long, value_name = "URL", env = "CONSIGN_API_URL")]
+    /// Where the API of a node elsewhere is.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CONSIGN_API_URL",
+        help = "Address of the API of a node elsewhere, like https://node1.example.org:7601, instead of --data; needs \
+                --client, and --cluster for its first call"
+    )]
     pub(crate) api_url: Option<String>,
 
     /// Certificate (PEM) of the authority behind the certificate of --api-url; if left out, whom this machine trusts
