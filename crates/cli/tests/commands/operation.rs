@@ -20,11 +20,12 @@ fn ceremonies_are_spans_of_the_log_and_nothing_secret_is_in_it() {
     let place = tempfile::tempdir().unwrap();
     let mut nodes = TestNode::cluster(place.path(), &["a", "b"]);
     nodes[0].ask(&["key", "create", "--name", "pay", "--threshold", "2", "--level", "insecure-test"]).ok();
-    for node in &mut nodes {
-        node.stop();
-        node.start_with(&["--log", "debug"], &[("CONSIGN_LOG_FORMAT", "json")]);
+    for (restarted, other) in [(0, 1), (1, 0)] {
+        nodes[restarted].stop();
+        nodes[restarted].start_with(&["--log", "debug"], &[("CONSIGN_LOG_FORMAT", "json")]);
+        // Before that one ends, too.
+        nodes[other].hears_from(&nodes[restarted]);
     }
-    nodes[0].hears_from(&nodes[1]);
     nodes.iter().for_each(|node| node.meets(2));
     let signed = until("a signature", || {
         let said = nodes[0].ask(&["key", "sign", "pay", MESSAGE]);

@@ -79,8 +79,9 @@ fn a_client(shell: &mut Shell, section: &Section) {
             for host in ["alice", "bob", "carol"] {
                 shell.stop(host);
                 shell.run(&format!("consign node --data {host}"));
+                // The others must know its new port before they end, too.
+                ["alice", "bob", "carol"].iter().for_each(|host| shell.meets(host, 3));
             }
-            ["alice", "bob", "carol"].iter().for_each(|host| shell.meets(host, 3));
         }
         shell.everywhere(DATA, "bob");
         let said = shell.run(line);
