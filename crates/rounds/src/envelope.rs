@@ -21,7 +21,7 @@ pub struct Header {
     pub round: u8,
     /// The sender.
     pub from: PartyIndex,
-    /// The recipient; the sender itself in the copy that it keeps.
+    /// The recipient; the sender itself where it shows in a reveal what it said.
     pub to: PartyIndex,
     /// The sender's hash of all broadcasts of all earlier rounds.
     pub echo: Hash,

@@ -175,9 +175,12 @@ pub struct Session<P: Protocol, I> {
     past: Past,
     headers: Vec<PerParty<SignedHeader>>,
     echoes: Vec<Hash>,
-    /// Of the round being collected, and those that came one round early.
+    /// Of the round being collected, and those that came one round early. Our own is addressed to some peer and has no
+    /// direct part.
     current: PerParty<Envelope>,
     next: PerParty<Envelope>,
+    /// Our broadcast of the round being collected.
+    own: Option<P::Broadcast>,
     revealed: PerParty<Revealed>,
     accused: BTreeSet<PartyIndex>,
     dropped: Dropped,
@@ -224,6 +227,7 @@ impl<P: Protocol, I: Identities> Session<P, I> {
             headers: Vec::new(),
             current: PerParty::new(),
             next: PerParty::new(),
+            own: None,
             revealed: PerParty::new(),
             accused: BTreeSet::new(),
             dropped: Dropped::default(),

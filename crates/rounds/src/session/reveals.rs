@@ -9,10 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{DropReason, Effect, Phase, Session, equivocation};
-use crate::envelope::SignedHeader;
+use super::{DropReason, Effect, Phase, Seat, Session, equivocation};
+use crate::envelope::{Header, SignedHeader};
 use crate::evidence::{Evidence, Verdict};
-use crate::hash::Hash;
+use crate::hash::{Hash, direct_hash};
 use crate::judge::Charge;
 use crate::party::{Identities, PartyIndex};
 use crate::protocol::Protocol;
@@ -100,8 +100,15 @@ impl<P: Protocol, I: Identities> Session<P, I> {
         .collect()
     }
 
+    /// All headers of a reveal are addressed to its author: those of our own broadcasts are signed for that only now.
     fn own_reveal(&self) -> Reveal {
-        Reveal::sign(self.seat.session, self.seat.me, &self.headers, &*self.seat.signer)
+        let Seat { session, me, signer, .. } = &self.seat;
+        let mut headers = self.headers.clone();
+        for own in headers.iter_mut().filter_map(|round| round.get_mut(me)) {
+            let header = Header { to: *me, direct_hash: direct_hash(&[]), ..own.header };
+            *own = SignedHeader::sign(header, &**signer);
+        }
+        Reveal::sign(*session, *me, &headers, &**signer)
     }
 
     /// Compares all reveals with our headers and with each other, and ends the session if that proves something.

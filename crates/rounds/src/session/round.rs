@@ -9,30 +9,15 @@ use crate::evidence::{Evidence, Verdict};
 use crate::hash::{broadcast_hash, direct_hash, next_echo};
 use crate::judge::{Charge, Finding};
 use crate::party::{Identities, PartyIndex, PerParty};
-use crate::past::read_broadcast;
 use crate::protocol::{Heard, Protocol, Said, Speech, Step};
 use crate::reveal::Message;
-
-/// What a party said in the round being collected. Its own direct parts are not kept.
-enum Word<P: Protocol> {
-    Own(P::Broadcast),
-    Peer(Said<P>),
-}
-
-impl<P: Protocol> Word<P> {
-    fn broadcast(&self) -> &P::Broadcast {
-        match self {
-            Self::Own(broadcast) => broadcast,
-            Self::Peer(said) => &said.broadcast,
-        }
-    }
-}
 
 /// Everything there is to say about the envelopes of the round being collected.
 pub(super) struct Findings<P: Protocol> {
     verdicts: Vec<Verdict<P::Fault>>,
     echoes_differ: bool,
-    words: PerParty<Word<P>>,
+    /// What the others said.
+    words: PerParty<Said<P>>,
 }
 
 impl<P: Protocol> Findings<P> {
@@ -154,25 +139,20 @@ impl<P: Protocol, I: Identities> Session<P, I> {
                 }
                 continue;
             }
-            let word = if from == self.seat.me {
-                Ok(Word::Own(self.own_broadcast(envelope)))
-            } else {
-                self.court().listen(&self.view, &self.seat.aid, envelope).map(Word::Peer)
-            };
-            match word {
-                Ok(word) => {
-                    findings.verdicts.extend(self.rule_on(envelope, word.broadcast()));
-                    findings.words.insert(from, word);
+            if from == self.seat.me {
+                let own = self.own.as_ref().expect("invariant: we said what is in our envelope");
+                findings.verdicts.extend(self.rule_on(envelope, own));
+                continue;
+            }
+            match self.court().listen(&self.view, &self.seat.aid, envelope) {
+                Ok(said) => {
+                    findings.verdicts.extend(self.rule_on(envelope, &said.broadcast));
+                    findings.words.insert(from, said);
                 }
                 Err(charge) => findings.verdicts.push(self.misbehaviour(envelope, charge)),
             }
         }
         findings
-    }
-
-    fn own_broadcast(&self, envelope: &Envelope) -> P::Broadcast {
-        read_broadcast::<P>(&self.seat.public, envelope.signed.header.round, &envelope.broadcast)
-            .expect("invariant: what we say is well-formed")
     }
 
     fn misbehaviour(&self, envelope: &Envelope, charge: Charge<P::Fault>) -> Verdict<P::Fault> {
@@ -214,19 +194,18 @@ impl<P: Protocol, I: Identities> Session<P, I> {
     }
 
     /// Makes the round part of the past. Everyone has passed `check`.
-    fn close_round(&mut self, words: PerParty<Word<P>>) -> PerParty<Heard<P>> {
+    fn close_round(&mut self, words: PerParty<Said<P>>) -> PerParty<Heard<P>> {
         let round = self.round();
         let envelopes = std::mem::replace(&mut self.current, std::mem::take(&mut self.next));
         let mut directs = PerParty::new();
-        for (from, word) in words {
-            let broadcast = match word {
-                Word::Own(broadcast) => broadcast,
-                Word::Peer(said) => {
-                    let envelope = envelopes.get(&from).expect("invariant: words come from envelopes");
-                    directs.insert(from, Heard { direct: said.direct, envelope: envelope.direct_part() });
-                    said.broadcast
-                }
-            };
+        let own = self.own.take().expect("invariant: we said what is in our envelope");
+        let mut broadcasts = PerParty::from([(self.seat.me, own)]);
+        for (from, said) in words {
+            let envelope = envelopes.get(&from).expect("invariant: words come from envelopes");
+            directs.insert(from, Heard { direct: said.direct, envelope: envelope.direct_part() });
+            broadcasts.insert(from, said.broadcast);
+        }
+        for (from, broadcast) in broadcasts {
             P::record(&mut self.view, round, from, broadcast);
         }
         let hashes = envelopes.iter().map(|(&j, e)| (j, e.signed.header.broadcast_hash)).collect();
@@ -261,15 +240,19 @@ impl<P: Protocol, I: Identities> Session<P, I> {
         assert!(P::fits_broadcast(round, &speech.broadcast), "invariant: a broadcast fits its round");
 
         let mut effects: Vec<_> = speech.durable.into_iter().map(Effect::Store).collect();
-        self.current.insert(me, self.seal(round, me, &broadcast, Vec::new()));
         let limit = P::max_direct_bytes(&self.seat.public, round);
         for (to, direct) in speech.direct {
             assert!(P::fits_direct(round, &direct), "invariant: a direct part fits its round");
             let direct = encode(&direct);
             assert!(direct.len() <= limit, "invariant: we keep to the limit of a direct part");
-            let message = Message::Envelope(self.seal(round, to, &broadcast, direct));
-            effects.push(Effect::Send { to, message });
+            let envelope = self.seal(round, to, &broadcast, direct);
+            // The public part of the first one is our own copy: what it is needed for does not ask whom it went to.
+            self.current
+                .entry(me)
+                .or_insert_with(|| Envelope { direct: Bytes(Vec::new()), ..envelope.clone() });
+            effects.push(Effect::Send { to, message: Message::Envelope(envelope) });
         }
+        self.own = Some(speech.broadcast);
         self.phase = Phase::Running(state);
         effects
     }
