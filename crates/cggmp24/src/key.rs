@@ -2,7 +2,7 @@
 
 use consign_rounds::{PartyIndex, SessionId, at_most};
 use consign_zk::curve::{Curve, Point, Scalar};
-use consign_zk::feldman::lagrange;
+use consign_zk::feldman::interpolates_to;
 use consign_zk::level::Level;
 use consign_zk::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -91,14 +91,11 @@ impl<C: Curve> KeyInfo<C> {
         if self.public_key.is_identity() || self.public_shares.iter().any(Point::is_identity) {
             return Err(KeyError::Identity);
         }
-        let base: Vec<u16> =
-            self.parties.indices().map(PartyIndex::get).take(self.threshold.into()).collect();
-        let at = |z: u16| -> Option<Point<C>> {
-            base.iter().zip(&self.public_shares).map(|(&i, &X)| Some(X * lagrange(&base, i, z)?)).sum()
-        };
-        let rest = self.parties.indices().zip(&self.public_shares).skip(self.threshold.into());
-        let fits = at(0) == Some(self.public_key)
-            && rest.into_iter().all(|(index, share)| at(index.get()) == Some(*share));
+        let all: Vec<_> =
+            self.parties.indices().map(PartyIndex::get).zip(self.public_shares.clone()).collect();
+        let (base, rest) = all.split_at(self.threshold.into());
+        let mut expected = [(0, self.public_key)].into_iter().chain(rest.iter().copied());
+        let fits = expected.all(|(at, point)| interpolates_to(base, at, &point));
         if fits { Ok(()) } else { Err(KeyError::Interpolation) }
     }
 }

@@ -90,6 +90,9 @@ pub enum ShareFault {
 /// The secrets `y_{me,peer}` of the masks, one per peer.
 pub(crate) type MaskKeys<C> = PerParty<Secret<Scalar<C>>>;
 
+/// The points shared with each peer, from which the masks of both directions are hashed.
+pub(crate) type SharedPoints<C> = PerParty<Secret<Point<C>>>;
+
 /// Draws a mask key for each peer.
 pub(crate) fn draw_mask_keys<C: Curve>(
     peers: impl Iterator<Item = PartyIndex>,
@@ -116,10 +119,19 @@ pub(crate) struct Pair<'a, C: Curve> {
 }
 
 impl<C: Curve> Pair<'_, C> {
+    /// The point that both share, from the dealer's secret `key`.
+    pub(crate) fn shared(&self, key: &Scalar<C>) -> Secret<Point<C>> {
+        Secret::new(self.receiver_key * *key)
+    }
+
     /// Masks a share under the dealer's secret `key`.
     pub(crate) fn seal(&self, share: &Scalar<C>, key: &Scalar<C>) -> MaskedShare<C> {
-        let shared = self.receiver_key * *key;
-        MaskedShare { masked: *share + mask(self.session, self.rid, self.dealer, self.receiver, &shared) }
+        self.seal_under(share, self.shared(key).expose())
+    }
+
+    /// Masks a share under the point that both share.
+    pub(crate) fn seal_under(&self, share: &Scalar<C>, shared: &Point<C>) -> MaskedShare<C> {
+        MaskedShare { masked: *share + mask(self.session, self.rid, self.dealer, self.receiver, shared) }
     }
 
     /// The share, if it is the logarithm of `expected`; `key` is the receiver's secret.
@@ -129,8 +141,17 @@ impl<C: Curve> Pair<'_, C> {
         key: &Scalar<C>,
         expected: &Point<C>,
     ) -> Option<Scalar<C>> {
-        let shared = self.dealer_key * *key;
-        let share = sent.masked - mask(self.session, self.rid, self.dealer, self.receiver, &shared);
+        self.open_under(sent, Secret::new(self.dealer_key * *key).expose(), expected)
+    }
+
+    /// As [`Pair::open`], with the point that both share.
+    pub(crate) fn open_under(
+        &self,
+        sent: &MaskedShare<C>,
+        shared: &Point<C>,
+        expected: &Point<C>,
+    ) -> Option<Scalar<C>> {
+        let share = sent.masked - mask(self.session, self.rid, self.dealer, self.receiver, shared);
         (Point::mul_generator(&share) == *expected).then_some(share)
     }
 

@@ -86,6 +86,32 @@ fn times<C: Curve>(factor: u16, point: Point<C>) -> Point<C> {
     })
 }
 
+/// Whether the polynomial in the exponent through `points`, each with its index, has the value `expected` at `at`.
+/// Public points only. `false` unless all indices are nonzero and distinct.
+///
+/// The equation is multiplied by all denominators: that saves their inversion, and for few and small indices all
+/// factors stay short.
+pub fn interpolates_to<C: Curve>(points: &[(u16, Point<C>)], at: u16, expected: &Point<C>) -> bool {
+    let scalar = |i: u16| Scalar::<C>::from_u64(i.into());
+    let others = |i: usize| points.iter().enumerate().filter(move |(k, _)| *k != i).map(|(_, (j, _))| *j);
+    let product = |list: &mut dyn Iterator<Item = Scalar<C>>| list.fold(Scalar::one(), |all, k| all * k);
+    let denominators: Vec<_> = points
+        .iter()
+        .enumerate()
+        .map(|(i, (index, _))| product(&mut others(i).map(|j| scalar(j) - scalar(*index))))
+        .collect();
+    if points.iter().any(|(index, _)| *index == 0) || denominators.iter().any(Scalar::is_zero) {
+        return false;
+    }
+    let mut terms = vec![(*expected, -product(&mut denominators.iter().copied()))];
+    for (i, (_, point)) in points.iter().enumerate() {
+        let numerator = product(&mut others(i).map(|j| scalar(j) - scalar(at)));
+        let rest = product(&mut denominators.iter().enumerate().filter(|(k, _)| *k != i).map(|(_, d)| *d));
+        terms.push((*point, numerator * rest));
+    }
+    Point::sum_public(&terms).is_identity()
+}
+
 /// The Lagrange coefficient at zero of `index` within `indices`: `product of j / (j - index)`.
 ///
 /// `None` unless `index` is in `indices` and all are nonzero and distinct modulo the group order.

@@ -84,7 +84,12 @@ pub fn is_complete<C: Curve>(
 /// What the broadcasts imply.
 fn result<C: Curve>(public: &Public, view: &View<C>, session: SessionId) -> KeyInfo<C> {
     let coefficients = view.coefficients();
-    let public_key = coefficients.constant().copied().unwrap_or_default();
+    let constant = coefficients.constant().copied().unwrap_or_default();
+    let shares = public.parties.indices().map(|l| coefficients.evaluate(l.get()));
+    let mut points: Vec<_> = shares.chain([constant]).collect();
+    // Hashed, proven, stored: each is written several times.
+    Point::keep_encodings(&mut points);
+    let public_key = points.pop().expect("invariant: the constant is the last");
     let rid = view.rid();
     let codes = view.openings.values().filter_map(|opening| opening.chain_code.as_ref());
     KeyInfo {
@@ -95,7 +100,7 @@ fn result<C: Curve>(public: &Public, view: &View<C>, session: SessionId) -> KeyI
         threshold: public.threshold,
         parties: public.parties.clone(),
         public_key,
-        public_shares: public.parties.indices().map(|l| coefficients.evaluate(l.get())).collect(),
+        public_shares: points,
         chain_code: public.derivable.then(|| joint::whole(codes)),
         rid,
     }

@@ -1,7 +1,7 @@
 //! Round 1: draw everything, commit to it.
 
 use consign_rounds::{PartyIndex, SessionId};
-use consign_zk::curve::Curve;
+use consign_zk::curve::{Curve, Point};
 use consign_zk::feldman::Polynomial;
 use consign_zk::sch;
 use consign_zk::transcript::{Purpose, Transcript};
@@ -38,7 +38,7 @@ pub(super) fn speak<C: Curve>(
     let polynomial = Polynomial::random(public.threshold, rng);
     let mask_keys = draw_mask_keys(public.parties.others(me), rng);
     let proof = sch::Commitment::random(rng);
-    let opening = round3::Broadcast {
+    let mut opening = round3::Broadcast {
         rid: random_part(rng),
         coefficients: polynomial.commit(),
         first_message: proof.public(),
@@ -46,6 +46,9 @@ pub(super) fn speak<C: Curve>(
         chain_code: public.derivable.then(|| random_part(rng)),
         nonce: random_part(rng),
     };
+    // All of them are hashed now and sent later.
+    Point::keep_encodings(&mut opening.coefficients.0);
+    Point::keep_encodings(&mut opening.mask_keys);
     let commitment = commit(session, me, &opening);
     (Round1 { me, session, polynomial, mask_keys, proof, opening }, Broadcast { commitment })
 }

@@ -35,12 +35,15 @@ pub(super) fn speak<C: Curve>(
     view: &View<C>,
     directs: PerParty<Heard<Keygen<C>>>,
 ) -> Step<Keygen<C>> {
-    let Round4 { me, session, own_share, mask_keys, proof } = state;
+    let Round4 { me, session, own_share, mask_keys, shared, proof } = state;
     let rid = view.rid();
     let key = |from| mask_keys.get(&from).expect("invariant: one mask key per peer").expose();
     let open = |from, direct: &Direct<C>| {
         let Direct::Round4(sent) = direct else { return None };
-        view.pair(public, session, &rid, from, me).open(sent, key(from), &view.share_of(from, me))
+        let (pair, expected) = (view.pair(public, session, &rid, from, me), view.share_of(from, me));
+        // The kept point may have suffered since: nothing is said against anybody before it was computed anew.
+        let kept = shared.get(&from).and_then(|point| pair.open_under(sent, point.expose(), &expected));
+        kept.or_else(|| pair.open(sent, key(from), &expected))
     };
     let limit = Keygen::<C>::max_direct_bytes(public, SHARE_ROUND);
     let share = match add_up(own_share.expose(), directs.into_iter(), limit, open) {

@@ -27,6 +27,9 @@ pub use real::{P256, Secp256k1};
 #[cfg(all(feature = "test-levels", debug_assertions))]
 pub use toy::Toy;
 
+/// Most bytes that a compressed point takes on any curve here.
+const MAX_POINT_BYTES: usize = 33;
+
 /// A group of prime order `q` with generator `G`, in which discrete logarithms are hard (but for the toy curve).
 ///
 /// Operations on scalars and `mul*` run in constant time; encodings are public.
@@ -67,6 +70,10 @@ pub trait Curve: Copy + Clone + Debug + Default + PartialEq + Eq + Send + Sync +
     fn mul(point: &Self::Point, k: &Self::Scalar) -> Self::Point;
     /// `[k]G` in constant time.
     fn mul_generator(k: &Self::Scalar) -> Self::Point;
+    /// The sum of all `[k]P`. Time depends on points and scalars: public ones only.
+    fn sum_public(terms: &[(Self::Point, Self::Scalar)]) -> Self::Point {
+        terms.iter().fold(Self::Point::default(), |sum, (point, k)| sum + Self::mul(point, k))
+    }
     /// `k^-1`, `None` for zero.
     fn invert(k: &Self::Scalar) -> Option<Self::Scalar>;
     /// Big-endian bytes below `q`, exactly [`Curve::SCALAR_BYTES`] long.
@@ -77,6 +84,10 @@ pub trait Curve: Copy + Clone + Debug + Default + PartialEq + Eq + Send + Sync +
     fn decode_point(bytes: &[u8]) -> Option<Self::Point>;
     /// Compressed SEC1; zero bytes for the identity, which no decoder accepts.
     fn encode_point(point: &Self::Point) -> Vec<u8>;
+    /// As [`Curve::encode_point`] for each.
+    fn encode_points(points: &[Self::Point]) -> Vec<Vec<u8>> {
+        points.iter().map(Self::encode_point).collect()
+    }
     /// Big-endian affine x and y, each [`Curve::SCALAR_BYTES`] long; `None` for the identity.
     fn coordinates(point: &Self::Point) -> Option<(Vec<u8>, Vec<u8>)>;
 }
@@ -86,8 +97,15 @@ pub trait Curve: Copy + Clone + Debug + Default + PartialEq + Eq + Send + Sync +
 pub struct Scalar<C: Curve>(C::Scalar);
 
 /// A group element. Decoded ones are never the identity; computed ones may be.
+///
+/// Writing one takes an inversion, a tenth of a multiplication, and most points are hashed and sent several times. So
+/// a point that was read keeps its bytes, and others can be given theirs: [`Point::keep_encodings`].
 #[derive(Clone, Copy, Default)]
-pub struct Point<C: Curve>(C::Point);
+pub struct Point<C: Curve> {
+    value: C::Point,
+    /// What [`Curve::encode_point`] says of it, from the left, if it was computed before.
+    encoding: Option<[u8; MAX_POINT_BYTES]>,
+}
 
 impl<C: Curve> DefaultIsZeroes for Scalar<C> {}
 
@@ -205,6 +223,10 @@ impl<C: Curve> Scalar<C> {
 }
 
 impl<C: Curve> Point<C> {
+    fn new(value: C::Point) -> Self {
+        Self { value, encoding: None }
+    }
+
     /// The identity `O`.
     pub fn identity() -> Self {
         Self::default()
@@ -212,12 +234,18 @@ impl<C: Curve> Point<C> {
 
     /// `G`.
     pub fn generator() -> Self {
-        Self(C::generator())
+        Self::new(C::generator())
     }
 
     /// `[k]G` in constant time.
     pub fn mul_generator(k: &Scalar<C>) -> Self {
-        Self(C::mul_generator(&k.0))
+        Self::new(C::mul_generator(&k.0))
+    }
+
+    /// The sum of all `[k]P`, much faster than one by one. Time depends on points and scalars: **public ones only**.
+    pub fn sum_public(terms: &[(Self, Scalar<C>)]) -> Self {
+        let terms: Vec<_> = terms.iter().map(|(point, k)| (point.value, k.0)).collect();
+        Self::new(C::sum_public(&terms))
     }
 
     /// Whether this is the identity.
@@ -227,26 +255,45 @@ impl<C: Curve> Point<C> {
 
     /// Compressed SEC1 bytes; zero bytes for the identity.
     pub fn to_bytes(&self) -> Vec<u8> {
-        C::encode_point(&self.0)
+        match self.encoding.as_ref().and_then(|kept| kept.get(..C::POINT_BYTES)) {
+            Some(bytes) => bytes.to_vec(),
+            None => C::encode_point(&self.value),
+        }
     }
 
     // DEVIATION 15: the identity has no encoding.
     /// Compressed SEC1, on the curve, not the identity.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        C::decode_point(bytes).map(Self)
+        // A point has one spelling that is read, so these bytes are what would be written.
+        C::decode_point(bytes).map(|value| Self { value, encoding: kept(bytes) })
+    }
+
+    /// Lets all points keep their encodings, with one inversion for all.
+    pub fn keep_encodings(points: &mut [Self]) {
+        let values: Vec<_> = points.iter().map(|point| point.value).collect();
+        for (point, bytes) in points.iter_mut().zip(C::encode_points(&values)) {
+            point.encoding = kept(&bytes);
+        }
     }
 
     /// Big-endian affine x and whether y is odd; `None` for the identity.
     pub fn affine(&self) -> Option<(Vec<u8>, bool)> {
-        let (x, y) = self.coordinates()?;
-        let y_is_odd = y.last().is_some_and(|last| last & 1 == 1);
-        Some((x, y_is_odd))
+        let bytes = self.to_bytes();
+        let (tag, x) = bytes.split_first()?;
+        (*tag != 0).then(|| (x.to_vec(), tag & 1 == 1))
     }
 
     /// Big-endian affine x and y, as long as a scalar each; `None` for the identity.
     pub fn coordinates(&self) -> Option<(Vec<u8>, Vec<u8>)> {
-        C::coordinates(&self.0)
+        C::coordinates(&self.value)
     }
+}
+
+/// An encoding as a point keeps it; `None` if it is too long.
+fn kept(bytes: &[u8]) -> Option<[u8; MAX_POINT_BYTES]> {
+    let mut kept = [0; MAX_POINT_BYTES];
+    kept.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(kept)
 }
 
 impl<C: Curve> Add for Scalar<C> {
@@ -306,28 +353,28 @@ impl<C: Curve> Debug for Scalar<C> {
 impl<C: Curve> Add for Point<C> {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
+        Self::new(self.value + other.value)
     }
 }
 
 impl<C: Curve> Sub for Point<C> {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
-        Self(self.0 - other.0)
+        Self::new(self.value - other.value)
     }
 }
 
 impl<C: Curve> Neg for Point<C> {
     type Output = Self;
     fn neg(self) -> Self {
-        Self(-self.0)
+        Self::new(-self.value)
     }
 }
 
 impl<C: Curve> Mul<Scalar<C>> for Point<C> {
     type Output = Self;
     fn mul(self, k: Scalar<C>) -> Self {
-        Self(C::mul(&self.0, &k.0))
+        Self::new(C::mul(&self.value, &k.0))
     }
 }
 
@@ -339,7 +386,7 @@ impl<C: Curve> Sum for Point<C> {
 
 impl<C: Curve> PartialEq for Point<C> {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.value == other.value
     }
 }
 
@@ -347,7 +394,8 @@ impl<C: Curve> Eq for Point<C> {}
 
 impl<C: Curve> Zeroize for Point<C> {
     fn zeroize(&mut self) {
-        self.0.zeroize();
+        self.value.zeroize();
+        self.encoding.zeroize();
     }
 }
 

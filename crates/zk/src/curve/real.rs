@@ -35,6 +35,10 @@ macro_rules! real_curve {
                 $family::elliptic_curve::group::Group::mul_by_generator(k)
             }
 
+            fn sum_public(terms: &[(Self::Point, Self::Scalar)]) -> Self::Point {
+                $family::elliptic_curve::ops::LinearCombination::lincomb_vartime(terms)
+            }
+
             fn invert(k: &Self::Scalar) -> Option<Self::Scalar> {
                 k.invert().into_option()
             }
@@ -69,6 +73,20 @@ macro_rules! real_curve {
                     return vec![0; Self::POINT_BYTES];
                 }
                 point.to_affine().to_sec1_point(true).as_bytes().to_vec()
+            }
+
+            fn encode_points(points: &[Self::Point]) -> Vec<Vec<u8>> {
+                use $family::elliptic_curve::BatchNormalize;
+                use $family::elliptic_curve::sec1::ToSec1Point;
+                let list = $family::ProjectivePoint::batch_normalize(points);
+                list.iter()
+                    .map(|point| {
+                        // The identity is a single zero byte there, and all zeros here.
+                        let mut bytes = point.to_sec1_point(true).as_bytes().to_vec();
+                        bytes.resize(Self::POINT_BYTES, 0);
+                        bytes
+                    })
+                    .collect()
             }
 
             fn coordinates(point: &Self::Point) -> Option<(Vec<u8>, Vec<u8>)> {

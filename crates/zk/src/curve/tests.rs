@@ -101,6 +101,43 @@ fn laws<C: Curve>(seed: u64) {
     assert_eq!(Scalar::from_bytes(&a.to_bytes()), Some(a));
     assert_eq!(Point::from_bytes(&B.to_bytes()), Some(B));
     assert_eq!(Scalar::<C>::from_natural(&a.to_natural()), a);
+    sums_and_encodings(&[
+        (A, b),
+        (B, a),
+        (Point::identity(), a),
+        (A - B, Scalar::zero()),
+        (-A, -Scalar::one()),
+    ]);
+}
+
+/// Sums for public operands and kept encodings are those that are computed one by one.
+fn sums_and_encodings<C: Curve>(terms: &[(Point<C>, Scalar<C>)]) {
+    for end in 0..=terms.len() {
+        let one_by_one = terms[..end].iter().map(|(point, k)| *point * *k).sum::<Point<C>>();
+        assert_eq!(Point::sum_public(&terms[..end]), one_by_one, "{end} terms");
+    }
+    let plain: Vec<_> = terms.iter().map(|(point, k)| *point * *k).collect();
+    let mut keeping = plain.clone();
+    Point::keep_encodings(&mut keeping);
+    Point::<C>::keep_encodings(&mut []);
+    for (plain, keeping) in plain.iter().zip(&keeping) {
+        assert_eq!(
+            (plain, plain.to_bytes(), plain.affine()),
+            (keeping, keeping.to_bytes(), keeping.affine())
+        );
+        let coordinates = plain.coordinates().map(|(x, y)| (x, y.last().unwrap() & 1 == 1));
+        assert_eq!(plain.affine(), coordinates);
+        // What is computed from a point keeps nothing of it.
+        let G = Point::generator();
+        for (from_plain, from_keeping) in
+            [(*plain + G, *keeping + G), (G - *plain, G - *keeping), (-*plain, -*keeping)]
+        {
+            assert_eq!(from_plain.to_bytes(), from_keeping.to_bytes());
+        }
+    }
+    let mut wiped = keeping;
+    wiped.iter_mut().for_each(Zeroize::zeroize);
+    assert!(wiped.iter().all(|point| point.is_identity() && point.to_bytes() == vec![0; C::POINT_BYTES]));
 }
 
 proptest! {

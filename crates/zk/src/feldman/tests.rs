@@ -108,3 +108,40 @@ fn vectors_are_bounded() {
     // A million announced, none sent: nothing is allocated for them.
     assert!(postcard::from_bytes::<Commitments<Toy>>(&[0xc0, 0x84, 0x3d]).is_err());
 }
+
+/// The check in the exponent says what the coefficients say, for any choice and number of points.
+#[test]
+fn interpolation_in_the_exponent() {
+    fn check<C: Curve>(seed: u64, indices: &[u16]) {
+        let threshold = u16::try_from(indices.len()).unwrap();
+        let polynomial = Polynomial::<C>::random(threshold, &mut rng(seed));
+        let commitments = polynomial.commit();
+        let points: Vec<_> = indices.iter().map(|i| (*i, commitments.evaluate(*i))).collect();
+        for at in [0, 1, 2, 3, 9, u16::MAX] {
+            let value = commitments.evaluate(at);
+            assert!(interpolates_to(&points, at, &value), "{indices:?} at {at}");
+            assert!(!interpolates_to(&points, at, &(value + Point::generator())), "{indices:?} at {at}");
+            assert!(!interpolates_to(&points, at, &Point::identity()), "{indices:?} at {at}");
+        }
+        for bad in 0..points.len() {
+            let mut points = points.clone();
+            points[bad].1 = points[bad].1 + Point::generator();
+            assert!(!interpolates_to(&points, 0, commitments.constant().unwrap()), "{indices:?}, {bad}");
+        }
+    }
+    for (seed, indices) in (1..).zip([&[1][..], &[1, 2], &[3, 1, 2], &[7, 65535], &[5, 4, 9, 100, 1000]]) {
+        check::<Toy>(seed, indices);
+        check::<Secp256k1>(seed, indices);
+    }
+}
+
+/// no index zero, none twice; nothing interpolates through them, be it the right value.
+#[test]
+fn bad_indices_interpolate_to_nothing() {
+    let G = Point::<Toy>::generator();
+    for indices in [&[0][..], &[0, 1], &[1, 1], &[2, 1, 2]] {
+        let points: Vec<_> = indices.iter().map(|i| (*i, G)).collect();
+        assert!(!interpolates_to(&points, 3, &G) && !interpolates_to(&points, 0, &G), "{indices:?}");
+    }
+    assert!(!interpolates_to::<Toy>(&[], 0, &G) && interpolates_to::<Toy>(&[], 0, &Point::identity()));
+}

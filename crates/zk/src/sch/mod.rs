@@ -71,7 +71,8 @@ pub fn verify<C: Curve>(
 ) -> Result<(), Rejection> {
     require(!statement.A.is_identity(), Rejection::Domain("A"))?;
     let e = challenge(context, statement);
-    require(Point::mul_generator(&proof.z) == statement.A + statement.X * e, Rejection::Equation("schnorr"))
+    let A = Point::sum_public(&[(Point::generator(), proof.z), (statement.X, -e)]);
+    require(A == statement.A, Rejection::Equation("schnorr"))
 }
 
 fn challenge<C: Curve>(context: &Context<'_>, statement: &Statement<C>) -> Scalar<C> {
