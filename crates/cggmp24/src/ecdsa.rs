@@ -103,7 +103,7 @@ impl<C: Curve> Signature<C> {
             return false;
         }
         let Some(inverse) = self.s.invert() else { return false };
-        let R = Point::mul_generator(&(inverse * m)) + *public_key * (inverse * self.r);
+        let R = Point::sum_public(&[(Point::generator(), inverse * m), (*public_key, inverse * self.r)]);
         nonce_coordinates(&R).is_some_and(|(r, x_overflows, y_is_odd)| {
             r == self.r && self.recovery_id == u8::from(y_is_odd) | (u8::from(x_overflows) << 1)
         })
@@ -126,7 +126,8 @@ impl<C: Curve> Signature<C> {
         let tag = 2 | (self.recovery_id & 1);
         let R = Point::<C>::from_bytes(&[&[tag], x].concat())?;
         let inverse = self.r.invert()?;
-        let key = R * (inverse * self.s) - Point::mul_generator(&(inverse * digest.scalar()));
+        let generator = (Point::generator(), -(inverse * digest.scalar()));
+        let key = Point::sum_public(&[(R, inverse * self.s), generator]);
         self.verify(&key, digest).then_some(key)
     }
 

@@ -299,7 +299,7 @@ fn close<C: Curve>(
 fn finish<C: Curve>(signing: &Signing<C>, view: &View<C>) -> Step<Interactive<C>> {
     let own = *signing.partial();
     let partials = view.sigmas.iter().map(|(&from, &sigma)| (from, Partial { sigma, ..own })).collect();
-    match signing.combine(&partials) {
+    match signing.combine_checked(&partials) {
         Ok(signature) => Step::Done(signature),
         Err(error) => Step::Abort(Failure::Combine(error)),
     }

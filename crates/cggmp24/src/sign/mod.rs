@@ -109,6 +109,7 @@ pub enum CombineError {
 
 /// A presignature that has been used: the own partial signature, and what checks those of the others.
 pub struct Signing<C: Curve> {
+    me: PartyIndex,
     public: PresignaturePublic<C>,
     partial: Partial<C>,
 }
@@ -117,10 +118,11 @@ impl<C: Curve> Presignature<C> {
     /// Both halves of a finished session.
     pub(crate) fn new(
         me: PartyIndex,
-        public: PresignaturePublic<C>,
+        mut public: PresignaturePublic<C>,
         k: Secret<Scalar<C>>,
         chi: Secret<Scalar<C>>,
     ) -> Self {
+        public.keep_encodings();
         Self { me, id: public.id(), public, k, chi }
     }
 
@@ -150,7 +152,7 @@ impl<C: Curve> Presignature<C> {
         let r = self.public.r().expect("invariant: a presignature with r = 0 is never made");
         let sigma = *self.k.expose() * digest.scalar() + r * *self.chi.expose();
         let partial = Partial { presignature: self.id, digest, sigma };
-        Signing { public: self.public, partial }
+        Signing { me: self.me, public: self.public, partial }
     }
 }
 
@@ -167,6 +169,43 @@ impl<C: Curve> Signing<C> {
 
     /// The signature, if the parts of all signers, the own one included, are here and right. Names every culprit.
     pub fn combine(&self, partials: &PerParty<Partial<C>>) -> Result<Signature<C>, CombineError> {
-        self.public.combine(&self.partial.digest, partials)
+        self.public.are_of_all(partials)?;
+        // What this process computed is not looked at before the sum is wrong.
+        let is_own = |from, partial: &Partial<C>| from == self.me && *partial == self.partial;
+        let mut others = partials.iter().filter(|&(&from, partial)| !is_own(from, partial));
+        if !others.all(|(&from, partial)| self.check(from, partial).is_ok()) {
+            return Err(self.examine(partials));
+        }
+        self.combine_checked(partials)
+    }
+
+    /// As [`combine`](Self::combine), when the parts of all others have passed their check: they are looked at one by one
+    /// only if their sum is no signature.
+    pub(crate) fn combine_checked(
+        &self,
+        partials: &PerParty<Partial<C>>,
+    ) -> Result<Signature<C>, CombineError> {
+        self.public.are_of_all(partials)?;
+        let s: Scalar<C> = partials.values().map(|partial| partial.sigma).sum();
+        Signature::new(&self.public.Gamma, s)
+            .filter(|signature| signature.verify(&self.public.public_key, &self.partial.digest))
+            .ok_or_else(|| self.examine(partials))
+    }
+
+    fn check(&self, from: PartyIndex, partial: &Partial<C>) -> Result<(), PartialFault> {
+        let Partial { presignature, digest, .. } = &self.partial;
+        self.public.check_as(presignature, digest, from, partial)
+    }
+
+    /// Why the parts of all signers are no signature.
+    fn examine(&self, partials: &PerParty<Partial<C>>) -> CombineError {
+        let check = |(&from, partial)| Some((from, self.check(from, partial).err()?));
+        let culprits: PerParty<_> = partials.iter().filter_map(check).collect();
+        let s: Scalar<C> = partials.values().map(|partial| partial.sigma).sum();
+        match (culprits.is_empty(), s.is_zero()) {
+            (false, _) => CombineError::Culprits(culprits),
+            (true, true) => CombineError::Degenerate,
+            (true, false) => CombineError::Broken,
+        }
     }
 }

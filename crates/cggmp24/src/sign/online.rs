@@ -34,23 +34,23 @@ pub const ROUND: u8 = 1;
 /// What the signers agreed on.
 pub struct Public<C: Curve> {
     presignature: PresignaturePublic<C>,
+    /// Its identifier.
+    id: [u8; 32],
     digest: Digest,
 }
 
 impl<C: Curve> Public<C> {
     /// For one signature of `digest`.
-    pub fn new(presignature: PresignaturePublic<C>, digest: Digest) -> Self {
-        Self { presignature, digest }
+    pub fn new(mut presignature: PresignaturePublic<C>, digest: Digest) -> Self {
+        presignature.keep_encodings();
+        Self { id: presignature.id(), presignature, digest }
     }
 
     /// The session identifier for a nonce that nobody picked alone:
     /// `H("ssid/online"; "presig", "digest", "nonce")`.
     pub fn session(&self, nonce: &[u8; 32]) -> SessionId {
         let mut transcript = Transcript::new(Purpose::Online);
-        transcript
-            .bytes("presig", &self.presignature.id())
-            .bytes("digest", self.digest.bytes())
-            .bytes("nonce", nonce);
+        transcript.bytes("presig", &self.id).bytes("digest", self.digest.bytes()).bytes("nonce", nonce);
         SessionId(transcript.hash())
     }
 
@@ -104,7 +104,7 @@ pub fn start<C: Curve>(
     presignature: Presignature<C>,
     message: HashedMessage,
 ) -> Result<(Online<C>, Speech<Online<C>>), NotAgreed> {
-    if presignature.id() != public.presignature.id() || message.digest() != public.digest {
+    if presignature.id() != public.id || message.digest() != public.digest {
         return Err(NotAgreed);
     }
     let me = presignature.index();
@@ -166,7 +166,7 @@ impl<C: Curve> Protocol for Online<C> {
         said: &Said<Self>,
         _: SessionId,
     ) -> Result<(), PartialFault> {
-        public.presignature.check(&public.digest, from, &said.broadcast)
+        public.presignature.check_as(&public.id, &public.digest, from, &said.broadcast)
     }
 
     fn record(view: &mut View<C>, _: u8, from: PartyIndex, partial: Partial<C>) {
@@ -180,7 +180,7 @@ impl<C: Curve> Protocol for Online<C> {
         _: PerParty<Heard<Self>>,
         _: &mut impl CryptoRng,
     ) -> Step<Self> {
-        match self.0.combine(&view.0) {
+        match self.0.combine_checked(&view.0) {
             Ok(signature) => Step::Done(signature),
             Err(error) => Step::Abort(error),
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{CombineError, Partial, PartialFault};
 use crate::derivation::Shift;
-use crate::ecdsa::{Digest, Signature, nonce_coordinates};
+use crate::ecdsa::{Digest, nonce_coordinates};
 use crate::parties::{MAX_PARTIES, Parties};
 
 /// What every signer knows of a presignature, and whoever they show it to: the preimage of its identifier.
@@ -88,9 +88,30 @@ impl<C: Curve> PresignaturePublic<C> {
         (!r.is_zero()).then_some(r)
     }
 
+    /// Lets the points keep their encodings, for [`Self::id`] and [`Self::r`].
+    pub(super) fn keep_encodings(&mut self) {
+        let Self { public_key, Gamma, shares, .. } = self;
+        let shares = shares.values_mut().flat_map(|Share { Delta, S }| [Delta, S]);
+        let places: Vec<_> = shares.chain([public_key, Gamma]).collect();
+        let mut points: Vec<_> = places.iter().map(|point| **point).collect();
+        Point::keep_encodings(&mut points);
+        places.into_iter().zip(points).for_each(|(place, point)| *place = point);
+    }
+
     /// Whether `partial` is what `from` makes of this presignature for `digest`. A judge asks the same question.
     pub fn check(&self, digest: &Digest, from: PartyIndex, partial: &Partial<C>) -> Result<(), PartialFault> {
-        if partial.presignature != self.id() || partial.digest != *digest {
+        self.check_as(&self.id(), digest, from, partial)
+    }
+
+    /// As [`check`](Self::check), when the identifier is known.
+    pub(super) fn check_as(
+        &self,
+        id: &[u8; 32],
+        digest: &Digest,
+        from: PartyIndex,
+        partial: &Partial<C>,
+    ) -> Result<(), PartialFault> {
+        if partial.presignature != *id || partial.digest != *digest {
             return Err(PartialFault::Foreign);
         }
         if self.fits(digest, from, &partial.sigma) { Ok(()) } else { Err(PartialFault::Equation) }
@@ -99,15 +120,12 @@ impl<C: Curve> PresignaturePublic<C> {
     /// `[sigma_j]Gamma = [m]Delta_j + [r]S_j`.
     pub(crate) fn fits(&self, digest: &Digest, from: PartyIndex, sigma: &Scalar<C>) -> bool {
         let (Some(share), Some(r)) = (self.shares.get(&from), self.r()) else { return false };
-        self.Gamma * *sigma == share.Delta * digest.scalar() + share.S * r
+        let m = digest.scalar();
+        Point::sum_public(&[(self.Gamma, *sigma), (share.Delta, -m), (share.S, -r)]).is_identity()
     }
 
-    /// The signature from the parts of all signers. Every one is checked, and the result too.
-    pub(crate) fn combine(
-        &self,
-        digest: &Digest,
-        partials: &PerParty<Partial<C>>,
-    ) -> Result<Signature<C>, CombineError> {
+    /// Whether there is one part of each signer and of nobody else.
+    pub(super) fn are_of_all(&self, partials: &PerParty<Partial<C>>) -> Result<(), CombineError> {
         let missing: Vec<_> =
             self.signers.indices().filter(|signer| !partials.contains_key(signer)).collect();
         if !missing.is_empty() {
@@ -115,16 +133,6 @@ impl<C: Curve> PresignaturePublic<C> {
         }
         let strangers: Vec<_> =
             partials.keys().copied().filter(|&from| self.signers.identity(from).is_none()).collect();
-        if !strangers.is_empty() {
-            return Err(CombineError::Strangers(strangers));
-        }
-        let check = |(&from, partial)| Some((from, self.check(digest, from, partial).err()?));
-        let culprits: PerParty<_> = partials.iter().filter_map(check).collect();
-        if !culprits.is_empty() {
-            return Err(CombineError::Culprits(culprits));
-        }
-        let s: Scalar<C> = partials.values().map(|partial| partial.sigma).sum();
-        let signature = Signature::new(&self.Gamma, s).ok_or(CombineError::Degenerate)?;
-        if signature.verify(&self.public_key, digest) { Ok(signature) } else { Err(CombineError::Broken) }
+        if strangers.is_empty() { Ok(()) } else { Err(CombineError::Strangers(strangers)) }
     }
 }
