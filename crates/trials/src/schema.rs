@@ -58,6 +58,7 @@ pub fn run(setup: &Setup, examples: usize, python: &Path) -> Outcome {
         run.env("SCHEMATHESIS_HOOKS", "trial_hooks").env("PYTHONPATH", cluster.place());
         run.env("TRIAL_WAY", way).env("TRIAL_CLUSTER", cluster.id.to_string());
         run.env("TRIAL_TOKEN", anna.token()?.trim()).env("TRIAL_CLIENT_SEED", hex::encode(CLIENT_SEED));
+        run.env("TRIAL_LEVEL", setup.level.to_string());
         run.env("TRIAL_KEY", key.id.to_string()).env("TRIAL_CEREMONY", ceremony.to_string());
         if !run.status()?.success() {
             failed.push(way);
