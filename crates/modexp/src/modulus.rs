@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crypto_bigint::{BoxedUint, NonZero, Odd, RandomMod, Resize};
+use crypto_bigint::{BoxedUint, ConcatenatingSquare, NonZero, Odd, RandomMod, Resize};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -26,6 +26,8 @@ struct Inner {
     value: Odd<BoxedUint>,
     bits: u32,
     secret: bool,
+    /// The number whose square it is, if known: exponentiations in lanes are cheaper then.
+    root: Option<BoxedUint>,
     /// Made when AWS-LC first needs it: candidates for primes are tested in lanes only.
     montgomery: OnceLock<Montgomery>,
 }
@@ -34,6 +36,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if self.secret {
             self.value.zeroize();
+            self.root.zeroize();
         }
     }
 }
@@ -52,13 +55,30 @@ impl Modulus {
         Self::precompute(value, true)
     }
 
+    /// The square of a modulus, as secret as that; exponentiations modulo it are cheaper in lanes than for a square whose
+    /// root is not told. None if it is longer than [`MAX_MODULUS_BITS`].
+    #[must_use]
+    pub fn squared(&self) -> Option<Self> {
+        let square = Zeroizing::new(self.value().concatenating_square());
+        Self::with_root(&square, self.0.secret, Some(self.value()))
+    }
+
+    /// The modulus whose [`Modulus::squared`] this is.
+    pub(crate) fn root(&self) -> Option<&BoxedUint> {
+        self.0.root.as_ref()
+    }
+
     fn precompute(value: &BoxedUint, secret: bool) -> Option<Self> {
+        Self::with_root(value, secret, None)
+    }
+
+    fn with_root(value: &BoxedUint, secret: bool, root: Option<&BoxedUint>) -> Option<Self> {
         let bits = value.bits();
         if !(2..=MAX_MODULUS_BITS).contains(&bits) {
             return None;
         }
         let value = Option::<Odd<BoxedUint>>::from(Odd::new(value.resize(bits)))?;
-        Some(Self(Arc::new(Inner { value, bits, secret, montgomery: OnceLock::new() })))
+        Some(Self(Arc::new(Inner { value, bits, secret, root: root.cloned(), montgomery: OnceLock::new() })))
     }
 
     /// The modulus itself, stored in [`Modulus::limbs`] limbs.

@@ -11,7 +11,7 @@ use crypto_bigint::BoxedUint;
 use rayon::prelude::*;
 
 use crate::awslc::{Half, Montgomery, Word};
-use crate::lanes::{self, Base, Kernel, LANES, Lane};
+use crate::lanes::{self, Base, Kernel, LANES, Lane, Shape};
 use crate::modulus::Modulus;
 
 /// Whether the operands of an exponentiation are secret.
@@ -147,9 +147,9 @@ fn cut<'a>(kernel: Option<&'a Kernel>, list: &[Power<'a>], base: Base) -> Vec<Ta
     let (mut fit, mut rest): (Vec<_>, Vec<_>) =
         entries.partition(|(_, power)| LANE_BITS.contains(&power.modulus.bits()));
     // Like moduli together, and among them like exponents: a group works as long as its longest one.
-    fit.sort_by_key(|(_, power)| (power.quads(), Reverse(power.exponent_bits())));
+    fit.sort_by_key(|(_, power)| (power.shape(), Reverse(power.exponent_bits())));
     let mut tasks = Vec::new();
-    for alike in fit.chunk_by(|(_, a), (_, b)| a.quads() == b.quads()) {
+    for alike in fit.chunk_by(|(_, a), (_, b)| a.shape() == b.shape()) {
         for group in alike.chunks(LANES) {
             if lanes_pay(group) {
                 tasks.push(Task::Lanes(kernel, base, group.to_vec()));
@@ -235,9 +235,9 @@ impl<'a> Power<'a> {
         }
     }
 
-    /// The size of the modulus in lanes.
-    fn quads(&self) -> usize {
-        lanes::quads(self.modulus.bits())
+    /// How the modulus lies in lanes.
+    fn shape(&self) -> Shape {
+        Shape::of(self.modulus)
     }
 
     pub(crate) fn lane(&self) -> Lane<'a> {
@@ -323,7 +323,7 @@ mod tests {
         }
     }
 
-    /// Sizes in quads are not mixed, eights are filled, and who is left alone goes to AWS-LC.
+    /// Sizes in blocks are not mixed, eights are filled, and who is left alone goes to AWS-LC.
     #[test]
     fn groups_are_alike_and_full() {
         let timing =
@@ -332,7 +332,7 @@ mod tests {
         let entries: Vec<_> = sizes.enumerate().map(|(position, bits)| (bits, timing(position))).collect();
         let cut = cut_into(Some(&MODEL), &entries);
         let kinds: Vec<_> = cut.iter().map(|(kind, positions)| (*kind, positions.len())).collect();
-        // Eleven entries have three quads.
+        // Eleven entries have three blocks.
         assert_eq!(kinds, [("lanes", 8), ("lanes", 3), ("one", 1), ("one", 1), ("one", 1), ("one", 1)]);
         let mut alone: Vec<_> = cut.iter().skip(2).flat_map(|(_, positions)| positions.clone()).collect();
         alone.sort_unstable();

@@ -20,9 +20,9 @@ pub(super) fn window(numbers: &[&[Word]; LANES], position: u32, width: u32, out:
     out.0.iter_mut().zip(numbers).for_each(|(out, words)| *out = bits(words, position, width));
 }
 
-/// Numbers, one for each lane, of so many quads of digits.
-pub(super) fn pack(numbers: [&[Word]; LANES], quads: usize) -> Numbers {
-    let mut packed = Numbers::zeros(quads);
+/// Numbers, one for each lane, of so many blocks of digits.
+pub(super) fn pack(numbers: [&[Word]; LANES], blocks: usize) -> Numbers {
+    let mut packed = Numbers::zeros(blocks);
     for (position, column) in (0..).step_by(to_index(DIGIT_BITS)).zip(packed.iter_mut().flatten()) {
         window(&numbers, position, DIGIT_BITS, column);
     }

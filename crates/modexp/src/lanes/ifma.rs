@@ -18,7 +18,8 @@ use std::arch::x86_64::{
 
 use super::Kernel;
 use super::kernel::{self, Moduli};
-use super::vector::{Column, DIGIT_BITS, DIGIT_MASK, Quad, Vector};
+use super::pairs;
+use super::vector::{Block, Column, DIGIT_BITS, DIGIT_MASK, Vector};
 
 /// The kernel, if this processor has the instructions.
 pub(super) fn detected() -> Option<&'static Kernel> {
@@ -27,15 +28,28 @@ pub(super) fn detected() -> Option<&'static Kernel> {
     present.then_some(&KERNEL)
 }
 
-static KERNEL: Kernel = Kernel { multiply, square, square_and_double, subtract_once, double, select };
+static KERNEL: Kernel = Kernel {
+    multiply,
+    square,
+    square_and_double,
+    subtract_once,
+    twice,
+    double,
+    select,
+    multiply_pairs,
+    square_pairs,
+    unit_pair,
+    enter,
+    leave,
+};
 
 /// Defines a safe function of the kernel around one that is compiled for the instructions.
 macro_rules! compiled_for_ifma {
-    ($($name:ident($($argument:ident: $type:ty),*);)*) => {$(
+    ($($module:ident::$name:ident($($argument:ident: $type:ty),*);)*) => {$(
         fn $name($($argument: $type),*) {
             #[target_feature(enable = "avx512f,avx512ifma")]
             fn with_instructions($($argument: $type),*) {
-                kernel::$name::<Register>($($argument),*);
+                $module::$name::<Register>($($argument),*);
             }
             // SAFETY: the function is private and reached through the `KERNEL` that `detected` gives out after
             // it found both instruction sets.
@@ -45,12 +59,18 @@ macro_rules! compiled_for_ifma {
 }
 
 compiled_for_ifma! {
-    multiply(out: &mut [Quad], a: &[Quad], b: &[Quad], moduli: &Moduli, t: &mut [Quad]);
-    square(out: &mut [Quad], a: &[Quad], moduli: &Moduli, t: &mut [Quad]);
-    square_and_double(out: &mut [Quad], a: &[Quad], active: &Column, moduli: &Moduli, t: &mut [Quad]);
-    subtract_once(x: &mut [Quad], moduli: &Moduli, t: &mut [Quad]);
-    double(x: &mut [Quad], active: &Column, moduli: &Moduli, t: &mut [Quad]);
-    select(out: &mut [Quad], table: &[Quad], keys: &Column);
+    kernel::multiply(out: &mut [Block], a: &[Block], b: &[Block], moduli: &Moduli, t: &mut [Block]);
+    kernel::square(out: &mut [Block], a: &[Block], moduli: &Moduli, t: &mut [Block]);
+    kernel::square_and_double(out: &mut [Block], a: &[Block], active: &Column, moduli: &Moduli, t: &mut [Block]);
+    kernel::subtract_once(x: &mut [Block], n: &[Block], t: &mut [Block]);
+    kernel::twice(out: &mut [Block], x: &[Block]);
+    kernel::double(x: &mut [Block], active: &Column, n: &[Block], t: &mut [Block]);
+    kernel::select(out: &mut [Column], table: &[Column], keys: &Column);
+    pairs::multiply_pairs(out: &mut [Block], x: &[Block], y: &[Block], moduli: &Moduli, t: &mut [Block]);
+    pairs::square_pairs(out: &mut [Block], x: &[Block], moduli: &Moduli, t: &mut [Block]);
+    pairs::unit_pair(out: &mut [Block], u: &[Block], moduli: &Moduli, t: &mut [Block]);
+    pairs::enter(out: &mut [Block], x: &[Block], moduli: &Moduli, t: &mut [Block]);
+    pairs::leave(out: &mut [Block], pair: &[Block], moduli: &Moduli, squares: &[Block], t: &mut [Block]);
 }
 
 /// One 512-bit register. Used only inside `with_instructions` above.
@@ -106,6 +126,13 @@ impl Vector for Register {
         let mask = Self::splat(DIGIT_MASK);
         // SAFETY: avx512f is there (see `Register`).
         Self(unsafe { _mm512_and_si512(self.0, mask.0) })
+    }
+
+    #[inline(always)]
+    fn complement(self) -> Self {
+        let mask = Self::splat(DIGIT_MASK);
+        // SAFETY: avx512f is there (see `Register`).
+        Self(unsafe { _mm512_xor_si512(self.0, mask.0) })
     }
 
     #[inline(always)]
