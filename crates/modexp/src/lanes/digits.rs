@@ -29,10 +29,9 @@ pub(super) fn pack(numbers: [&[Word]; LANES], blocks: usize) -> Numbers {
     packed
 }
 
-/// Writes the number of a lane, below 2^52 per digit, into the words of `out`.
-pub(super) fn unpack(numbers: &Numbers, lane: usize, mut out: BoxedUint) -> BoxedUint {
-    let mut digits =
-        numbers.iter().flatten().map(|column| *column.0.get(lane).expect("invariant: eight lanes"));
+/// Writes digits, the lowest first and each below 2^52, into the words of `out`.
+pub(super) fn unpack(digits: impl IntoIterator<Item = u64>, mut out: BoxedUint) -> BoxedUint {
+    let mut digits = digits.into_iter();
     // Digits not yet written, the lowest first, and how many bits they have.
     let (mut pending, mut length) = (0u128, 0);
     for word in out.as_mut_words() {

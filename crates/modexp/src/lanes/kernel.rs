@@ -382,7 +382,7 @@ fn select_columns<V: Vector, const N: usize>(out: &mut [Column; N], table: &[Col
 
 /// `−n^(−1) mod 2^52` for an odd `n`, by Newton's iteration: each step doubles the correct bits, five of them
 /// at first.
-fn negated_inverse(n: u64) -> u64 {
+pub(super) fn negated_inverse(n: u64) -> u64 {
     let mut x = n.wrapping_mul(3) ^ 2;
     for _ in 0..4 {
         x = x.wrapping_mul(2u64.wrapping_sub(n.wrapping_mul(x)));

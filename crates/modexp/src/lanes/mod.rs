@@ -16,6 +16,8 @@
 //! window, and choices are made by arithmetic on all bits. Tables, digits of exponents and intermediate numbers are wiped. So public
 //! operands may share a group with secret ones; nothing is gained from their being public but the length.
 
+mod across;
+pub(crate) mod alone;
 mod digits;
 pub(crate) mod fixed;
 #[cfg(target_arch = "x86_64")]
@@ -32,6 +34,7 @@ use zeroize::Zeroize;
 
 use crate::awslc::Word;
 use crate::modulus::Modulus;
+use across::Across;
 use kernel::{MAX_BLOCKS, Moduli};
 pub use switch::Lanes;
 use switch::Switch;
@@ -81,6 +84,9 @@ type Multiply = fn(&mut [Block], &[Block], &[Block], &Moduli, &mut [Block]);
 /// [`kernel::square`] for one kind of processor.
 type Square = fn(&mut [Block], &[Block], &Moduli, &mut [Block]);
 
+/// [`across::multiply_across`] for one kind of processor.
+type MultiplyAcross = fn(&mut [Column], &[Column], &[Column], Across<'_>);
+
 /// The functions of `kernel.rs` and `pairs.rs`, compiled for one kind of processor.
 pub(crate) struct Kernel {
     multiply: Multiply,
@@ -95,6 +101,9 @@ pub(crate) struct Kernel {
     unit_pair: Square,
     enter: Square,
     leave: fn(&mut [Block], &[Block], &Moduli, &[Block], &mut [Block]),
+    multiply_across: MultiplyAcross,
+    multiply_pairs_across: MultiplyAcross,
+    square_pairs_across: fn(&mut [Column], &[Column], Across<'_>, &mut [Column]),
 }
 
 /// One exponentiation of a group.
@@ -125,7 +134,7 @@ pub(crate) struct Shape {
 
 impl Shape {
     pub(crate) fn of(modulus: &Modulus) -> Self {
-        match modulus.root().map(BoxedUint::bits) {
+        match modulus.root().map(Modulus::bits) {
             Some(bits) if bits >= MIN_ROOT_BITS => Self { square: true, blocks: blocks(bits) },
             _ => Self { square: false, blocks: blocks(modulus.bits()) },
         }
@@ -195,7 +204,7 @@ impl<'a> Group<'a> {
         let whole = lanes.map(|lane| lane.modulus.value());
         let pack = |numbers: [&BoxedUint; LANES], blocks| digits::pack(numbers.map(|n| n.as_words()), blocks);
         let (moduli, squares) = if shape.square {
-            let roots = lanes.map(|lane| lane.modulus.root().expect("invariant: the shape of a square"));
+            let roots = lanes.map(|lane| lane.modulus.root().expect("invariant: the shape of a square").value());
             (pack(roots, shape.blocks), Some(pack(whole, shape.width())))
         } else {
             (pack(whole, shape.blocks), None)
@@ -251,7 +260,10 @@ impl<'a> Group<'a> {
             }
         }
         let lanes = self.lanes.iter().enumerate().take(self.filled);
-        lanes.map(|(lane, entry)| digits::unpack(&out, lane, entry.modulus.zero())).collect()
+        let digits_of = |lane: usize| {
+            out.iter().flatten().map(move |column| *column.0.get(lane).expect("invariant: eight lanes"))
+        };
+        lanes.map(|(lane, entry)| digits::unpack(digits_of(lane), entry.modulus.zero())).collect()
     }
 
     /// The powers `0..2^width` of the bases, in Montgomery form.
@@ -298,7 +310,7 @@ impl<'a> Group<'a> {
     fn unit(&mut self) -> Numbers {
         let mut unit = Numbers::zeros(self.shape.blocks);
         let root = |lane: Lane<'a>| lane.modulus.root().filter(|_| self.shape.square);
-        let tops = self.lanes.map(|lane| root(lane).unwrap_or(lane.modulus.value()).bits() - 1);
+        let tops = self.lanes.map(|lane| root(lane).unwrap_or(lane.modulus).bits() - 1);
         tops.iter().enumerate().for_each(|(lane, top)| digits::set_bit(&mut unit, lane, *top));
         let missing = tops.map(|top| self.bits() - top);
         for step in 0..missing.into_iter().max().unwrap_or_default() {

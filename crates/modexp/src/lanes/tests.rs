@@ -34,6 +34,9 @@ const MODEL_KERNEL: Kernel = Kernel {
     unit_pair: pairs::unit_pair::<Model>,
     enter: pairs::enter::<Model>,
     leave: pairs::leave::<Model>,
+    multiply_across: across::multiply_across::<Model>,
+    multiply_pairs_across: across::multiply_pairs_across::<Model>,
+    square_pairs_across: across::square_pairs_across::<Model>,
 };
 
 thread_local! {
@@ -102,9 +105,9 @@ fn plain_modulus(bits: u32, rng: &mut ChaCha20Rng) -> Modulus {
 fn base(modulus: &Modulus, rng: &mut ChaCha20Rng) -> BoxedUint {
     if let (Some(root), true) = (modulus.root(), rng.next_u32().is_multiple_of(3)) {
         return match rng.next_u32() % 3 {
-            0 => root.clone(),
-            1 => root.wrapping_sub(BoxedUint::one()),
-            _ => modulus.value().wrapping_sub(root.resize_unchecked(modulus.precision())),
+            0 => root.value().clone(),
+            1 => root.value().wrapping_sub(BoxedUint::one()),
+            _ => modulus.value().wrapping_sub(root.value().resize_unchecked(modulus.precision())),
         };
     }
     match rng.next_u32() % 5 {
@@ -147,6 +150,14 @@ fn check_group(jobs: &[Job], exponent_bits: u32) {
         let found = powers(kernel, &group, exponent_bits, Base::Any);
         assert_eq!(found, expected, "{:?}", jobs[0].modulus);
         assert!(found.iter().zip(jobs).all(|(x, job)| x.bits_precision() == job.modulus.precision()));
+        for ((lane, job), expected) in group.iter().zip(jobs).zip(&expected) {
+            if job.modulus.root().unwrap_or(&job.modulus).bits() <= alone::MAX_BITS {
+                let public = job.timing == Timing::Public;
+                let found = alone::power(kernel, lane, exponent_bits, public);
+                assert_eq!(&found, expected, "alone: {:?}", job.modulus);
+                assert_eq!(found.bits_precision(), job.modulus.precision());
+            }
+        }
     }
 }
 
@@ -176,7 +187,7 @@ fn edge_operands() {
     let squares = plain.each_ref().map(|root| root.squared().unwrap());
     for modulus in plain.iter().chain(&squares) {
         let less_one = modulus.value().wrapping_sub(BoxedUint::one());
-        let root = modulus.root().unwrap_or(&one).resize_unchecked(modulus.precision());
+        let root = modulus.root().map_or(&one, Modulus::value).resize_unchecked(modulus.precision());
         let bases = [modulus.zero(), modulus.one(), less_one.clone(), root];
         let exponents = [BoxedUint::zero(), BoxedUint::one(), ones(64), ones(65), less_one];
         for exponent in &exponents {

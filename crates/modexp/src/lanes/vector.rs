@@ -76,6 +76,18 @@ pub(super) trait Vector: Copy {
     fn digit(self) -> Self;
     /// `2^52 − 1 − self`, for digits.
     fn complement(self) -> Self;
+    /// The number in the first lane, zeros in the others.
+    fn first(x: u64) -> Self;
+    /// The number in the first lane.
+    fn lowest(self) -> u64;
+    /// All by one lane down; the first of `above` comes into the last.
+    fn moved_down(self, above: Self) -> Self;
+    /// All by one lane up; the last of `below` comes into the first.
+    fn moved_up(self, below: Self) -> Self;
+    /// The lowest byte of each lane.
+    fn bytes(self) -> u64;
+    /// A byte in each lane.
+    fn from_bytes(bytes: u64) -> Self;
     /// All ones in the lanes where the numbers, below 2^63, are equal; else zero.
     fn equals(self, other: Self) -> Self;
     /// In each lane `other` if `mask` is all ones there, `self` if it is zero.
@@ -132,6 +144,24 @@ impl Vector for Model {
     }
     fn complement(self) -> Self {
         self.each(self, self, |x, _, _| DIGIT_MASK.checked_sub(x).expect("invariant: a digit"))
+    }
+    fn first(x: u64) -> Self {
+        Self([x, 0, 0, 0, 0, 0, 0, 0])
+    }
+    fn lowest(self) -> u64 {
+        self.0[0]
+    }
+    fn moved_down(self, above: Self) -> Self {
+        Self(std::array::from_fn(|lane| *self.0.get(lane + 1).unwrap_or(&above.0[0])))
+    }
+    fn moved_up(self, below: Self) -> Self {
+        Self(std::array::from_fn(|lane| if lane == 0 { below.0[LANES - 1] } else { self.0[lane - 1] }))
+    }
+    fn bytes(self) -> u64 {
+        u64::from_le_bytes(self.0.map(|x| x as u8))
+    }
+    fn from_bytes(bytes: u64) -> Self {
+        Self(bytes.to_le_bytes().map(u64::from))
     }
     fn equals(self, other: Self) -> Self {
         self.each(other, other, |a, b, _| {
