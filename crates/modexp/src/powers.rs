@@ -11,7 +11,7 @@ use crypto_bigint::BoxedUint;
 use rayon::prelude::*;
 
 use crate::awslc::{Half, Montgomery, Word};
-use crate::lanes::{self, Base, Kernel, LANES, Lane, Shape};
+use crate::lanes::{self, alone, Base, Kernel, LANES, Lane, Shape};
 use crate::modulus::Modulus;
 
 /// Whether the operands of an exponentiation are secret.
@@ -114,6 +114,8 @@ enum Task<'a> {
     Two([Entry<'a>; 2]),
     /// At most [`LANES`], the longest exponent first.
     Lanes(&'a Kernel, Base, Vec<Entry<'a>>),
+    /// With its digits across the lanes.
+    Across(&'a Kernel, Entry<'a>),
 }
 
 /// A power and its position in the list.
@@ -127,6 +129,10 @@ impl Task<'_> {
                 let (mut out1, mut out2) = (first.modulus.zero(), second.modulus.zero());
                 Montgomery::power_pair(first.half(&mut out1), second.half(&mut out2));
                 vec![(*i, out1), (*j, out2)]
+            }
+            Task::Across(kernel, (position, power)) => {
+                let public = power.timing == Timing::Public;
+                vec![(*position, alone::power(kernel, &power.lane(), power.exponent_bits(), public))]
             }
             Task::Lanes(kernel, base, entries) => {
                 let group: Vec<Lane<'_>> = entries.iter().map(|(_, power)| power.lane()).collect();
@@ -151,7 +157,9 @@ fn cut<'a>(kernel: Option<&'a Kernel>, list: &[Power<'a>], base: Base) -> Vec<Ta
     let mut tasks = Vec::new();
     for alike in fit.chunk_by(|(_, a), (_, b)| a.shape() == b.shape()) {
         for group in alike.chunks(LANES) {
-            if lanes_pay(group) {
+            if std::env::var("EXP_ACROSS").is_ok() && alone::fits(group[0].1.modulus) {
+                tasks.extend(group.iter().map(|entry| Task::Across(kernel, *entry)));
+            } else if lanes_pay(group) {
                 tasks.push(Task::Lanes(kernel, base, group.to_vec()));
             } else {
                 rest.extend_from_slice(group);
@@ -304,6 +312,7 @@ mod tests {
                 Task::One((position, _)) => ("one", vec![*position]),
                 Task::Two(entries) => ("two", positions(entries)),
                 Task::Lanes(_, _, entries) => ("lanes", positions(entries)),
+                Task::Across(_, (position, _)) => ("across", vec![*position]),
             })
             .collect()
     }

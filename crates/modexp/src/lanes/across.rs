@@ -133,12 +133,12 @@ fn step<V: Vector, const N: usize, const TERMS: usize>(
 ) -> u64 {
     for (number, digit) in terms {
         let digit = V::splat(*digit);
-        t.iter_mut().zip(number).for_each(|(t, number)| *t = t.low(V::load(number), digit));
+        each(t, number, |t, number| t.low(number, digit));
     }
     let lowest = t.first().map_or(0, |t| t.lowest()) + more;
     let q = lowest.wrapping_mul(*inverse) & DIGIT_MASK;
     let quotient = V::splat(q);
-    t.iter_mut().zip(n).for_each(|(t, n)| *t = t.low(V::load(n), quotient));
+    each(t, n, |t, n| t.low(n, quotient));
     let carry = (lowest + (self::lowest(n).wrapping_mul(q) & DIGIT_MASK)) >> DIGIT_BITS;
     move_down(t);
     if let Some(t) = t.first_mut() {
@@ -146,21 +146,46 @@ fn step<V: Vector, const N: usize, const TERMS: usize>(
     }
     for (number, digit) in terms {
         let digit = V::splat(*digit);
-        t.iter_mut().zip(number).for_each(|(t, number)| *t = t.high(V::load(number), digit));
+        each(t, number, |t, number| t.high(number, digit));
     }
-    t.iter_mut().zip(n).for_each(|(t, n)| *t = t.high(V::load(n), quotient));
+    each(t, n, |t, n| t.high(n, quotient));
     q
+}
+
+/// Does something for each of at most [`MAX_COLUMNS`] places. Written out, since sums stay in registers only if no loop
+/// chooses among them.
+macro_rules! at_each_place {
+    ($place:ident, $body:block) => {
+        at_each_place!($place, $body, 0 1 2 3 4 5 6 7)
+    };
+    ($place:ident, $body:block, $($index:literal)*) => {$(
+        {
+            const $place: usize = $index;
+            const _: () = assert!($index < MAX_COLUMNS);
+            $body
+        }
+    )*};
+}
+
+/// Changes each sum by the column of a number.
+#[inline(always)]
+fn each<V: Vector, const N: usize>(t: &mut [V; N], number: &[Column; N], f: impl Fn(V, V) -> V) {
+    at_each_place!(PLACE, {
+        if let (Some(t), Some(number)) = (t.get_mut(PLACE), number.get(PLACE)) {
+            *t = f(*t, V::load(number));
+        }
+    });
 }
 
 /// By one digit: the lowest is gone.
 #[inline(always)]
 fn move_down<V: Vector, const N: usize>(t: &mut [V; N]) {
-    let mut above = V::splat(0);
-    for t in t.iter_mut().rev() {
-        let next = *t;
-        *t = next.moved_down(above);
-        above = next;
-    }
+    at_each_place!(PLACE, {
+        let above = t.get(PLACE + 1).copied().unwrap_or(V::splat(0));
+        if let Some(t) = t.get_mut(PLACE) {
+            *t = t.moved_down(above);
+        }
+    });
 }
 
 /// Writes sums as digits. What a carry meets is looked up ahead: after each has taken its neighbour's carry a digit is at most a

@@ -13,7 +13,12 @@ use crate::modulus::Modulus;
 type Columns = Zeroizing<Vec<Column>>;
 
 /// The longest modulus, or root, in bits.
-pub(crate) const MAX_BITS: u32 = MAX_DIGITS as u32 * DIGIT_BITS - SPARE_BITS;
+const MAX_BITS: u32 = MAX_DIGITS as u32 * DIGIT_BITS - SPARE_BITS;
+
+/// Whether a modulus, or its root, is short enough.
+pub(crate) fn fits(modulus: &Modulus) -> bool {
+    modulus.root().unwrap_or(modulus).bits() <= MAX_BITS
+}
 
 /// What is computed from a modulus once.
 pub(crate) struct Precomputed {
