@@ -6,6 +6,8 @@
 //! | `vector.rs` | eight digits of 52 bits in a register; the operations the kernel needs |
 //! | `kernel.rs` | Montgomery products and squares, selection from a table |
 //! | `pairs.rs` | the same modulo the squares of moduli |
+//! | `across.rs` | products of one number whose digits lie across the lanes |
+//! | `alone.rs` | one exponentiation with these |
 //! | `fixed.rs` | products of powers of bases with tables made ahead of time |
 //! | `ifma.rs` | these on the processor's instructions |
 //! | `switch.rs` | whether lanes are used: the switch, and a test before the first use |

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crypto_bigint::{BoxedUint, ConcatenatingSquare};
 
-use super::{Base, Kernel, LANES, powers};
+use super::{Base, Kernel, alone, LANES, powers};
 use crate::awslc::Word;
 use crate::modulus::Modulus;
 use crate::powers::{Power, Timing, powers_with};
@@ -105,7 +105,8 @@ const TEST_EXPONENT_BITS: u32 = 131;
 
 /// Whether the kernel computes what AWS-LC does: eight moduli of two lengths with the most and the fewest carries,
 /// bases and exponents at both ends and between, and a root of zero, whose powers alone need the last subtraction; then
-/// the powers of two modulo the same; and modulo their squares.
+/// the powers of two modulo the same; and modulo their squares;
+/// all in lanes and across them.
 fn agrees(kernel: &Kernel) -> bool {
     let (short, long) = TEST_BITS;
     let least = |bits: u32| power_of_two(bits - 1).bitor(&BoxedUint::one());
@@ -149,7 +150,10 @@ fn agrees(kernel: &Kernel) -> bool {
     let in_squares = list(&squares, square_bases.each_ref(), &exponents);
     [(any, Base::Any), (twos, Base::Two), (in_squares, Base::Any)].iter().all(|(list, base)| {
         let group: Vec<_> = list.iter().map(Power::lane).collect();
-        powers(kernel, &group, TEST_EXPONENT_BITS, *base) == powers_with(None, list, *base)
+        let expected = powers_with(None, list, *base);
+        let alone = |lane| alone::power(kernel, lane, TEST_EXPONENT_BITS, false);
+        powers(kernel, &group, TEST_EXPONENT_BITS, *base) == expected
+            && group.iter().map(alone).eq(expected)
     })
 }
 

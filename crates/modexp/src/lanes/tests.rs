@@ -337,7 +337,7 @@ fn primes_depend_on_the_seed_alone() {
 }
 
 /// Kernels with a fault in one function each, as a processor might have in one lane.
-static BROKEN: [Kernel; 12] = [
+static BROKEN: [Kernel; 15] = [
     Kernel {
         multiply: |out, a, b, moduli, t| {
             kernel::multiply::<Model>(out, a, b, moduli, t);
@@ -380,12 +380,33 @@ static BROKEN: [Kernel; 12] = [
     Kernel { unit_pair: |_, _, _, _| (), ..MODEL_KERNEL },
     Kernel { enter: |out, x, _, _| out.copy_from_slice(x), ..MODEL_KERNEL },
     Kernel { leave: |out, pair, _, _, _| out.copy_from_slice(pair), ..MODEL_KERNEL },
+    Kernel {
+        multiply_across: |out, a, b, n| {
+            across::multiply_across::<Model>(out, a, b, n);
+            out[1].0[2] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
+    Kernel {
+        multiply_pairs_across: |out, x, y, n| {
+            across::multiply_pairs_across::<Model>(out, x, y, n);
+            out[3].0[0] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
+    Kernel {
+        square_pairs_across: |out, x, n, twice| {
+            across::square_pairs_across::<Model>(out, x, n, twice);
+            out[0].0[0] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
 ];
 
 /// A kernel that computes something else is never given out; a sound one is.
 #[test]
 fn a_broken_kernel_stays_off() {
-    let detect: [fn() -> Option<&'static Kernel>; 12] = [
+    let detect: [fn() -> Option<&'static Kernel>; 15] = [
         || Some(&BROKEN[0]),
         || Some(&BROKEN[1]),
         || Some(&BROKEN[2]),
@@ -398,6 +419,9 @@ fn a_broken_kernel_stays_off() {
         || Some(&BROKEN[9]),
         || Some(&BROKEN[10]),
         || Some(&BROKEN[11]),
+        || Some(&BROKEN[12]),
+        || Some(&BROKEN[13]),
+        || Some(&BROKEN[14]),
     ];
     for (index, detect) in detect.into_iter().enumerate() {
         let switch = Switch::new(detect);
