@@ -80,7 +80,14 @@ impl Modulus {
             return None;
         }
         let value = Option::<Odd<BoxedUint>>::from(Odd::new(value.resize(bits)))?;
-        Some(Self(Arc::new(Inner { value, bits, secret, root: root.cloned(), montgomery: OnceLock::new(), across: OnceLock::new() })))
+        Some(Self(Arc::new(Inner {
+            value,
+            bits,
+            secret,
+            root: root.cloned(),
+            montgomery: OnceLock::new(),
+            across: OnceLock::new(),
+        })))
     }
 
     /// The modulus itself, stored in [`Modulus::limbs`] limbs.

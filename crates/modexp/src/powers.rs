@@ -11,7 +11,7 @@ use crypto_bigint::BoxedUint;
 use rayon::prelude::*;
 
 use crate::awslc::{Half, Montgomery, Word};
-use crate::lanes::{self, alone, Base, Kernel, LANES, Lane, Shape};
+use crate::lanes::{self, Base, Kernel, LANES, Lane, Shape, alone};
 use crate::modulus::Modulus;
 
 /// Whether the operands of an exponentiation are secret.

@@ -53,13 +53,23 @@ pub(super) fn multiply_across<V: Vector>(out: &mut [Column], a: &[Column], b: &[
 
 /// `out = x·y·R^(−1) mod n²`, for pairs.
 #[inline(always)]
-pub(super) fn multiply_pairs_across<V: Vector>(out: &mut [Column], x: &[Column], y: &[Column], n: Across<'_>) {
+pub(super) fn multiply_pairs_across<V: Vector>(
+    out: &mut [Column],
+    x: &[Column],
+    y: &[Column],
+    n: Across<'_>,
+) {
     for_columns!(n.n.len(), multiply_pairs::<V>(out, x, y, n));
 }
 
 /// `out = x²·R^(−1) mod n²`, for pairs. `twice` has the columns of a half.
 #[inline(always)]
-pub(super) fn square_pairs_across<V: Vector>(out: &mut [Column], x: &[Column], n: Across<'_>, twice: &mut [Column]) {
+pub(super) fn square_pairs_across<V: Vector>(
+    out: &mut [Column],
+    x: &[Column],
+    n: Across<'_>,
+    twice: &mut [Column],
+) {
     for_columns!(n.n.len(), square_pairs::<V>(out, x, n, twice));
 }
 
@@ -88,7 +98,12 @@ fn multiply_pairs<V: Vector, const N: usize>(out: &mut [Column], x: &[Column], y
 }
 
 #[inline(always)]
-fn square_pairs<V: Vector, const N: usize>(out: &mut [Column], x: &[Column], n: Across<'_>, twice: &mut [Column]) {
+fn square_pairs<V: Vector, const N: usize>(
+    out: &mut [Column],
+    x: &[Column],
+    n: Across<'_>,
+    twice: &mut [Column],
+) {
     let (a, b) = x.split_at(N);
     let b = columns::<N>(b).each_ref().map(V::load);
     store(twice, b.map(|b| b.plus(b)));

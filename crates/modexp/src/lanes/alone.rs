@@ -13,7 +13,8 @@ use crate::modulus::Modulus;
 type Columns = Zeroizing<Vec<Column>>;
 
 /// The longest modulus, or root, in bits.
-const MAX_BITS: u32 = MAX_DIGITS as u32 * DIGIT_BITS - SPARE_BITS;
+const MAX_BITS: u32 = 64 * DIGIT_BITS - SPARE_BITS;
+const _: () = assert!(MAX_DIGITS == 64);
 
 /// Whether a modulus, or its root, is short enough.
 pub(crate) fn fits(modulus: &Modulus) -> bool {
@@ -72,7 +73,12 @@ fn number(modulus: &Modulus, x: &BoxedUint, digits: usize) -> Columns {
 ///
 /// # Panics
 /// If the base is not below its modulus, or the modulus is longer than [`MAX_BITS`] and no square of such a root.
-pub(crate) fn power(kernel: &Kernel, lane: &Lane<'_>, exponent_bits: u32, public_exponent: bool) -> BoxedUint {
+pub(crate) fn power(
+    kernel: &Kernel,
+    lane: &Lane<'_>,
+    exponent_bits: u32,
+    public_exponent: bool,
+) -> BoxedUint {
     assert!(lane.modulus.contains(lane.base), "invariant: operands out of range");
     let alone = Alone { kernel, modulus: lane.modulus, constants: lane.modulus.across() };
     let exponent = Exponent { words: lane.exponent, bits: exponent_bits.max(1), public: public_exponent };
@@ -141,7 +147,14 @@ impl Alone<'_> {
     }
 
     /// The entry of the table whose number is the `width` bits of the exponent from `position` on.
-    fn select(&self, out: &mut [Column], table: &[Column], exponent: Exponent<'_>, position: u32, width: u32) {
+    fn select(
+        &self,
+        out: &mut [Column],
+        table: &[Column],
+        exponent: Exponent<'_>,
+        position: u32,
+        width: u32,
+    ) {
         let key = Zeroizing::new(digits::bits(exponent.words, position, width));
         if exponent.public {
             let number = usize::try_from(*key).expect("invariant: a window is narrow");

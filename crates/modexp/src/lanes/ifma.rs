@@ -12,14 +12,14 @@
 use std::arch::asm;
 use std::arch::x86_64::{
     __m512i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512,
-    _mm512_castsi512_si128, _mm512_cvtepi64_epi8, _mm512_cvtepu8_epi64, _mm512_zextsi128_si512, _mm512_load_si512, _mm512_madd52hi_epu64,
-    _mm512_madd52lo_epu64, _mm512_set1_epi64, _mm512_srai_epi64, _mm512_srli_epi64, _mm512_store_si512,
-    _mm512_xor_si512,
+    _mm512_castsi512_si128, _mm512_cvtepi64_epi8, _mm512_cvtepu8_epi64, _mm512_load_si512,
+    _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_set1_epi64, _mm512_srai_epi64, _mm512_srli_epi64,
+    _mm512_store_si512, _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
 use super::Kernel;
-use super::kernel::{self, Moduli};
 use super::across::{self, Across};
+use super::kernel::{self, Moduli};
 use super::pairs;
 use super::vector::{Block, Column, DIGIT_BITS, DIGIT_MASK, Vector};
 

@@ -16,7 +16,7 @@
 //!
 //! Everything is inlined into the functions of `ifma.rs` that the compiler may use the instructions in.
 
-use super::vector::{Column, DIGIT_BITS, DIGIT_MASK, Numbers, Block, ROWS, Vector};
+use super::vector::{Block, Column, DIGIT_BITS, DIGIT_MASK, Numbers, ROWS, Vector};
 
 /// The most blocks of a number whose columns cannot overflow: `10k ≤ 2^12` for their `k` digits.
 pub(super) const MAX_BLOCKS: usize = 81;
@@ -109,9 +109,7 @@ fn quotients<V: Vector>(c: Five<V>, n: Five<V>, inverse: V, carry: V) -> (Five<V
     let zero = V::splat(0);
     // The lowest digit of c + q·n₀ is zero, the rest is carried.
     let digit = |c: V| zero.low(c, inverse);
-    let next = |c: V, below: V, q: V| {
-        c.high(n0, q).plus(zero.low(n1, q)).plus(below.low(n0, q).carry())
-    };
+    let next = |c: V, below: V, q: V| c.high(n0, q).plus(zero.low(n1, q)).plus(below.low(n0, q).carry());
     let c0 = c0.plus(carry);
     let q0 = digit(c0);
     let c1 = next(c1, c0, q0);
@@ -134,7 +132,13 @@ fn split(number: &[Block]) -> (&Block, &[Block]) {
 
 /// `out = a·b·R^(−1) mod n`, below `2n`, for factors below `8n`. `t` has at least twice the blocks of a number.
 #[inline(always)]
-pub(super) fn multiply<V: Vector>(out: &mut [Block], a: &[Block], b: &[Block], moduli: &Moduli, t: &mut [Block]) {
+pub(super) fn multiply<V: Vector>(
+    out: &mut [Block],
+    a: &[Block],
+    b: &[Block],
+    moduli: &Moduli,
+    t: &mut [Block],
+) {
     let (t, _) = t.split_at_mut(2 * out.len());
     t.fill(Block::default());
     add_product::<V>(t, a, b);
@@ -371,7 +375,12 @@ pub(super) fn select<V: Vector>(out: &mut [Column], table: &[Column], keys: &Col
 
 /// The first columns of an entry, of which each has so many.
 #[inline(always)]
-fn select_columns<V: Vector, const N: usize>(out: &mut [Column; N], table: &[Column], columns: usize, keys: V) {
+fn select_columns<V: Vector, const N: usize>(
+    out: &mut [Column; N],
+    table: &[Column],
+    columns: usize,
+    keys: V,
+) {
     let mut chosen = [V::splat(0); N];
     for (number, entry) in (0u64..).zip(table.chunks(columns)) {
         let mask = keys.equals(V::splat(number));

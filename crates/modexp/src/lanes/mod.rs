@@ -86,6 +86,9 @@ type Multiply = fn(&mut [Block], &[Block], &[Block], &Moduli, &mut [Block]);
 /// [`kernel::square`] for one kind of processor.
 type Square = fn(&mut [Block], &[Block], &Moduli, &mut [Block]);
 
+/// [`pairs::leave`] for one kind of processor.
+type Leave = fn(&mut [Block], &[Block], &Moduli, &[Block], &mut [Block]);
+
 /// [`across::multiply_across`] for one kind of processor.
 type MultiplyAcross = fn(&mut [Column], &[Column], &[Column], Across<'_>);
 
@@ -102,7 +105,7 @@ pub(crate) struct Kernel {
     square_pairs: Square,
     unit_pair: Square,
     enter: Square,
-    leave: fn(&mut [Block], &[Block], &Moduli, &[Block], &mut [Block]),
+    leave: Leave,
     multiply_across: MultiplyAcross,
     multiply_pairs_across: MultiplyAcross,
     square_pairs_across: fn(&mut [Column], &[Column], Across<'_>, &mut [Column]),
@@ -151,7 +154,7 @@ impl Shape {
 /// The shortest root whose square has pairs: [`pairs::unit_pair`] takes a root above `R/n`, which has fewer bits than a block
 /// and what is spared.
 const MIN_ROOT_BITS: u32 = 512;
-const _: () = assert!(MIN_ROOT_BITS > 52 * ROWS as u32 + SPARE_BITS);
+const _: () = assert!(ROWS == 5 && MIN_ROOT_BITS > 5 * DIGIT_BITS + SPARE_BITS);
 
 /// Blocks of digits for a modulus of so many bits.
 fn blocks(modulus_bits: u32) -> usize {
@@ -206,7 +209,8 @@ impl<'a> Group<'a> {
         let whole = lanes.map(|lane| lane.modulus.value());
         let pack = |numbers: [&BoxedUint; LANES], blocks| digits::pack(numbers.map(|n| n.as_words()), blocks);
         let (moduli, squares) = if shape.square {
-            let roots = lanes.map(|lane| lane.modulus.root().expect("invariant: the shape of a square").value());
+            let roots =
+                lanes.map(|lane| lane.modulus.root().expect("invariant: the shape of a square").value());
             (pack(roots, shape.blocks), Some(pack(whole, shape.width())))
         } else {
             (pack(whole, shape.blocks), None)

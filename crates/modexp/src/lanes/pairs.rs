@@ -10,7 +10,9 @@
 //!
 //! Both halves of a result are below `2n` if those of the factors are below `4n`: `q + a·d + b·c < R + 32n²` and `R ≥ 64n`.
 
-use super::kernel::{Moduli, add_product, add_square, carry_on, clear, finish, subtract, subtract_once, twice};
+use super::kernel::{
+    Moduli, add_product, add_square, carry_on, clear, finish, subtract, subtract_once, twice,
+};
 use super::vector::{Block, Vector};
 
 /// Blocks of scratch space for each block of a modulus.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crypto_bigint::{BoxedUint, ConcatenatingSquare};
 
-use super::{Base, Kernel, alone, LANES, powers};
+use super::{Base, Kernel, LANES, alone, powers};
 use crate::awslc::Word;
 use crate::modulus::Modulus;
 use crate::powers::{Power, Timing, powers_with};
@@ -152,8 +152,7 @@ fn agrees(kernel: &Kernel) -> bool {
         let group: Vec<_> = list.iter().map(Power::lane).collect();
         let expected = powers_with(None, list, *base);
         let alone = |lane| alone::power(kernel, lane, TEST_EXPONENT_BITS, false);
-        powers(kernel, &group, TEST_EXPONENT_BITS, *base) == expected
-            && group.iter().map(alone).eq(expected)
+        powers(kernel, &group, TEST_EXPONENT_BITS, *base) == expected && group.iter().map(alone).eq(expected)
     })
 }
 

@@ -212,7 +212,8 @@ fn lanes_of_a_group_differ() {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let lengths =
         [(829, 1), (840, 64), (900, 65), (1000, 128), (1024, 7), (1030, 200), (1033, 256), (1034, 256)];
-    let jobs: Vec<_> = lengths.into_iter().map(|(bits, length)| job(Size::Plain(bits), length, &mut rng)).collect();
+    let jobs: Vec<_> =
+        lengths.into_iter().map(|(bits, length)| job(Size::Plain(bits), length, &mut rng)).collect();
     check_group(&jobs, 356);
     let roots = lengths.map(|(bits, length)| job(Size::SquareOf(bits), length, &mut rng));
     check_group(&roots, 356);
@@ -222,7 +223,11 @@ fn lanes_of_a_group_differ() {
 #[test]
 fn long_exponents() {
     let mut rng = ChaCha20Rng::seed_from_u64(3);
-    for (size, bits) in [512, 1024, 1536].map(|bits| (Size::Plain(bits), bits)).into_iter().chain([(Size::SquareOf(600), 1200)]) {
+    for (size, bits) in [512, 1024, 1536]
+        .map(|bits| (Size::Plain(bits), bits))
+        .into_iter()
+        .chain([(Size::SquareOf(600), 1200)])
+    {
         let jobs: Vec<_> = (0..8).map(|_| job(size, bits, &mut rng)).collect();
         check_group(&jobs, bits + 100);
     }
@@ -236,7 +241,15 @@ fn mixed_lists_keep_their_order() {
         let jobs: Vec<_> = (0..length)
             .map(|index| {
                 use Size::{Plain, SquareOf};
-                let sizes = [Plain(1024), Plain(70), SquareOf(768), Plain(600), Plain(1024), SquareOf(512), Plain(511)];
+                let sizes = [
+                    Plain(1024),
+                    Plain(70),
+                    SquareOf(768),
+                    Plain(600),
+                    Plain(1024),
+                    SquareOf(512),
+                    Plain(511),
+                ];
                 let exponent_bits = 1 + rng.next_u32() % 150;
                 job(sizes[index % sizes.len()], exponent_bits, &mut rng)
             })
