@@ -68,6 +68,19 @@ fn secret_list_of_eight(bencher: Bencher<'_, '_>, size: (u32, u32)) {
     list_of(bencher, size, 8, Timing::Secret);
 }
 
+/// Bits of a root, and of an exponent modulo its square.
+const SQUARES: [(u32, u32); 5] = [(1536, 1536), (2048, 2048), (3072, 256), (3072, 768), (3072, 3072)];
+
+/// Modulo squares of known roots.
+#[divan::bench(args = SQUARES)]
+fn secret_list_of_eight_modulo_squares(bencher: Bencher<'_, '_>, size: (u32, u32)) {
+    let Operands { modulus, base, exponent } = operands(size);
+    let modulus = Modulus::new_secret(&modulus).and_then(|root| root.squared()).expect("odd");
+    let entry = Power { base: &base, exponent: &exponent, modulus: &modulus, timing: Timing::Secret };
+    let list = vec![entry; 8];
+    bencher.bench_local(|| powers(black_box(&list)));
+}
+
 #[divan::bench(args = SIZES)]
 fn secret_list_of_eight_without_lanes(bencher: Bencher<'_, '_>, size: (u32, u32)) {
     set_lanes(false);

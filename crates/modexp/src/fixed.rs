@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::lanes::fixed::{Digits, Product, Table, Unit, products, tables};
-use crate::lanes::{self, Kernel, LANES, quads};
+use crate::lanes::{self, Kernel, LANES, Shape};
 use crate::modulus::Modulus;
 use crate::powers::{LANE_BITS, Power, Timing, powers_with};
 
@@ -72,7 +72,7 @@ impl FixedBase {
             }
         };
         let groups: Vec<_> = units
-            .chunk_by(|a, b| quads(a.modulus.bits()) == quads(b.modulus.bits()))
+            .chunk_by(|a, b| Shape::of(a.modulus) == Shape::of(b.modulus))
             .flat_map(|alike| alike.chunks(BASES))
             .collect();
         let tables: Vec<_> = groups.par_iter().flat_map_iter(|group| made(group)).collect();
@@ -134,7 +134,7 @@ fn products_with(kernel: Option<&Kernel>, list: &[Vec<FixedPower<'_>>]) -> Vec<B
     let (mut tabled, plain): (Vec<usize>, Vec<usize>) =
         (0..list.len()).partition(|position| kernel.is_some() && from_tables(position));
     let entry = |position: &usize| list.get(*position).map(Vec::as_slice).unwrap_or_default();
-    let size = |position: &usize| entry(position).first().map(|one| quads(one.base.0.modulus.bits()));
+    let size = |position: &usize| entry(position).first().map(|one| Shape::of(&one.base.0.modulus));
     tabled.sort_by_key(size);
     let groups: Vec<_> =
         tabled.chunk_by(|a, b| size(a) == size(b)).flat_map(|alike| alike.chunks(LANES)).collect();

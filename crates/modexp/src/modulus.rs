@@ -5,12 +5,13 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crypto_bigint::{BoxedUint, NonZero, Odd, RandomMod, Resize};
+use crypto_bigint::{BoxedUint, ConcatenatingSquare, NonZero, Odd, RandomMod, Resize};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::awslc::{Montgomery, Word};
 use crate::jacobi;
+use crate::lanes::alone::Precomputed;
 
 /// The longest modulus accepted, in bits: what AWS-LC's Montgomery code allows.
 pub const MAX_MODULUS_BITS: u32 = 65_536;
@@ -26,8 +27,12 @@ struct Inner {
     value: Odd<BoxedUint>,
     bits: u32,
     secret: bool,
+    /// The number whose square it is, if known: exponentiations in lanes are cheaper then.
+    root: Option<Modulus>,
     /// Made when AWS-LC first needs it: candidates for primes are tested in lanes only.
     montgomery: OnceLock<Montgomery>,
+    /// Made for the first exponentiation with its digits across the lanes.
+    across: OnceLock<Precomputed>,
 }
 
 impl Drop for Inner {
@@ -52,13 +57,37 @@ impl Modulus {
         Self::precompute(value, true)
     }
 
+    /// The square of a modulus, as secret as that; exponentiations modulo it are cheaper in lanes than for a square whose
+    /// root is not told. None if it is longer than [`MAX_MODULUS_BITS`].
+    #[must_use]
+    pub fn squared(&self) -> Option<Self> {
+        let square = Zeroizing::new(self.value().concatenating_square());
+        Self::with_root(&square, self.0.secret, Some(self))
+    }
+
+    /// The modulus whose [`Modulus::squared`] this is.
+    pub(crate) fn root(&self) -> Option<&Modulus> {
+        self.0.root.as_ref()
+    }
+
     fn precompute(value: &BoxedUint, secret: bool) -> Option<Self> {
+        Self::with_root(value, secret, None)
+    }
+
+    fn with_root(value: &BoxedUint, secret: bool, root: Option<&Self>) -> Option<Self> {
         let bits = value.bits();
         if !(2..=MAX_MODULUS_BITS).contains(&bits) {
             return None;
         }
         let value = Option::<Odd<BoxedUint>>::from(Odd::new(value.resize(bits)))?;
-        Some(Self(Arc::new(Inner { value, bits, secret, montgomery: OnceLock::new() })))
+        Some(Self(Arc::new(Inner {
+            value,
+            bits,
+            secret,
+            root: root.cloned(),
+            montgomery: OnceLock::new(),
+            across: OnceLock::new(),
+        })))
     }
 
     /// The modulus itself, stored in [`Modulus::limbs`] limbs.
@@ -242,6 +271,10 @@ impl Modulus {
 
     pub(crate) fn non_zero(&self) -> &NonZero<BoxedUint> {
         self.0.value.as_nz_ref()
+    }
+
+    pub(crate) fn across(&self) -> &Precomputed {
+        self.0.across.get_or_init(|| Precomputed::new(self))
     }
 
     pub(crate) fn montgomery(&self) -> &Montgomery {

@@ -1,7 +1,7 @@
 //! Lists of exponentiations: how each entry is computed, and how a list is spread over lanes and cores.
 //!
-//! A list is cut into tasks: up to eight entries of one size for the lanes of AVX512-IFMA, two entries that the
-//! paired kernel of AWS-LC can take together, or one entry. Tasks run on the rayon pool when the list is worth it.
+//! A list is cut into tasks: up to eight entries of one size for the lanes of AVX512-IFMA, one entry with its digits across
+//! them, two entries that the paired kernel of AWS-LC can take together, or one entry. Tasks run on the rayon pool when the list is worth it.
 //! Results come back in the order of the list.
 
 use std::cmp::Reverse;
@@ -11,7 +11,7 @@ use crypto_bigint::BoxedUint;
 use rayon::prelude::*;
 
 use crate::awslc::{Half, Montgomery, Word};
-use crate::lanes::{self, Base, Kernel, LANES, Lane};
+use crate::lanes::{self, Base, Kernel, LANES, Lane, Shape, alone};
 use crate::modulus::Modulus;
 
 /// Whether the operands of an exponentiation are secret.
@@ -54,6 +54,15 @@ const LANES_COST: (u64, u64) = (8, 5);
 
 /// The same where AWS-LC has its paired kernel, by the cost of a pair: 2 measured, up to 2048 bits.
 const LANES_COST_IN_PAIRS: u64 = 2;
+
+/// What a group costs by the cost of its longest entry with its digits across the lanes: 3.3 measured for 3072 bits.
+const LANES_COST_ACROSS: (u64, u64) = (10, 3);
+
+/// The same modulo squares of known roots: 3.7, 4.0, 4.6 measured for roots of 1536, 2048, 3072 bits.
+const SQUARES_COST_ACROSS: (u64, u64) = (4, 1);
+
+/// Moduli that are no squares go across the lanes above these bits: below, AWS-LC has its paired kernel.
+const ACROSS_BITS: u32 = 2048;
 
 /// Public exponents up to this many bits go to sliding windows: filling the 32-entry table of the fixed-window
 /// code would cost more than it saves.
@@ -114,6 +123,8 @@ enum Task<'a> {
     Two([Entry<'a>; 2]),
     /// At most [`LANES`], the longest exponent first.
     Lanes(&'a Kernel, Base, Vec<Entry<'a>>),
+    /// With its digits across the lanes.
+    Across(&'a Kernel, Entry<'a>),
 }
 
 /// A power and its position in the list.
@@ -127,6 +138,10 @@ impl Task<'_> {
                 let (mut out1, mut out2) = (first.modulus.zero(), second.modulus.zero());
                 Montgomery::power_pair(first.half(&mut out1), second.half(&mut out2));
                 vec![(*i, out1), (*j, out2)]
+            }
+            Task::Across(kernel, (position, power)) => {
+                let public = power.timing == Timing::Public;
+                vec![(*position, alone::power(kernel, &power.lane(), power.exponent_bits(), public))]
             }
             Task::Lanes(kernel, base, entries) => {
                 let group: Vec<Lane<'_>> = entries.iter().map(|(_, power)| power.lane()).collect();
@@ -147,14 +162,21 @@ fn cut<'a>(kernel: Option<&'a Kernel>, list: &[Power<'a>], base: Base) -> Vec<Ta
     let (mut fit, mut rest): (Vec<_>, Vec<_>) =
         entries.partition(|(_, power)| LANE_BITS.contains(&power.modulus.bits()));
     // Like moduli together, and among them like exponents: a group works as long as its longest one.
-    fit.sort_by_key(|(_, power)| (power.quads(), Reverse(power.exponent_bits())));
+    fit.sort_by_key(|(_, power)| (power.shape(), Reverse(power.exponent_bits())));
     let mut tasks = Vec::new();
-    for alike in fit.chunk_by(|(_, a), (_, b)| a.quads() == b.quads()) {
-        for group in alike.chunks(LANES) {
+    for alike in fit.chunk_by(|(_, a), (_, b)| a.shape() == b.shape()) {
+        let mut left = alike;
+        while let Some((longest, others)) = left.split_first() {
+            let group = left.get(..LANES).unwrap_or(left);
             if lanes_pay(group) {
                 tasks.push(Task::Lanes(kernel, base, group.to_vec()));
+                left = left.get(group.len()..).unwrap_or_default();
             } else {
-                rest.extend_from_slice(group);
+                match across_pays(&longest.1) {
+                    true => tasks.push(Task::Across(kernel, *longest)),
+                    false => rest.push(*longest),
+                }
+                left = others;
             }
         }
     }
@@ -162,15 +184,25 @@ fn cut<'a>(kernel: Option<&'a Kernel>, list: &[Power<'a>], base: Base) -> Vec<Ta
     tasks
 }
 
-/// Whether a group of one modulus size, the longest exponent first, costs less in lanes than entry by entry.
+/// Whether a group of one shape, the longest exponent first, costs less in lanes than entry by entry.
 fn lanes_pay(group: &[Entry<'_>]) -> bool {
     if group.iter().all(|(_, power)| power.fills_a_pair()) {
         return group.len().div_ceil(2) as u64 > LANES_COST_IN_PAIRS;
     }
     let bits = group.iter().map(|(_, power)| u64::from(power.exponent_bits()));
     let longest = bits.clone().max().unwrap_or_default();
-    let (paid, of) = LANES_COST;
+    let (paid, of) = match group.first() {
+        Some((_, power)) if across_pays(power) && power.modulus.root().is_some() => SQUARES_COST_ACROSS,
+        Some((_, power)) if across_pays(power) => LANES_COST_ACROSS,
+        _ => LANES_COST,
+    };
     bits.sum::<u64>() * of > longest * paid
+}
+
+/// Whether an entry takes less time with its digits across the lanes than on AWS-LC.
+fn across_pays(power: &Power<'_>) -> bool {
+    let long = power.modulus.root().is_some() || power.modulus.bits() > ACROSS_BITS;
+    long && alone::fits(power.modulus)
 }
 
 /// Finds pairs for AWS-LC; each shares one modulus size.
@@ -235,9 +267,9 @@ impl<'a> Power<'a> {
         }
     }
 
-    /// The size of the modulus in lanes.
-    fn quads(&self) -> usize {
-        lanes::quads(self.modulus.bits())
+    /// How the modulus lies in lanes.
+    fn shape(&self) -> Shape {
+        Shape::of(self.modulus)
     }
 
     pub(crate) fn lane(&self) -> Lane<'a> {
@@ -304,6 +336,7 @@ mod tests {
                 Task::One((position, _)) => ("one", vec![*position]),
                 Task::Two(entries) => ("two", positions(entries)),
                 Task::Lanes(_, _, entries) => ("lanes", positions(entries)),
+                Task::Across(_, (position, _)) => ("across", vec![*position]),
             })
             .collect()
     }
@@ -323,7 +356,7 @@ mod tests {
         }
     }
 
-    /// Sizes in quads are not mixed, eights are filled, and who is left alone goes to AWS-LC.
+    /// Sizes in blocks are not mixed, eights are filled, and who is left alone goes to AWS-LC.
     #[test]
     fn groups_are_alike_and_full() {
         let timing =
@@ -332,13 +365,39 @@ mod tests {
         let entries: Vec<_> = sizes.enumerate().map(|(position, bits)| (bits, timing(position))).collect();
         let cut = cut_into(Some(&MODEL), &entries);
         let kinds: Vec<_> = cut.iter().map(|(kind, positions)| (*kind, positions.len())).collect();
-        // Eleven entries have three quads.
-        assert_eq!(kinds, [("lanes", 8), ("lanes", 3), ("one", 1), ("one", 1), ("one", 1), ("one", 1)]);
+        // Ten entries have three blocks.
+        assert_eq!(kinds.get(..2), Some(&[("lanes", 8), ("lanes", 2)][..]));
+        assert!(kinds.iter().skip(2).all(|kind| *kind == ("one", 1)));
         let mut alone: Vec<_> = cut.iter().skip(2).flat_map(|(_, positions)| positions.clone()).collect();
         alone.sort_unstable();
-        assert_eq!(alone, [0, 2, 12, 14]);
+        assert_eq!(alone, [0, 1, 2, 12, 14]);
         let mut all: Vec<_> = cut.into_iter().flat_map(|(_, positions)| positions).collect();
         all.sort_unstable();
         assert_eq!(all, (0..entries.len()).collect::<Vec<_>>());
+    }
+
+    /// Too few for a group: across the lanes modulo squares and long moduli, the longest exponents first.
+    #[test]
+    fn a_few_long_ones_go_across() {
+        let odd = |bits: u32| {
+            let one = BoxedUint::one_with_precision(bits);
+            Modulus::new(&one.shl(bits - 1).bitor(&one)).unwrap()
+        };
+        let (long, short) = (odd(3072), odd(1000));
+        let square = long.squared().unwrap();
+        let (base, wide, narrow) = (BoxedUint::one(), BoxedUint::one().shl(63), BoxedUint::one());
+        let entry = |modulus, exponent| Power { base: &base, exponent, modulus, timing: Timing::Public };
+        let count = |list: &[Power<'_>]| {
+            let tasks = cut(Some(&MODEL), list, Base::Any);
+            let across = tasks.iter().filter(|task| matches!(task, Task::Across(..))).count();
+            (across, tasks.iter().filter(|task| matches!(task, Task::Lanes(..))).count())
+        };
+        assert_eq!(count(&[entry(&square, &wide); 4]), (4, 0));
+        assert_eq!(count(&[entry(&square, &wide); 5]), (0, 1));
+        assert_eq!(count(&[entry(&long, &wide); 3]), (3, 0));
+        assert_eq!(count(&[entry(&long, &wide); 4]), (0, 1));
+        assert_eq!(count(&[entry(&short, &wide); 1]), (0, 0));
+        let mixed = [[entry(&square, &narrow); 6].as_slice(), &[entry(&square, &wide); 2]].concat();
+        assert_eq!(count(&mixed), (2, 1));
     }
 }

@@ -48,7 +48,9 @@ pub fn run(setup: &Setup, examples: usize, python: &Path) -> Outcome {
         println!("\ncalls that are {way}:");
         let mut run = Command::new(tools.join("bin/st"));
         run.current_dir(cluster.place()).arg("run");
-        run.arg(format!("http://127.0.0.1:{}/openapi.json", anna.host.api));
+        let node = format!("http://127.0.0.1:{}", anna.host.api);
+        // Calls for the operator's socket go there too: over TCP they are refused, as described.
+        run.arg(format!("{node}/openapi.json")).args(["--url", &node]);
         run.args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples"]);
         run.arg(examples.to_string()).args(["--seed", &setup.seed.to_string(), "--no-color"]);
         run.args(["--continue-on-failure", "--request-timeout", "40", "--suppress-health-check", "all"]);
@@ -56,6 +58,7 @@ pub fn run(setup: &Setup, examples: usize, python: &Path) -> Outcome {
         run.env("SCHEMATHESIS_HOOKS", "trial_hooks").env("PYTHONPATH", cluster.place());
         run.env("TRIAL_WAY", way).env("TRIAL_CLUSTER", cluster.id.to_string());
         run.env("TRIAL_TOKEN", anna.token()?.trim()).env("TRIAL_CLIENT_SEED", hex::encode(CLIENT_SEED));
+        run.env("TRIAL_LEVEL", setup.level.to_string());
         run.env("TRIAL_KEY", key.id.to_string()).env("TRIAL_CEREMONY", ceremony.to_string());
         if !run.status()?.success() {
             failed.push(way);

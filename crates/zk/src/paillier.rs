@@ -151,9 +151,9 @@ impl EncryptionKey {
         require(bits == level.parameters().modulus_bits, Rejection::Domain("N"))?;
         require(n.value().bit_vartime(0) && !n.value().bit_vartime(1), Rejection::Domain("N"))?;
         let n = n.value().resize_unchecked(bits);
-        let squared = n.concatenating_mul(&n);
-        let modulus = |value| Modulus::new(value).ok_or(Rejection::Domain("N"));
-        Ok(Self { n: modulus(&n)?, nn: modulus(&squared)? })
+        let n = Modulus::new(&n).ok_or(Rejection::Domain("N"))?;
+        let nn = n.squared().ok_or(Rejection::Domain("N"))?;
+        Ok(Self { n, nn })
     }
 
     /// `N`.

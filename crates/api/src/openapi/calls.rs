@@ -1,12 +1,14 @@
 //! Every call of the API. `shell/http` of the node has a test that it serves these and no others.
 
+use serde_json::{Map, Value};
+
 use super::{Call, Content, of};
 use crate::ProblemKind as Kind;
 use crate::{
-    ApprovalView, CeremonyView, CharterView, CreateKey, DecideBody, DiscardQuery, EvidenceView, HealthView,
-    ImportKey, InvitationView, Invite, KeyView, MessageQuery, MessageView, NodeView, Nothing, Page,
-    PageQuery, PresignTerms, ProposeCharter, RefreshTerms, ReshareTerms, SendMessage, SignBody, SignTerms,
-    ValidatorView,
+    ApprovalView, CeremonyView, CharterView, CreateKey, DecideBody, DiscardQuery, Event, EvidenceView,
+    HealthView, ImportKey, InvitationView, Invite, KeyView, MessageQuery, MessageView, NodeView, Nothing,
+    Page, PageQuery, PresignTerms, ProposeCharter, RefreshTerms, ReshareTerms, SendMessage, SignBody,
+    SignTerms, ValidatorView,
 };
 
 const DONE: (u16, &str, Content) =
@@ -167,7 +169,7 @@ pub const CALLS: &[Call] = &[
         description: "First the ceremony as it is, then every change, until it is over. Each event holds the whole \
             ceremony. `Last-Event-ID` resumes.",
         answers: &[
-            (200, "Events named `ceremony`.", Content::Text("text/event-stream")),
+            (200, "Events named `ceremony`.", Content::Events("ceremony", of::<Event>)),
             (204, "The client has seen the end already.", Content::Nothing),
         ],
         problems: &[Kind::UnknownCeremony],
@@ -338,7 +340,7 @@ pub const CALLS: &[Call] = &[
         path: "/openapi.json",
         name: "describe",
         summary: "This description",
-        answers: &[(200, "OpenAPI 3.1.", Content::Text("application/json"))],
+        answers: &[(200, "OpenAPI 3.1.", Content::Json(of::<Map<String, Value>>))],
         open: true,
         ..GET
     },

@@ -59,6 +59,8 @@ enum Content {
     Json(MakeSchema),
     /// Text of this media type.
     Text(&'static str),
+    /// Server-sent events of this name, each with JSON of this form.
+    Events(&'static str, MakeSchema),
     /// Bytes of this media type.
     Bytes(&'static str),
     /// Nothing.
@@ -247,6 +249,7 @@ impl Call {
             let content = match content {
                 Content::Json(make) => json!({ "application/json": { "schema": make(generator) } }),
                 Content::Text(media) => json!({ *media: { "schema": { "type": "string" } } }),
+                Content::Events(name, make) => describe_events(name, make(generator)),
                 Content::Bytes(media) => json!({ *media: {} }),
                 Content::Nothing => json!({}),
             };
@@ -275,4 +278,19 @@ impl Call {
         responses.insert("431".to_owned(), json!({ "description": line }));
         responses.into()
     }
+}
+
+/// A stream of server-sent events. OpenAPI 3.1 does not say how to describe one; programs that read it take the schema as
+/// that of each event, which is what OpenAPI 3.2 calls `itemSchema`.
+fn describe_events(name: &str, payload: Schema) -> Value {
+    json!({ "text/event-stream": { "schema": {
+        "type": "object",
+        "description": "Each event, by its fields.",
+        "required": ["event", "id", "data"],
+        "properties": {
+            "event": { "const": name },
+            "id": { "type": "string", "description": "For `Last-Event-ID`." },
+            "data": { "type": "string", "contentMediaType": "application/json", "contentSchema": payload },
+        },
+    } } })
 }

@@ -47,6 +47,23 @@ fn the_description_hangs_together() {
     }
 }
 
+/// What a client gets as JSON is not described as text.
+#[test]
+fn answers_in_json_are_described() {
+    let document = document();
+    for call in CALLS {
+        let answers = &document["paths"][call.path][call.method.to_lowercase()]["responses"];
+        for (status, answer) in answers.as_object().unwrap() {
+            let schema = &answer["content"]["application/json"]["schema"];
+            assert_ne!(schema["type"], "string", "{} {status}", call.name);
+        }
+    }
+    let events = &document["paths"]["/v1/ceremonies/{id}/events"]["get"]["responses"]["200"]["content"];
+    let fields = &events["text/event-stream"]["schema"]["properties"];
+    assert_eq!(fields["event"]["const"], "ceremony");
+    assert_eq!(fields["data"]["contentSchema"]["$ref"], "#/components/schemas/Event");
+}
+
 /// What tests alone may ask for is no part of the API.
 #[test]
 fn insecure_levels_are_not_described() {

@@ -54,7 +54,7 @@ impl Drop for Half {
 impl Half {
     /// None if `q` is not invertible mod `p` and mod `p − 1`.
     pub(super) fn new(prime: Modulus, q: &BoxedUint) -> Option<Self> {
-        let square = Modulus::new_secret(&Zeroizing::new(prime.value().concatenating_mul(prime.value())))?;
+        let square = prime.squared()?;
         let order = non_zero(prime.value().wrapping_sub(BoxedUint::one()));
         let square_order = non_zero(prime.value().concatenating_mul(order.as_ref()));
         let cofactor = q.rem(&order);

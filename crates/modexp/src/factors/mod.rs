@@ -68,7 +68,7 @@ impl Factors {
         // Fails for p = q and for p | q − 1 (then q = 1 mod p has an inverse, but p has none mod q − 1).
         let q_inverse = Zeroizing::new(prime_p.invert_secret(&prime_p.reduce(q))?);
         let modulus = Modulus::new(&prime_p.value().concatenating_mul(prime_q.value()))?;
-        let modulus_squared = Modulus::new(&modulus.value().concatenating_mul(modulus.value()))?;
+        let modulus_squared = modulus.squared()?;
         let p = Half::new(prime_p, prime_q.value())?;
         let q = Half::new(prime_q, p.prime().value())?;
         let q_squared = Zeroizing::new(p.square().reduce(q.square().value()));

@@ -20,19 +20,18 @@ pub(super) fn window(numbers: &[&[Word]; LANES], position: u32, width: u32, out:
     out.0.iter_mut().zip(numbers).for_each(|(out, words)| *out = bits(words, position, width));
 }
 
-/// Numbers, one for each lane, of so many quads of digits.
-pub(super) fn pack(numbers: [&[Word]; LANES], quads: usize) -> Numbers {
-    let mut packed = Numbers::zeros(quads);
+/// Numbers, one for each lane, of so many blocks of digits.
+pub(super) fn pack(numbers: [&[Word]; LANES], blocks: usize) -> Numbers {
+    let mut packed = Numbers::zeros(blocks);
     for (position, column) in (0..).step_by(to_index(DIGIT_BITS)).zip(packed.iter_mut().flatten()) {
         window(&numbers, position, DIGIT_BITS, column);
     }
     packed
 }
 
-/// Writes the number of a lane, below 2^52 per digit, into the words of `out`.
-pub(super) fn unpack(numbers: &Numbers, lane: usize, mut out: BoxedUint) -> BoxedUint {
-    let mut digits =
-        numbers.iter().flatten().map(|column| *column.0.get(lane).expect("invariant: eight lanes"));
+/// Writes digits, the lowest first and each below 2^52, into the words of `out`.
+pub(super) fn unpack(digits: impl IntoIterator<Item = u64>, mut out: BoxedUint) -> BoxedUint {
+    let mut digits = digits.into_iter();
     // Digits not yet written, the lowest first, and how many bits they have.
     let (mut pending, mut length) = (0u128, 0);
     for word in out.as_mut_words() {

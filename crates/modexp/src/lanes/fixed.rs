@@ -13,8 +13,8 @@
 use crypto_bigint::BoxedUint;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::vector::{Column, LANES, Numbers, Quad};
-use super::{Group, Kernel, Lane, digits};
+use super::vector::{Block, Column, LANES, ROWS};
+use super::{Group, Kernel, Lane, Shape, digits};
 use crate::awslc::Word;
 use crate::modulus::Modulus;
 
@@ -34,14 +34,11 @@ const STRIDE: usize = 16;
 const PLACE_BITS: u32 = 16 * WIDTH;
 const _: () = assert!(PLACE_BITS as usize == STRIDE * WIDTH as usize);
 
-/// Numbers in a [`Quad`] that holds consecutive digits of one number.
-const ROW: usize = 32;
-
 /// Powers of one base and of its inverse, in Montgomery form.
 pub(crate) struct Table {
-    /// For each place the powers in order, each in as many quads as hold the digits of a number.
-    powers: Vec<Quad>,
-    /// Quads of one power.
+    /// For each place the powers in order, each in as many columns as hold the digits of a number.
+    powers: Vec<Column>,
+    /// Columns of one power.
     row: usize,
 }
 
@@ -66,7 +63,7 @@ impl Table {
     /// Bytes of a table for exponents of so many bits.
     #[cfg(test)]
     fn bytes(&self) -> usize {
-        self.powers.len() * size_of::<Quad>()
+        self.powers.len() * size_of::<Column>()
     }
 
     /// Whether it serves exponents of so many bits.
@@ -75,7 +72,7 @@ impl Table {
     }
 
     /// The powers for the `place`-th sixteen digits.
-    fn place(&self, place: usize) -> &[Quad] {
+    fn place(&self, place: usize) -> &[Column] {
         let length = ENTRIES * self.row;
         self.powers
             .get(place * length..(place + 1) * length)
@@ -83,14 +80,19 @@ impl Table {
     }
 
     /// Writes the power `number` of a place from a lane.
-    fn put(&mut self, place: usize, number: usize, from: &[Quad], lane: usize) {
+    fn put(&mut self, place: usize, number: usize, from: &[Block], lane: usize) {
         let start = (place * ENTRIES + number) * self.row;
         let row = self.powers.get_mut(start..start + self.row).expect("invariant: the table has the entry");
-        let places = row.iter_mut().flatten().flat_map(|column| &mut column.0);
+        let places = row.iter_mut().flat_map(|column| &mut column.0);
         for (place, column) in places.zip(from.iter().flatten()) {
             *place = *column.0.get(lane).expect("invariant: eight lanes");
         }
     }
+}
+
+/// Columns that hold the digits of a number.
+fn columns(shape: Shape) -> usize {
+    (shape.width() * ROWS).div_ceil(LANES)
 }
 
 /// Digits of exponents of so many bits; a carry may need one more than the bits do.
@@ -121,7 +123,7 @@ impl Digits {
     }
 }
 
-/// Tables of one to four units whose moduli have one number of quads, for exponents of up to `bits` bits.
+/// Tables of one to four units whose moduli have one shape, for exponents of up to `bits` bits.
 pub(crate) fn tables(kernel: &Kernel, units: &[Unit<'_>], bits: u32) -> Vec<Table> {
     let lanes: Vec<_> = units
         .iter()
@@ -131,8 +133,8 @@ pub(crate) fn tables(kernel: &Kernel, units: &[Unit<'_>], bits: u32) -> Vec<Tabl
         .collect();
     let mut group = Group::new(kernel, &lanes);
     let (one, mut power) = group.bases();
-    let (row, places) = (group.moduli.n.len().div_ceil(ROW / 4), places(bits));
-    let empty = || Table { powers: vec![Quad::default(); places * ENTRIES * row], row };
+    let (row, places) = (columns(group.shape), places(bits));
+    let empty = || Table { powers: vec![Column::default(); places * ENTRIES * row], row };
     let mut tables: Vec<_> = units.iter().map(|_| empty()).collect();
     let [mut multiple, mut next] = [(); 2].map(|()| group.zeros());
     for place in 0..places {
@@ -157,7 +159,7 @@ pub(crate) fn tables(kernel: &Kernel, units: &[Unit<'_>], bits: u32) -> Vec<Tabl
     tables
 }
 
-/// The products of one to eight entries whose moduli have one number of quads.
+/// The products of one to eight entries whose moduli have one shape.
 pub(crate) fn products(kernel: &Kernel, list: &[Product<'_>]) -> Vec<BoxedUint> {
     let steps: Vec<Vec<_>> = list.iter().map(Product::steps).collect();
     let one = BoxedUint::one();
@@ -167,7 +169,7 @@ pub(crate) fn products(kernel: &Kernel, list: &[Product<'_>]) -> Vec<BoxedUint> 
 }
 
 /// The powers to choose from and, for each pass, which.
-type Step<'a> = (&'a [Quad], &'a [u64]);
+type Step<'a> = (&'a [Column], &'a [u64]);
 
 impl Product<'_> {
     /// One for each sixteen digits of each factor.
@@ -183,7 +185,7 @@ impl Group<'_> {
     fn products(mut self, steps: &[Vec<Step<'_>>]) -> Vec<BoxedUint> {
         let most = steps.iter().map(Vec::len).max().unwrap_or_default();
         let [mut product, mut chosen, mut next] = [(); 3].map(|()| self.zeros());
-        let mut row = Numbers::zeros(self.moduli.n.len().div_ceil(ROW / 4));
+        let mut row = Zeroizing::new(vec![Column::default(); columns(self.shape)]);
         for pass in (0..STRIDE).rev() {
             for step in 0..most {
                 for lane in 0..LANES {
@@ -196,7 +198,7 @@ impl Group<'_> {
                     let mut key = Column([*number.unwrap_or(&(LARGEST as u64)); LANES]);
                     (self.kernel.select)(&mut row, powers, &key);
                     key.0.zeroize();
-                    let digits = row.iter().flatten().flat_map(|column| column.0);
+                    let digits = row.iter().flat_map(|column| column.0);
                     for (column, digit) in chosen.iter_mut().flatten().zip(digits) {
                         *column.0.get_mut(lane).expect("invariant: eight lanes") = digit;
                     }
@@ -222,7 +224,7 @@ impl Group<'_> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::{quads, tests::MODEL};
+    use super::super::tests::MODEL;
     use super::*;
 
     /// Digits stand for their number: exhaustively for short ones, with every carry for long ones.
@@ -250,7 +252,6 @@ mod tests {
         let one = BoxedUint::one();
         let unit = Unit { modulus: &modulus, base: &one, inverse: &one };
         let table = tables(&MODEL, &[unit], 100).remove(0);
-        assert_eq!(quads(3072), 15);
         assert_eq!(table.bytes(), 2 * ENTRIES * 512);
         assert!(table.serves(100) && table.serves(159) && !table.serves(160));
     }

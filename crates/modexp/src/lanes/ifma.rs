@@ -11,14 +11,17 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_load_si512, _mm512_madd52hi_epu64,
-    _mm512_madd52lo_epu64, _mm512_set1_epi64, _mm512_srai_epi64, _mm512_srli_epi64, _mm512_store_si512,
-    _mm512_xor_si512,
+    __m512i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512,
+    _mm512_castsi512_si128, _mm512_cvtepi64_epi8, _mm512_cvtepu8_epi64, _mm512_load_si512,
+    _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_set1_epi64, _mm512_srai_epi64, _mm512_srli_epi64,
+    _mm512_store_si512, _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
 use super::Kernel;
+use super::across::{self, Across};
 use super::kernel::{self, Moduli};
-use super::vector::{Column, DIGIT_BITS, DIGIT_MASK, Quad, Vector};
+use super::pairs;
+use super::vector::{Block, Column, DIGIT_BITS, DIGIT_MASK, Vector};
 
 /// The kernel, if this processor has the instructions.
 pub(super) fn detected() -> Option<&'static Kernel> {
@@ -27,15 +30,31 @@ pub(super) fn detected() -> Option<&'static Kernel> {
     present.then_some(&KERNEL)
 }
 
-static KERNEL: Kernel = Kernel { multiply, square, square_and_double, subtract_once, double, select };
+static KERNEL: Kernel = Kernel {
+    multiply,
+    square,
+    square_and_double,
+    subtract_once,
+    twice,
+    double,
+    select,
+    multiply_pairs,
+    square_pairs,
+    unit_pair,
+    enter,
+    leave,
+    multiply_across,
+    multiply_pairs_across,
+    square_pairs_across,
+};
 
 /// Defines a safe function of the kernel around one that is compiled for the instructions.
 macro_rules! compiled_for_ifma {
-    ($($name:ident($($argument:ident: $type:ty),*);)*) => {$(
+    ($($module:ident::$name:ident($($argument:ident: $type:ty),*);)*) => {$(
         fn $name($($argument: $type),*) {
             #[target_feature(enable = "avx512f,avx512ifma")]
             fn with_instructions($($argument: $type),*) {
-                kernel::$name::<Register>($($argument),*);
+                $module::$name::<Register>($($argument),*);
             }
             // SAFETY: the function is private and reached through the `KERNEL` that `detected` gives out after
             // it found both instruction sets.
@@ -45,12 +64,21 @@ macro_rules! compiled_for_ifma {
 }
 
 compiled_for_ifma! {
-    multiply(out: &mut [Quad], a: &[Quad], b: &[Quad], moduli: &Moduli, t: &mut [Quad]);
-    square(out: &mut [Quad], a: &[Quad], moduli: &Moduli, t: &mut [Quad]);
-    square_and_double(out: &mut [Quad], a: &[Quad], active: &Column, moduli: &Moduli, t: &mut [Quad]);
-    subtract_once(x: &mut [Quad], moduli: &Moduli, t: &mut [Quad]);
-    double(x: &mut [Quad], active: &Column, moduli: &Moduli, t: &mut [Quad]);
-    select(out: &mut [Quad], table: &[Quad], keys: &Column);
+    kernel::multiply(out: &mut [Block], a: &[Block], b: &[Block], moduli: &Moduli, t: &mut [Block]);
+    kernel::square(out: &mut [Block], a: &[Block], moduli: &Moduli, t: &mut [Block]);
+    kernel::square_and_double(out: &mut [Block], a: &[Block], active: &Column, moduli: &Moduli, t: &mut [Block]);
+    kernel::subtract_once(x: &mut [Block], n: &[Block], t: &mut [Block]);
+    kernel::twice(out: &mut [Block], x: &[Block]);
+    kernel::double(x: &mut [Block], active: &Column, n: &[Block], t: &mut [Block]);
+    kernel::select(out: &mut [Column], table: &[Column], keys: &Column);
+    pairs::multiply_pairs(out: &mut [Block], x: &[Block], y: &[Block], moduli: &Moduli, t: &mut [Block]);
+    pairs::square_pairs(out: &mut [Block], x: &[Block], moduli: &Moduli, t: &mut [Block]);
+    pairs::unit_pair(out: &mut [Block], u: &[Block], moduli: &Moduli, t: &mut [Block]);
+    pairs::enter(out: &mut [Block], x: &[Block], moduli: &Moduli, t: &mut [Block]);
+    pairs::leave(out: &mut [Block], pair: &[Block], moduli: &Moduli, squares: &[Block], t: &mut [Block]);
+    across::multiply_across(out: &mut [Column], a: &[Column], b: &[Column], n: Across<'_>);
+    across::multiply_pairs_across(out: &mut [Column], x: &[Column], y: &[Column], n: Across<'_>);
+    across::square_pairs_across(out: &mut [Column], x: &[Column], n: Across<'_>, twice: &mut [Column]);
 }
 
 /// One 512-bit register. Used only inside `with_instructions` above.
@@ -106,6 +134,49 @@ impl Vector for Register {
         let mask = Self::splat(DIGIT_MASK);
         // SAFETY: avx512f is there (see `Register`).
         Self(unsafe { _mm512_and_si512(self.0, mask.0) })
+    }
+
+    #[inline(always)]
+    fn complement(self) -> Self {
+        let mask = Self::splat(DIGIT_MASK);
+        // SAFETY: avx512f is there (see `Register`).
+        Self(unsafe { _mm512_xor_si512(self.0, mask.0) })
+    }
+
+    #[inline(always)]
+    fn first(x: u64) -> Self {
+        // SAFETY: avx512f is there (see `Register`).
+        Self(unsafe { _mm512_zextsi128_si512(_mm_cvtsi64_si128(x.cast_signed())) })
+    }
+
+    #[inline(always)]
+    fn lowest(self) -> u64 {
+        // SAFETY: avx512f is there (see `Register`).
+        unsafe { _mm_cvtsi128_si64(_mm512_castsi512_si128(self.0)) }.cast_unsigned()
+    }
+
+    #[inline(always)]
+    fn moved_down(self, above: Self) -> Self {
+        // SAFETY: avx512f is there (see `Register`).
+        Self(unsafe { _mm512_alignr_epi64::<1>(above.0, self.0) })
+    }
+
+    #[inline(always)]
+    fn moved_up(self, below: Self) -> Self {
+        // SAFETY: avx512f is there (see `Register`).
+        Self(unsafe { _mm512_alignr_epi64::<7>(self.0, below.0) })
+    }
+
+    #[inline(always)]
+    fn bytes(self) -> u64 {
+        // SAFETY: avx512f is there (see `Register`).
+        unsafe { _mm_cvtsi128_si64(_mm512_cvtepi64_epi8(self.0)) }.cast_unsigned()
+    }
+
+    #[inline(always)]
+    fn from_bytes(bytes: u64) -> Self {
+        // SAFETY: avx512f is there (see `Register`).
+        Self(unsafe { _mm512_cvtepu8_epi64(_mm_cvtsi64_si128(bytes.cast_signed())) })
     }
 
     #[inline(always)]

@@ -5,6 +5,9 @@
 //! | `digits.rs` | from 64-bit words to digits and back |
 //! | `vector.rs` | eight digits of 52 bits in a register; the operations the kernel needs |
 //! | `kernel.rs` | Montgomery products and squares, selection from a table |
+//! | `pairs.rs` | the same modulo the squares of moduli |
+//! | `across.rs` | products of one number whose digits lie across the lanes |
+//! | `alone.rs` | one exponentiation with these |
 //! | `fixed.rs` | products of powers of bases with tables made ahead of time |
 //! | `ifma.rs` | these on the processor's instructions |
 //! | `switch.rs` | whether lanes are used: the switch, and a test before the first use |
@@ -15,11 +18,14 @@
 //! window, and choices are made by arithmetic on all bits. Tables, digits of exponents and intermediate numbers are wiped. So public
 //! operands may share a group with secret ones; nothing is gained from their being public but the length.
 
+mod across;
+pub(crate) mod alone;
 mod digits;
 pub(crate) mod fixed;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod kernel;
+mod pairs;
 mod switch;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -30,14 +36,15 @@ use zeroize::Zeroize;
 
 use crate::awslc::Word;
 use crate::modulus::Modulus;
-use kernel::{MAX_QUADS, Moduli};
+use across::Across;
+use kernel::{MAX_BLOCKS, Moduli};
 pub use switch::Lanes;
 use switch::Switch;
 pub(crate) use vector::LANES;
-use vector::{Column, DIGIT_BITS, Numbers, Quad, ROWS};
+use vector::{Block, Column, DIGIT_BITS, Numbers, ROWS};
 
-/// `R ≥ 16n`: bits that a number has more than its modulus.
-const SPARE_BITS: u32 = 4;
+/// `R ≥ 64n`: bits that a number has more than its modulus.
+const SPARE_BITS: u32 = 6;
 
 /// The widest window: a table of 32 powers. A wider one saves less than its scan costs.
 const MAX_WINDOW: u32 = 5;
@@ -74,16 +81,34 @@ fn detected() -> Option<&'static Kernel> {
 }
 
 /// [`kernel::multiply`] for one kind of processor.
-type Multiply = fn(&mut [Quad], &[Quad], &[Quad], &Moduli, &mut [Quad]);
+type Multiply = fn(&mut [Block], &[Block], &[Block], &Moduli, &mut [Block]);
 
-/// The functions of `kernel.rs`, compiled for one kind of processor.
+/// [`kernel::square`] for one kind of processor.
+type Square = fn(&mut [Block], &[Block], &Moduli, &mut [Block]);
+
+/// [`pairs::leave`] for one kind of processor.
+type Leave = fn(&mut [Block], &[Block], &Moduli, &[Block], &mut [Block]);
+
+/// [`across::multiply_across`] for one kind of processor.
+type MultiplyAcross = fn(&mut [Column], &[Column], &[Column], Across<'_>);
+
+/// The functions of `kernel.rs` and `pairs.rs`, compiled for one kind of processor.
 pub(crate) struct Kernel {
     multiply: Multiply,
-    square: fn(&mut [Quad], &[Quad], &Moduli, &mut [Quad]),
-    square_and_double: fn(&mut [Quad], &[Quad], &Column, &Moduli, &mut [Quad]),
-    subtract_once: fn(&mut [Quad], &Moduli, &mut [Quad]),
-    double: fn(&mut [Quad], &Column, &Moduli, &mut [Quad]),
-    select: fn(&mut [Quad], &[Quad], &Column),
+    square: Square,
+    square_and_double: fn(&mut [Block], &[Block], &Column, &Moduli, &mut [Block]),
+    subtract_once: fn(&mut [Block], &[Block], &mut [Block]),
+    twice: fn(&mut [Block], &[Block]),
+    double: fn(&mut [Block], &Column, &[Block], &mut [Block]),
+    select: fn(&mut [Column], &[Column], &Column),
+    multiply_pairs: Multiply,
+    square_pairs: Square,
+    unit_pair: Square,
+    enter: Square,
+    leave: Leave,
+    multiply_across: MultiplyAcross,
+    multiply_pairs_across: MultiplyAcross,
+    square_pairs_across: fn(&mut [Column], &[Column], Across<'_>, &mut [Column]),
 }
 
 /// One exponentiation of a group.
@@ -103,17 +128,45 @@ pub(crate) enum Base {
     Two,
 }
 
-/// Quads of digits for a modulus of so many bits. Moduli of one group have the same.
-pub(crate) fn quads(modulus_bits: u32) -> usize {
-    let quads = (modulus_bits + SPARE_BITS).div_ceil(DIGIT_BITS * 4);
-    usize::try_from(quads).expect("invariant: a usize holds 32 bits")
+/// How the numbers of a modulus lie in lanes. Moduli of one group have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Shape {
+    /// Whether it is the square of a known root, so that numbers are pairs modulo the root.
+    square: bool,
+    /// Blocks of digits of the modulus, or of the root.
+    blocks: usize,
+}
+
+impl Shape {
+    pub(crate) fn of(modulus: &Modulus) -> Self {
+        match modulus.root().map(Modulus::bits) {
+            Some(bits) if bits >= MIN_ROOT_BITS => Self { square: true, blocks: blocks(bits) },
+            _ => Self { square: false, blocks: blocks(modulus.bits()) },
+        }
+    }
+
+    /// Blocks of a number.
+    fn width(self) -> usize {
+        if self.square { 2 * self.blocks } else { self.blocks }
+    }
+}
+
+/// The shortest root whose square has pairs: [`pairs::unit_pair`] takes a root above `R/n`, which has fewer bits than a block
+/// and what is spared.
+const MIN_ROOT_BITS: u32 = 512;
+const _: () = assert!(ROWS == 5 && MIN_ROOT_BITS > 5 * DIGIT_BITS + SPARE_BITS);
+
+/// Blocks of digits for a modulus of so many bits.
+fn blocks(modulus_bits: u32) -> usize {
+    let rows = u32::try_from(ROWS).expect("invariant: a block is short");
+    digits::to_index((modulus_bits + SPARE_BITS).div_ceil(DIGIT_BITS * rows))
 }
 
 /// The powers of one to eight entries, in order, for exponents of which `exponent_bits` bits are looked at.
 ///
 /// # Panics
-/// If a base is not below its modulus or not what is known of it, or moduli are not of one number of quads, at most
-/// [`MAX_QUADS`].
+/// If a base is not below its modulus or not what is known of it, or moduli are not of one shape, of at most
+/// [`MAX_BLOCKS`].
 pub(crate) fn powers(kernel: &Kernel, group: &[Lane<'_>], exponent_bits: u32, base: Base) -> Vec<BoxedUint> {
     match base {
         Base::Any => Group::new(kernel, group).powers(exponent_bits.max(1)),
@@ -134,26 +187,36 @@ struct Group<'a> {
     kernel: &'a Kernel,
     lanes: [Lane<'a>; LANES],
     filled: usize,
+    shape: Shape,
+    /// The moduli, or their roots.
     moduli: Moduli,
+    /// Nothing, or the squares of the roots.
+    squares: Option<Numbers>,
     scratch: Numbers,
 }
 
 impl<'a> Group<'a> {
     fn new(kernel: &'a Kernel, group: &[Lane<'a>]) -> Self {
         let first = group.first().expect("invariant: a group is not empty");
-        let quads = quads(first.modulus.bits());
-        assert!(quads <= MAX_QUADS, "invariant: the sums of a group fit");
+        let shape = Shape::of(first.modulus);
+        assert!(shape.blocks <= MAX_BLOCKS, "invariant: the sums of a group fit");
         for lane in group {
-            assert!(
-                self::quads(lane.modulus.bits()) == quads,
-                "invariant: moduli of a group are alike in size"
-            );
+            assert!(Shape::of(lane.modulus) == shape, "invariant: moduli of a group are alike in size");
             assert!(lane.modulus.contains(lane.base), "invariant: operands out of range");
         }
         // Lanes without an entry repeat the first.
         let lanes: [Lane<'a>; LANES] = std::array::from_fn(|lane| *group.get(lane).unwrap_or(first));
-        let moduli = Moduli::new(digits::pack(lanes.map(|lane| lane.modulus.value().as_words()), quads));
-        Self { kernel, lanes, filled: group.len(), moduli, scratch: Numbers::zeros(2 * quads) }
+        let whole = lanes.map(|lane| lane.modulus.value());
+        let pack = |numbers: [&BoxedUint; LANES], blocks| digits::pack(numbers.map(|n| n.as_words()), blocks);
+        let (moduli, squares) = if shape.square {
+            let roots =
+                lanes.map(|lane| lane.modulus.root().expect("invariant: the shape of a square").value());
+            (pack(roots, shape.blocks), Some(pack(whole, shape.width())))
+        } else {
+            (pack(whole, shape.blocks), None)
+        };
+        let scratch = Numbers::zeros(pairs::SCRATCH * shape.blocks);
+        Self { kernel, lanes, filled: group.len(), shape, moduli: Moduli::new(moduli), squares, scratch }
     }
 
     fn powers(mut self, exponent_bits: u32) -> Vec<BoxedUint> {
@@ -188,28 +251,38 @@ impl<'a> Group<'a> {
         self.finish(&power)
     }
 
-    /// The filled lanes of a number below `4n`, out of Montgomery form.
-    fn finish(mut self, power: &[Quad]) -> Vec<BoxedUint> {
+    /// The filled lanes of a number of products, out of Montgomery form.
+    fn finish(mut self, power: &[Block]) -> Vec<BoxedUint> {
         let [mut one, mut out] = [(); 2].map(|()| self.zeros());
         digits::set(&mut one, 0, [1; LANES]);
-        // The product is at most n, and n only in place of 0.
+        // The product is at most n, and n only in place of 0. A pair has at most n and n + 1.
         self.multiply(&mut out, power, &one);
-        self.subtract_once(&mut out);
+        match &self.squares {
+            None => self.subtract_once(&mut out),
+            Some(squares) => {
+                let mut whole = self.zeros();
+                (self.kernel.leave)(&mut whole, &out, &self.moduli, squares, &mut self.scratch);
+                std::mem::swap(&mut out, &mut whole);
+            }
+        }
         let lanes = self.lanes.iter().enumerate().take(self.filled);
-        lanes.map(|(lane, entry)| digits::unpack(&out, lane, entry.modulus.zero())).collect()
+        let digits_of = |lane: usize| {
+            out.iter().flatten().map(move |column| *column.0.get(lane).expect("invariant: eight lanes"))
+        };
+        lanes.map(|(lane, entry)| digits::unpack(digits_of(lane), entry.modulus.zero())).collect()
     }
 
     /// The powers `0..2^width` of the bases, in Montgomery form.
     fn table(&mut self, width: u32) -> Numbers {
-        let quads = self.moduli.n.len();
+        let blocks = self.shape.width();
         let (unit, base) = self.bases();
-        let mut table = Numbers::zeros(quads << width);
+        let mut table = Numbers::zeros(blocks << width);
         for entry in 0..1 << width {
-            let (known, later) = table.split_at_mut(entry * quads);
+            let (known, later) = table.split_at_mut(entry * blocks);
             let power = |exponent: usize| {
-                known.chunks_exact(quads).nth(exponent).expect("invariant: smaller powers are known")
+                known.chunks_exact(blocks).nth(exponent).expect("invariant: smaller powers are known")
             };
-            let out = later.get_mut(..quads).expect("invariant: the table holds all entries");
+            let out = later.get_mut(..blocks).expect("invariant: the table holds all entries");
             match entry {
                 0 => out.copy_from_slice(&unit),
                 1 => out.copy_from_slice(&base),
@@ -224,35 +297,52 @@ impl<'a> Group<'a> {
     fn bases(&mut self) -> (Numbers, Numbers) {
         let unit = self.unit();
         let unit_squared = self.unit_squared(&unit);
-        let bases = digits::pack(self.lanes.map(|lane| lane.base.as_words()), self.moduli.n.len());
+        let mut bases = digits::pack(self.lanes.map(|lane| lane.base.as_words()), self.shape.width());
         let mut base = self.zeros();
-        self.multiply(&mut base, &bases, &unit_squared);
+        if self.shape.square {
+            // x/R, to be multiplied by R³.
+            (self.kernel.enter)(&mut base, &bases, &self.moduli, &mut self.scratch);
+            std::mem::swap(&mut bases, &mut base);
+            let mut cubed = self.zeros();
+            self.square(&mut cubed, &unit_squared);
+            self.multiply(&mut base, &bases, &cubed);
+        } else {
+            self.multiply(&mut base, &bases, &unit_squared);
+        }
         (unit, base)
     }
 
-    /// `R mod n`: `2^(bits of n − 1)`, which is below `n`, doubled.
+    /// `R` modulo the moduli, or their squares: `2^(bits of n − 1)`, which is below `n`, doubled.
     fn unit(&mut self) -> Numbers {
-        let mut unit = self.zeros();
-        let tops = self.lanes.map(|lane| lane.modulus.bits() - 1);
+        let mut unit = Numbers::zeros(self.shape.blocks);
+        let root = |lane: Lane<'a>| lane.modulus.root().filter(|_| self.shape.square);
+        let tops = self.lanes.map(|lane| root(lane).unwrap_or(lane.modulus).bits() - 1);
         tops.iter().enumerate().for_each(|(lane, top)| digits::set_bit(&mut unit, lane, *top));
         let missing = tops.map(|top| self.bits() - top);
         for step in 0..missing.into_iter().max().unwrap_or_default() {
-            self.double(&mut unit, &Column(missing.map(|steps| u64::from(step < steps))));
+            let active = Column(missing.map(|steps| u64::from(step < steps)));
+            (self.kernel.double)(&mut unit, &active, &self.moduli.n, &mut self.scratch);
         }
-        unit
+        if !self.shape.square {
+            return unit;
+        }
+        let mut pair = self.zeros();
+        (self.kernel.unit_pair)(&mut pair, &unit, &self.moduli, &mut self.scratch);
+        pair
     }
 
-    /// `R² mod n`: the Montgomery form of `R = 2^bits`, by squaring and doubling along the digits of `bits`.
-    fn unit_squared(&mut self, unit: &[Quad]) -> Numbers {
+    /// `R²`: the Montgomery form of `R = 2^bits`, by squaring and doubling along the digits of `bits`.
+    fn unit_squared(&mut self, unit: &[Block]) -> Numbers {
         let (mut power, mut next) = (self.zeros(), self.zeros());
         power.copy_from_slice(unit);
         let bits = self.bits();
         for position in (0..=bits.ilog2()).rev() {
             self.square(&mut next, &power);
-            self.subtract_once(&mut next);
             std::mem::swap(&mut power, &mut next);
             if bits >> position & 1 == 1 {
-                self.double(&mut power, &Column([1; LANES]));
+                // Below 4n, or a pair of such numbers: no carry goes from one half to the other.
+                (self.kernel.twice)(&mut next, &power);
+                std::mem::swap(&mut power, &mut next);
             }
         }
         power
@@ -269,31 +359,29 @@ impl<'a> Group<'a> {
     }
 
     /// The entries of the table whose numbers are the `width` bits of the exponents from `position` on.
-    fn select(&self, out: &mut [Quad], table: &[Quad], position: u32, width: u32) {
+    fn select(&self, out: &mut [Block], table: &[Block], position: u32, width: u32) {
         let mut keys = Column::default();
         self.digits(position, width, &mut keys);
-        (self.kernel.select)(out, table, &keys);
+        (self.kernel.select)(out.as_flattened_mut(), table.as_flattened(), &keys);
         keys.0.zeroize();
     }
 
-    fn multiply(&mut self, out: &mut [Quad], a: &[Quad], b: &[Quad]) {
-        (self.kernel.multiply)(out, a, b, &self.moduli, &mut self.scratch);
+    fn multiply(&mut self, out: &mut [Block], a: &[Block], b: &[Block]) {
+        let multiply = if self.shape.square { self.kernel.multiply_pairs } else { self.kernel.multiply };
+        multiply(out, a, b, &self.moduli, &mut self.scratch);
     }
 
-    fn square(&mut self, out: &mut [Quad], a: &[Quad]) {
-        (self.kernel.square)(out, a, &self.moduli, &mut self.scratch);
+    fn square(&mut self, out: &mut [Block], a: &[Block]) {
+        let square = if self.shape.square { self.kernel.square_pairs } else { self.kernel.square };
+        square(out, a, &self.moduli, &mut self.scratch);
     }
 
-    fn subtract_once(&mut self, x: &mut [Quad]) {
-        (self.kernel.subtract_once)(x, &self.moduli, &mut self.scratch);
-    }
-
-    fn double(&mut self, x: &mut [Quad], active: &Column) {
-        (self.kernel.double)(x, active, &self.moduli, &mut self.scratch);
+    fn subtract_once(&mut self, x: &mut [Block]) {
+        (self.kernel.subtract_once)(x, &self.moduli.n, &mut self.scratch);
     }
 
     fn zeros(&self) -> Numbers {
-        Numbers::zeros(self.moduli.n.len())
+        Numbers::zeros(self.shape.width())
     }
 }
 

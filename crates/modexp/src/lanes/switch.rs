@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crypto_bigint::{BoxedUint, ConcatenatingSquare};
 
-use super::{Base, Kernel, LANES, powers};
+use super::{Base, Kernel, LANES, alone, powers};
 use crate::awslc::Word;
 use crate::modulus::Modulus;
 use crate::powers::{Power, Timing, powers_with};
@@ -97,15 +97,16 @@ impl Switch {
     }
 }
 
-/// The shortest and the longest modulus of three quads.
-const TEST_BITS: (u32, u32) = (413, 620);
+/// The shortest and the longest modulus of three blocks, of which the squares have pairs.
+const TEST_BITS: (u32, u32) = (515, 774);
 
 /// Bits of the test's exponents: more than two words, and no whole number of windows.
 const TEST_EXPONENT_BITS: u32 = 131;
 
 /// Whether the kernel computes what AWS-LC does: eight moduli of two lengths with the most and the fewest carries,
 /// bases and exponents at both ends and between, and a root of zero, whose powers alone need the last subtraction; then
-/// the powers of two modulo the same.
+/// the powers of two modulo the same; and modulo their squares;
+/// all in lanes and across them.
 fn agrees(kernel: &Kernel) -> bool {
     let (short, long) = TEST_BITS;
     let least = |bits: u32| power_of_two(bits - 1).bitor(&BoxedUint::one());
@@ -131,11 +132,27 @@ fn agrees(kernel: &Kernel) -> bool {
     let exponents =
         [some(8), most.clone(), some(9), most.clone(), BoxedUint::zero(), some(10), BoxedUint::one(), most];
     let two = BoxedUint::from(2u64);
+    let squares = moduli.each_ref().map(|n| n.squared().expect("invariant: of bounded size"));
+    let [s0, s1, _, s3, s4, s5, s6, s7] = &squares;
+    let root = |n: &Modulus| BoxedUint::clone(n.value());
+    let square_bases = [
+        s0.reduce(&pattern(2 * long, 11)),
+        less_one(s1),
+        root(m2),
+        s3.zero(),
+        s4.one(),
+        less_one(s5),
+        s6.reduce(&pattern(2 * long, 12)),
+        s7.reduce(&pattern(2 * long, 13)),
+    ];
     let any = list(&moduli, bases.each_ref(), &exponents);
     let twos = list(&moduli, [&two; LANES], &exponents);
-    [(any, Base::Any), (twos, Base::Two)].iter().all(|(list, base)| {
+    let in_squares = list(&squares, square_bases.each_ref(), &exponents);
+    [(any, Base::Any), (twos, Base::Two), (in_squares, Base::Any)].iter().all(|(list, base)| {
         let group: Vec<_> = list.iter().map(Power::lane).collect();
-        powers(kernel, &group, TEST_EXPONENT_BITS, *base) == powers_with(None, list, *base)
+        let expected = powers_with(None, list, *base);
+        let alone = |lane| alone::power(kernel, lane, TEST_EXPONENT_BITS, false);
+        powers(kernel, &group, TEST_EXPONENT_BITS, *base) == expected && group.iter().map(alone).eq(expected)
     })
 }
 

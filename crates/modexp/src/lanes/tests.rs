@@ -26,8 +26,17 @@ const MODEL_KERNEL: Kernel = Kernel {
     square: kernel::square::<Model>,
     square_and_double: kernel::square_and_double::<Model>,
     subtract_once: kernel::subtract_once::<Model>,
+    twice: kernel::twice::<Model>,
     double: kernel::double::<Model>,
     select: kernel::select::<Model>,
+    multiply_pairs: pairs::multiply_pairs::<Model>,
+    square_pairs: pairs::square_pairs::<Model>,
+    unit_pair: pairs::unit_pair::<Model>,
+    enter: pairs::enter::<Model>,
+    leave: pairs::leave::<Model>,
+    multiply_across: across::multiply_across::<Model>,
+    multiply_pairs_across: across::multiply_pairs_across::<Model>,
+    square_pairs_across: across::square_pairs_across::<Model>,
 };
 
 thread_local! {
@@ -67,8 +76,22 @@ fn ones(bits: u32) -> BoxedUint {
     BoxedUint::one_with_precision(bits + 1).shl(bits).wrapping_sub(BoxedUint::one()).resize_unchecked(bits)
 }
 
-/// An odd modulus of exactly so many bits: random, all ones, or nearly all zeros.
-fn modulus(bits: u32, rng: &mut ChaCha20Rng) -> Modulus {
+/// An odd modulus of exactly so many bits, or the square of such a root, whose numbers are pairs if it is long enough.
+#[derive(Clone, Copy, Debug)]
+enum Size {
+    Plain(u32),
+    SquareOf(u32),
+}
+
+/// A modulus of this size: random, all ones, or nearly all zeros.
+fn modulus(size: Size, rng: &mut ChaCha20Rng) -> Modulus {
+    match size {
+        Size::Plain(bits) => plain_modulus(bits, rng),
+        Size::SquareOf(bits) => plain_modulus(bits, rng).squared().unwrap(),
+    }
+}
+
+fn plain_modulus(bits: u32, rng: &mut ChaCha20Rng) -> Modulus {
     let one = BoxedUint::one_with_precision(bits);
     let middle = match rng.next_u32() % 4 {
         0 => ones(bits),
@@ -78,8 +101,15 @@ fn modulus(bits: u32, rng: &mut ChaCha20Rng) -> Modulus {
     Modulus::new_secret(&middle.bitor(&one.shl(bits - 1)).bitor(&one)).unwrap()
 }
 
-/// 0, 1, n − 1, or anything below n.
+/// 0, 1, n − 1, or anything below n; for squares also the root, one below it, and its largest multiple.
 fn base(modulus: &Modulus, rng: &mut ChaCha20Rng) -> BoxedUint {
+    if let (Some(root), true) = (modulus.root(), rng.next_u32().is_multiple_of(3)) {
+        return match rng.next_u32() % 3 {
+            0 => root.value().clone(),
+            1 => root.value().wrapping_sub(BoxedUint::one()),
+            _ => modulus.value().wrapping_sub(root.value().resize_unchecked(modulus.precision())),
+        };
+    }
     match rng.next_u32() % 5 {
         0 => modulus.zero(),
         1 => modulus.one(),
@@ -104,8 +134,8 @@ fn exponent(bits: u32, rng: &mut ChaCha20Rng) -> BoxedUint {
     exponent.resize_unchecked(bits + padding)
 }
 
-fn job(bits: u32, exponent_bits: u32, rng: &mut ChaCha20Rng) -> Job {
-    let modulus = modulus(bits, rng);
+fn job(size: Size, exponent_bits: u32, rng: &mut ChaCha20Rng) -> Job {
+    let modulus = modulus(size, rng);
     let (base, exponent) = (base(&modulus, rng), exponent(exponent_bits, rng));
     let timing = if rng.next_u32().is_multiple_of(2) { Timing::Secret } else { Timing::Public };
     Job { modulus, base, exponent, timing }
@@ -120,19 +150,30 @@ fn check_group(jobs: &[Job], exponent_bits: u32) {
         let found = powers(kernel, &group, exponent_bits, Base::Any);
         assert_eq!(found, expected, "{:?}", jobs[0].modulus);
         assert!(found.iter().zip(jobs).all(|(x, job)| x.bits_precision() == job.modulus.precision()));
+        for ((lane, job), expected) in group.iter().zip(jobs).zip(&expected) {
+            if alone::fits(&job.modulus) {
+                let public = job.timing == Timing::Public;
+                let found = alone::power(kernel, lane, exponent_bits, public);
+                assert_eq!(&found, expected, "alone: {:?}", job.modulus);
+                assert_eq!(found.bits_precision(), job.modulus.precision());
+            }
+        }
     }
 }
 
-/// Every size of the protocol, the longest that fit their quads, the shortest that do not, and tiny ones.
+/// Every size of the protocol, the longest that fit their blocks, the shortest that do not, and tiny ones.
 #[test]
 fn groups_of_every_size_agree_with_the_scalar_engine() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let protocol = [512, 1000, 1023, 1024, 1535, 1536, 2048, 3071, 3072, 4095, 4096, 6143, 6144];
-    let limits = [2, 3, 51, 52, 53, 63, 64, 65, 204, 205, 412, 413, 1036, 1037, 6236, 6237, 8192];
-    for bits in protocol.into_iter().chain(limits) {
+    let limits = [2, 3, 51, 52, 53, 63, 64, 65, 254, 255, 514, 515, 1034, 1035, 6234, 6235, 8192];
+    let roots = [2, 50, 511, 512, 513, 514, 515, 774, 775, 1024, 1534, 1536, 2048, 3072];
+    let plain = protocol.into_iter().chain(limits).map(Size::Plain);
+    for size in plain.chain(roots.into_iter().map(Size::SquareOf)) {
+        let (Size::Plain(bits) | Size::SquareOf(bits)) = size;
         let exponent_bits = if bits > 1100 { 70 } else { 300 };
         let filled = 1 + usize::try_from(rng.next_u32() % 8).unwrap();
-        let jobs: Vec<_> = (0..filled).map(|_| job(bits, exponent_bits, &mut rng)).collect();
+        let jobs: Vec<_> = (0..filled).map(|_| job(size, exponent_bits, &mut rng)).collect();
         check_group(&jobs, exponent_bits + 100);
     }
 }
@@ -141,11 +182,13 @@ fn groups_of_every_size_agree_with_the_scalar_engine() {
 #[test]
 fn edge_operands() {
     let one = BoxedUint::one_with_precision(1024);
-    for value in [ones(1024), one.shl(1023).bitor(&one)] {
-        let modulus = Modulus::new(&value).unwrap();
-        assert_eq!(modulus.bits(), 1024);
+    let plain = [ones(1024), one.shl(1023).bitor(&one)].map(|value| Modulus::new(&value).unwrap());
+    assert!(plain.iter().all(|modulus| modulus.bits() == 1024));
+    let squares = plain.each_ref().map(|root| root.squared().unwrap());
+    for modulus in plain.iter().chain(&squares) {
         let less_one = modulus.value().wrapping_sub(BoxedUint::one());
-        let bases = [modulus.zero(), modulus.one(), less_one.clone(), less_one.shr(1)];
+        let root = modulus.root().map_or(&one, Modulus::value).resize_unchecked(modulus.precision());
+        let bases = [modulus.zero(), modulus.one(), less_one.clone(), root];
         let exponents = [BoxedUint::zero(), BoxedUint::one(), ones(64), ones(65), less_one];
         for exponent in &exponents {
             let jobs: Vec<_> = bases
@@ -163,22 +206,29 @@ fn edge_operands() {
     }
 }
 
-/// Lanes of one group may have exponents of any length and moduli of any length that needs as many quads.
+/// Lanes of one group may have exponents of any length and moduli of any length that needs as many blocks.
 #[test]
 fn lanes_of_a_group_differ() {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let lengths =
-        [(829, 1), (840, 64), (900, 65), (1000, 128), (1024, 7), (1030, 200), (1035, 256), (1036, 256)];
-    let jobs: Vec<_> = lengths.into_iter().map(|(bits, length)| job(bits, length, &mut rng)).collect();
+        [(829, 1), (840, 64), (900, 65), (1000, 128), (1024, 7), (1030, 200), (1033, 256), (1034, 256)];
+    let jobs: Vec<_> =
+        lengths.into_iter().map(|(bits, length)| job(Size::Plain(bits), length, &mut rng)).collect();
     check_group(&jobs, 356);
+    let roots = lengths.map(|(bits, length)| job(Size::SquareOf(bits), length, &mut rng));
+    check_group(&roots, 356);
 }
 
 /// Full-length exponents, as decryption has them.
 #[test]
 fn long_exponents() {
     let mut rng = ChaCha20Rng::seed_from_u64(3);
-    for bits in [512, 1024, 1536] {
-        let jobs: Vec<_> = (0..8).map(|_| job(bits, bits, &mut rng)).collect();
+    for (size, bits) in [512, 1024, 1536]
+        .map(|bits| (Size::Plain(bits), bits))
+        .into_iter()
+        .chain([(Size::SquareOf(600), 1200)])
+    {
+        let jobs: Vec<_> = (0..8).map(|_| job(size, bits, &mut rng)).collect();
         check_group(&jobs, bits + 100);
     }
 }
@@ -190,9 +240,18 @@ fn mixed_lists_keep_their_order() {
     for length in [0, 1, 2, 3, 7, 8, 9, 17, 40] {
         let jobs: Vec<_> = (0..length)
             .map(|index| {
-                let bits = [1024, 70, 1536, 600, 1024, 511, 1020][index % 7];
+                use Size::{Plain, SquareOf};
+                let sizes = [
+                    Plain(1024),
+                    Plain(70),
+                    SquareOf(768),
+                    Plain(600),
+                    Plain(1024),
+                    SquareOf(512),
+                    Plain(511),
+                ];
                 let exponent_bits = 1 + rng.next_u32() % 150;
-                job(bits, exponent_bits, &mut rng)
+                job(sizes[index % sizes.len()], exponent_bits, &mut rng)
             })
             .collect();
         let list: Vec<_> = jobs.iter().map(Job::power).collect();
@@ -217,9 +276,9 @@ fn a_base_not_below_the_modulus_is_refused() {
 #[test]
 fn powers_of_two_agree_with_the_scalar_engine() {
     let mut rng = ChaCha20Rng::seed_from_u64(5);
-    for bits in [2, 3, 204, 205, 512, 1036, 1536] {
+    for bits in [2, 3, 254, 255, 512, 1034, 1536] {
         for filled in [1, 8] {
-            let mut jobs: Vec<_> = (0..filled).map(|_| job(bits, 200, &mut rng)).collect();
+            let mut jobs: Vec<_> = (0..filled).map(|_| job(Size::Plain(bits), 200, &mut rng)).collect();
             for job in &mut jobs {
                 job.base = job.modulus.reduce(&BoxedUint::from(2u64));
             }
@@ -247,7 +306,7 @@ fn another_base_is_not_taken_for_two() {
 #[test]
 #[should_panic(expected = "sums of a group fit")]
 fn too_long_a_modulus_is_refused() {
-    let modulus = Modulus::new(&ones(208 * 103 - 4)).unwrap();
+    let modulus = Modulus::new(&ones(260 * 82 - 6)).unwrap();
     let entry = Power {
         base: &BoxedUint::one(),
         exponent: &BoxedUint::one(),
@@ -291,7 +350,7 @@ fn primes_depend_on_the_seed_alone() {
 }
 
 /// Kernels with a fault in one function each, as a processor might have in one lane.
-static BROKEN: [Kernel; 6] = [
+static BROKEN: [Kernel; 15] = [
     Kernel {
         multiply: |out, a, b, moduli, t| {
             kernel::multiply::<Model>(out, a, b, moduli, t);
@@ -316,18 +375,66 @@ static BROKEN: [Kernel; 6] = [
     Kernel { subtract_once: |_, _, _| (), ..MODEL_KERNEL },
     Kernel { double: |_, _, _, _| (), ..MODEL_KERNEL },
     Kernel { select: |out, table, _| out.copy_from_slice(&table[..out.len()]), ..MODEL_KERNEL },
+    Kernel { twice: |out, x| out.copy_from_slice(x), ..MODEL_KERNEL },
+    Kernel {
+        multiply_pairs: |out, x, y, moduli, t| {
+            pairs::multiply_pairs::<Model>(out, x, y, moduli, t);
+            out[0][3].0[5] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
+    Kernel {
+        square_pairs: |out, x, moduli, t| {
+            pairs::square_pairs::<Model>(out, x, moduli, t);
+            out[5][4].0[4] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
+    Kernel { unit_pair: |_, _, _, _| (), ..MODEL_KERNEL },
+    Kernel { enter: |out, x, _, _| out.copy_from_slice(x), ..MODEL_KERNEL },
+    Kernel { leave: |out, pair, _, _, _| out.copy_from_slice(pair), ..MODEL_KERNEL },
+    Kernel {
+        multiply_across: |out, a, b, n| {
+            across::multiply_across::<Model>(out, a, b, n);
+            out[1].0[2] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
+    Kernel {
+        multiply_pairs_across: |out, x, y, n| {
+            across::multiply_pairs_across::<Model>(out, x, y, n);
+            out[3].0[0] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
+    Kernel {
+        square_pairs_across: |out, x, n, twice| {
+            across::square_pairs_across::<Model>(out, x, n, twice);
+            out[0].0[0] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
 ];
 
 /// A kernel that computes something else is never given out; a sound one is.
 #[test]
 fn a_broken_kernel_stays_off() {
-    let detect: [fn() -> Option<&'static Kernel>; 6] = [
+    let detect: [fn() -> Option<&'static Kernel>; 15] = [
         || Some(&BROKEN[0]),
         || Some(&BROKEN[1]),
         || Some(&BROKEN[2]),
         || Some(&BROKEN[3]),
         || Some(&BROKEN[4]),
         || Some(&BROKEN[5]),
+        || Some(&BROKEN[6]),
+        || Some(&BROKEN[7]),
+        || Some(&BROKEN[8]),
+        || Some(&BROKEN[9]),
+        || Some(&BROKEN[10]),
+        || Some(&BROKEN[11]),
+        || Some(&BROKEN[12]),
+        || Some(&BROKEN[13]),
+        || Some(&BROKEN[14]),
     ];
     for (index, detect) in detect.into_iter().enumerate() {
         let switch = Switch::new(detect);
@@ -371,14 +478,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_groups(seed: u64, bits in 2u32..1700, exponent_bits in 1u32..300, filled in 1usize..=8) {
+    fn random_groups(seed: u64, bits in 2u32..1700, square: bool, exponent_bits in 1u32..300, filled in 1usize..=8) {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let longest = 208 * u32::try_from(quads(bits)).unwrap() - 4;
-        let shortest = longest.saturating_sub(207).max(2);
+        let longest = 260 * u32::try_from(blocks(bits)).unwrap() - 6;
+        let shortest = longest.saturating_sub(259).max(if square { MIN_ROOT_BITS } else { 2 });
+        let longest = longest.max(shortest);
         let jobs: Vec<_> = (0..filled)
             .map(|_| {
                 let bits = shortest + rng.next_u32() % (longest - shortest + 1);
-                job(bits, exponent_bits, &mut rng)
+                job(if square { Size::SquareOf(bits) } else { Size::Plain(bits) }, exponent_bits, &mut rng)
             })
             .collect();
         check_group(&jobs, exponent_bits + 100);

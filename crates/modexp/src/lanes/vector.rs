@@ -3,7 +3,7 @@
 //! A *digit* is a number below 2^52. Operands of a product are taken mod 2^52, sums are kept in all 64 bits, so a
 //! column can take thousands of half products before its carry must move on.
 
-use zeroize::Zeroize;
+use zeroize::{DefaultIsZeroes, Zeroize};
 
 /// Exponentiations that run together.
 pub(crate) const LANES: usize = 8;
@@ -15,42 +15,44 @@ pub(super) const DIGIT_BITS: u32 = 52;
 pub(super) const DIGIT_MASK: u64 = (1 << DIGIT_BITS) - 1;
 
 /// Digits that the kernel takes at once.
-pub(super) const ROWS: usize = 4;
+pub(super) const ROWS: usize = 5;
 
 /// One digit, or sum of products, of each lane.
 #[derive(Clone, Copy, Default)]
 #[repr(C, align(64))]
 pub(super) struct Column(pub(super) [u64; LANES]);
 
-/// Four columns, the lowest digit first.
-pub(super) type Quad = [Column; ROWS];
+/// Five columns, the lowest digit first.
+pub(super) type Block = [Column; ROWS];
 
 /// Numbers of some digits, or tables of them, in eight lanes. Wiped when dropped.
-pub(super) struct Numbers(Vec<Quad>);
+pub(super) struct Numbers(Vec<Block>);
 
 impl Numbers {
     /// Zeros.
-    pub(super) fn zeros(quads: usize) -> Self {
-        Self(vec![Quad::default(); quads])
+    pub(super) fn zeros(blocks: usize) -> Self {
+        Self(vec![Block::default(); blocks])
     }
 }
 
 impl std::ops::Deref for Numbers {
-    type Target = [Quad];
-    fn deref(&self) -> &[Quad] {
+    type Target = [Block];
+    fn deref(&self) -> &[Block] {
         &self.0
     }
 }
 
 impl std::ops::DerefMut for Numbers {
-    fn deref_mut(&mut self) -> &mut [Quad] {
+    fn deref_mut(&mut self) -> &mut [Block] {
         &mut self.0
     }
 }
 
+impl DefaultIsZeroes for Column {}
+
 impl Drop for Numbers {
     fn drop(&mut self) {
-        self.0.iter_mut().flatten().for_each(|column| column.0.zeroize());
+        self.0.as_flattened_mut().zeroize();
     }
 }
 
@@ -72,6 +74,20 @@ pub(super) trait Vector: Copy {
     fn carry(self) -> Self;
     /// `self` mod 2^52.
     fn digit(self) -> Self;
+    /// `2^52 − 1 − self`, for digits.
+    fn complement(self) -> Self;
+    /// The number in the first lane, zeros in the others.
+    fn first(x: u64) -> Self;
+    /// The number in the first lane.
+    fn lowest(self) -> u64;
+    /// All by one lane down; the first of `above` comes into the last.
+    fn moved_down(self, above: Self) -> Self;
+    /// All by one lane up; the last of `below` comes into the first.
+    fn moved_up(self, below: Self) -> Self;
+    /// The lowest byte of each lane.
+    fn bytes(self) -> u64;
+    /// A byte in each lane.
+    fn from_bytes(bytes: u64) -> Self;
     /// All ones in the lanes where the numbers, below 2^63, are equal; else zero.
     fn equals(self, other: Self) -> Self;
     /// In each lane `other` if `mask` is all ones there, `self` if it is zero.
@@ -125,6 +141,27 @@ impl Vector for Model {
     }
     fn digit(self) -> Self {
         self.each(self, self, |x, _, _| x & DIGIT_MASK)
+    }
+    fn complement(self) -> Self {
+        self.each(self, self, |x, _, _| DIGIT_MASK.checked_sub(x).expect("invariant: a digit"))
+    }
+    fn first(x: u64) -> Self {
+        Self([x, 0, 0, 0, 0, 0, 0, 0])
+    }
+    fn lowest(self) -> u64 {
+        self.0[0]
+    }
+    fn moved_down(self, above: Self) -> Self {
+        Self(std::array::from_fn(|lane| *self.0.get(lane + 1).unwrap_or(&above.0[0])))
+    }
+    fn moved_up(self, below: Self) -> Self {
+        Self(std::array::from_fn(|lane| if lane == 0 { below.0[LANES - 1] } else { self.0[lane - 1] }))
+    }
+    fn bytes(self) -> u64 {
+        u64::from_le_bytes(self.0.map(|x| x as u8))
+    }
+    fn from_bytes(bytes: u64) -> Self {
+        Self(bytes.to_le_bytes().map(u64::from))
     }
     fn equals(self, other: Self) -> Self {
         self.each(other, other, |a, b, _| {

@@ -8,6 +8,7 @@ use consign_api as api;
 use consign_cggmp24::curve::Secp256k1;
 use consign_cggmp24::parties::Parties;
 use consign_cggmp24::ssid::{ProtocolKind, sid};
+use consign_node::core::ceremony::MAX_RUNNING_OF_ONE;
 use consign_node::core::evidence::MAX_PER_ACCUSED;
 use consign_node::core::proposal::{Drawn, Kind, Participant, Proposal, session_nonce};
 use consign_node::core::requests::{REQUEST_KEPT_S, RawRequest};
@@ -106,6 +107,37 @@ fn one_proposer_does_not_take_all_the_room() {
     sim.pass(100);
     let id = sim.start(0, sign_request(&key, b"in between")).unwrap();
     assert!(matches!(sim.finish(0, id), Ok(api::Outcome::Signature(_))));
+}
+
+/// To examine a long proposal takes time: what waits for the end of another try is examined when its turn has come, and not
+/// again and again.
+#[test]
+fn what_waits_for_another_try_is_not_examined_meanwhile() {
+    let (mut sim, key) = with_key(34);
+    let tape = capture_node_1(&mut sim);
+    sim.start(0, sign_request(&key, b"a model")).unwrap();
+    let model = proposal_of(&tape, Kind::Sign).unwrap();
+    let mut again = (0..).map(|salt| Proposal { proposer: sim.id(1), salt: [salt; 16], ..model.clone() });
+    let waits = again.find(|proposal| proposal.hash() > model.hash()).unwrap();
+    drop(again);
+    sim.transmit(1, 0, PeerMessage::Propose(Box::new(waits.clone())).encode());
+    // Then node 1 takes all the room that it may have: whoever examined it now would refuse it.
+    let (raw, _) = RawRequest::parse(&model.request).unwrap();
+    for nonce in 0..MAX_RUNNING_OF_ONE as u8 {
+        let request = RawRequest { nonce: [nonce; 16], ..raw.clone() }.encode();
+        let proposal = Proposal { proposer: sim.id(1), request, ..model.clone() };
+        sim.transmit(1, 0, PeerMessage::Propose(Box::new(proposal)).encode());
+    }
+    let refused = || {
+        let of_it = |(from, _, message): &&(usize, usize, PeerMessage)| {
+            *from == 0 && matches!(message, PeerMessage::Refuse(refusal) if refusal.proposal == waits.hash())
+        };
+        tape.borrow().iter().filter(of_it).count()
+    };
+    sim.pass(1_500);
+    assert_eq!(refused(), 0, "it waits");
+    sim.until("its turn has come", |_| refused() > 0);
+    assert_eq!(refused(), 1);
 }
 
 /// A second key generation for one request does not run beside the first.

@@ -218,7 +218,7 @@ impl Sim {
 
     fn add(&mut self, identity: Identity, mut first: Vec<Write>) -> usize {
         let which = self.machines.len();
-        let ready = consign_zk::testing::primes(consign_cggmp24::Level::Fast, which % 5);
+        let ready = consign_zk::testing::primes(consign_cggmp24::Level::Fast, which % 9);
         let primes = Primes::from_parts(ready.paillier, ready.ring_pedersen);
         // The same ones again for further moduli of the same node: enough for a test, and found at once.
         for again in 0..4 {

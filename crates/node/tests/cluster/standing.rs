@@ -172,6 +172,46 @@ fn a_hijacked_holder_gets_no_more_than_the_marks() {
     refuses(&mut sim, &none, "has no standing order");
 }
 
+/// Nobody takes the places of signer sets without it: one holder has presignatures of so many sets made, and of no others.
+#[test]
+fn a_hijacked_holder_fills_only_so_many_pools() {
+    const THRESHOLD: u16 = 3;
+    const POOLS: usize = 2 * THRESHOLD as usize;
+    let mut sim = Sim::cluster_for_clients(806, POOLS + 3);
+    let shop = Customer::of(&sim, 1);
+    let rules = allow("\"keygen\", \"presign\"", "\"own\"", "");
+    let all: Vec<_> = (0..POOLS + 3).collect();
+    for node in &all {
+        sim.write_policy(*node, &shop, &rules);
+    }
+    let create = shop.sign(&sim, &sim.create_key(THRESHOLD, &all), "key");
+    let Ok(api::Outcome::Key(key)) = sim.bring(0, &create) else { panic!("no key") };
+    let tape = record(&mut sim);
+    let order = rules.clone() + PRESIGN;
+    sim.write_policy(0, &shop, &order);
+    let watched = tape.clone();
+    sim.until("node 0 proposes a batch", move |_| proposed(&watched, Kind::Presign).is_some());
+    let model = proposed(&tape, Kind::Presign).unwrap();
+    sim.write_policy(0, &shop, &rules);
+    sim.until("it is quiet", |sim| running(sim) == 0);
+
+    // As a client asked node 1: whoever proposed them has them made, and they count.
+    for third in 2..POOLS + 2 {
+        let signers = [0, 1, third].map(|i| sim.api_id(i)).to_vec();
+        let terms = api::PresignTerms { count: 1, signers };
+        let call = api::Request::Presign(api::Presign { key: key.id, terms });
+        let call = shop.sign(&sim, &call, &third.to_string());
+        assert!(sim.bring(1, &call).is_ok(), "{third}");
+    }
+    sim.until("node 0 has them", |sim| sim.keys(0)[0].presignatures as usize == POOLS);
+    sim.write_policy(0, &shop, &order);
+    let last = key.committee.len() as u16;
+    let another = presign(&sim, &model, &key, &[1, 2, last], 1, 1);
+    refuses(&mut sim, &another, "as many signer sets as it may have");
+    let more = presign(&sim, &model, &key, &[1, 2, last - 1], 1, 2);
+    assert_eq!(answer(&mut sim, &more), None);
+}
+
 /// Shares are renewed when they are due, counted from when they came into force, over restarts.
 #[test]
 fn shares_are_renewed_by_the_calendar() {

@@ -37,7 +37,7 @@ pub struct Party {
     pub ring: RingPedersen,
 }
 
-/// The primes of party `which` (from 0; 5 parties at test levels, 3 at release levels).
+/// The primes of party `which` (from 0; 9 parties at the fast level, 5 at the tiny one, 3 at release levels).
 pub fn primes(level: Level, which: usize) -> Primes {
     let name = match level {
         Level::L112 => "l112",
