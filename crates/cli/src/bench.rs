@@ -4,6 +4,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser as _};
 use consign_cggmp24::Level;
@@ -32,6 +33,12 @@ mod local;
 
 /// The curve measured.
 type Curve = Secp256k1;
+
+/// CPU time of all parties after which a short phase is not repeated any more.
+const ENOUGH_CPU: Duration = Duration::from_millis(100);
+
+/// Nor is it more often than this.
+const MOST_RUNS: u32 = 256;
 
 /// Measure what keys and signatures cost on this machine
 #[derive(Args, Debug)]
@@ -134,7 +141,7 @@ fn measure(args: &Bench, report: &mut Report<'_>) -> Result<(), BenchError> {
     let signers = args.threshold;
 
     report.begin("keygen");
-    let (shares, cost) = committee.keygen()?;
+    let (shares, cost) = committee.keygens()?;
     report.end("keygen", holders, &cost)?;
 
     report.begin("primes");
@@ -255,6 +262,21 @@ impl<'a> Committee<'a> {
 
     fn signer_keys(&self) -> Arc<Keys> {
         Arc::new(self.keys.only(self.signers.indices()))
+    }
+
+    /// One key generation takes milliseconds, and the first in a process makes tables that all later ones use. So it is
+    /// repeated, and the mean of the later ones is told, unless the first took long enough to speak for itself.
+    fn keygens(&mut self) -> Measured<KeyShare<Curve>> {
+        let (shares, first) = self.keygen()?;
+        if first.cpu >= ENOUGH_CPU {
+            return Ok((shares, first));
+        }
+        let (mut cpu, mut wall, mut runs) = (Duration::ZERO, Duration::ZERO, 0);
+        while cpu < ENOUGH_CPU && runs < MOST_RUNS {
+            let (_, cost) = self.keygen()?;
+            (cpu, wall, runs) = (cpu + cost.cpu, wall + cost.wall, runs + 1);
+        }
+        Ok((shares, Cost { cpu: cpu / runs, wall: wall / runs, ..first }))
     }
 
     fn keygen(&mut self) -> Measured<KeyShare<Curve>> {
@@ -441,7 +463,7 @@ mod tests {
     fn all_parties_finish_and_everything_is_counted() {
         let args = parse(&["--parties", "3", "--threshold", "2"]).unwrap();
         let mut committee = Committee::new(&args, ChaCha20Rng::from_seed([1; 32])).unwrap();
-        let (shares, cost) = committee.keygen().unwrap();
+        let (shares, cost) = committee.keygens().unwrap();
         assert_eq!(shares.len(), 3);
         let key = agreed_key(&shares);
         assert!(shares.values().all(|share| share.info().key_id == key));
