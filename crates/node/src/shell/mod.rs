@@ -246,6 +246,7 @@ async fn start(
         addresses: announced.iter().map(ToString::to_string).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         keep_presignatures: config.keep_presignatures,
+        batch_verification: config.batch_verification,
         require_clients,
     };
     info!(node = %identity.node_id(), %cluster, addresses = ?settings.addresses, "listening for nodes");
