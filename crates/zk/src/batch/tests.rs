@@ -207,12 +207,15 @@ fn small_factors_would_help() {
     assert!((1..20).contains(&passed), "{passed} of {TRIALS}");
 }
 
+/// What a test does to equations.
+type Change = fn(&mut Vec<Equation<'_>>);
+
 /// Weights are from 1 to 2^128, differ from each other, and with the key and with everything in the equations.
 #[test]
 fn weights_depend_on_everything() {
     let list = List::honest(3, 13);
     let key = list.key.public();
-    let weights = |seed, change: &dyn Fn(&mut Vec<Equation<'_>>)| {
+    let weights = |seed, change: Change| {
         let shown = list.shown.iter().map(|Shown { z, w, A, C, minus_e }| Equation {
             proof: 0,
             name: "C",
@@ -226,23 +229,22 @@ fn weights_depend_on_everything() {
         change(&mut equations);
         WeightKey::random(&mut rng(seed)).weights(key, &equations)
     };
-    let honest = weights(1, &|_| ());
-    assert_eq!(honest, weights(1, &|_| ()), "the same batch has the same weights");
+    let honest = weights(1, |_| ());
+    assert_eq!(honest, weights(1, |_| ()), "the same batch has the same weights");
     for weight in &honest {
         // Shorter ones are drawn once in 2^28.
         assert!((100..=129).contains(&weight.magnitude().bits_vartime()));
         assert!(!weight.is_negative().to_bool());
     }
     assert!(honest[0] != honest[1] && honest[1] != honest[2] && honest[0] != honest[2]);
-    assert_ne!(honest[0], weights(2, &|_| ())[0], "key");
-    let two = BoxedUint::from(2_u8);
-    let changes: [(&str, &dyn Fn(&mut Vec<Equation<'_>>)); 6] = [
-        ("z", &|list| list[1].z = integer(5)),
-        ("w", &|list| list[1].w = two.clone()),
-        ("right", &|list| list[1].right = two.clone()),
-        ("base", &|list| list[1].powers[0].0 = two.clone()),
-        ("exponent", &|list| list[1].powers[0].1 = integer(5)),
-        ("count", &|list| drop(list.pop())),
+    assert_ne!(honest[0], weights(2, |_| ())[0], "key");
+    let changes: [(&str, Change); 6] = [
+        ("z", |list| list[1].z = integer(5)),
+        ("w", |list| list[1].w = BoxedUint::from(2_u8)),
+        ("right", |list| list[1].right = BoxedUint::from(2_u8)),
+        ("base", |list| list[1].powers[0].0 = BoxedUint::from(2_u8)),
+        ("exponent", |list| list[1].powers[0].1 = integer(5)),
+        ("count", |list| drop(list.pop())),
     ];
     for (field, change) in changes {
         assert_ne!(honest[0], weights(1, change)[0], "{field}");

@@ -323,7 +323,7 @@ mod a5h_split_verdicts {
                 .filter_map(|me| outcome.verdicts.get(&party(me)))
                 .map(|verdicts| (verdicts[0].culprit.get(), verdicts[0].charge))
                 .collect();
-            if charges.iter().any(|one| *one == (2, Charge::Broke(Fault::NonceSum { slot: 0 }))) {
+            if charges.contains(&(2, Charge::Broke(Fault::NonceSum { slot: 0 }))) {
                 let charge = Charge::Broke(Fault::NonceSum { slot: 0 });
                 assert_convicted("spared by both", &outcome, 3, &[2], charge);
                 spared += 1;
