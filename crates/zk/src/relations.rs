@@ -2,7 +2,7 @@
 //!
 //! Factors with a negative exponent move to the other side, so nothing is inverted. Sound for units only: check units
 //! first. All exponentiations of all equations of a proof, or of several, form one list. Whose aid says so verifies those
-//! modulo the square of one `N` in a batch ([`crate::batch`]), and one by one if anything is refused.
+//! modulo the square of one `N` in a batch (`batch.rs`), and one by one if anything is refused.
 
 use consign_modexp::{BoxedUint, Modulus};
 
