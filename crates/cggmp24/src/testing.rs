@@ -112,16 +112,17 @@ impl<C: Curve> Committee<C> {
         Arc::new(public.expect("acceptable signers"))
     }
 
-    /// The aids of parties with an odd index: verdicts of the others, who have none, must be the same.
-    fn aids(&self) -> PerParty<Arc<Aid>> {
+    /// The aids of parties with an odd index, with batches: verdicts of the others, who have none, must be the same.
+    pub fn aids(&self, seed: u64) -> PerParty<Arc<Aid>> {
+        let mut rng = SimRng::seed_from_u64(seed);
         let odd = self.aux.iter().filter(|(party, _)| party.get() % 2 == 1);
-        odd.map(|(party, aux)| (*party, aux.aid())).collect()
+        odd.map(|(party, aux)| (*party, Arc::new(aux.aid().batching(&mut rng)))).collect()
     }
 
     /// A simulation of presigning in which nothing has been delivered yet.
     pub fn simulate_presigning(&self, public: &Arc<presign::Public<C>>, seed: u64) -> Simulation<Presign<C>> {
         let session = public.session(&NONCE);
-        simulate_with(self.aids(), seed, session, public.signers(), public.clone(), |me, rng| {
+        simulate_with(self.aids(seed), seed, session, public.signers(), public.clone(), |me, rng| {
             presign::start(public, session, share_of(&self.shares, me), share_of(&self.aux, me), rng)
                 .expect("an acceptable start")
         })
@@ -134,7 +135,7 @@ impl<C: Curve> Committee<C> {
         seed: u64,
     ) -> Simulation<Interactive<C>> {
         let session = public.session(&NONCE);
-        simulate_with(self.aids(), seed, session, public.signers(), public.clone(), |me, rng| {
+        simulate_with(self.aids(seed), seed, session, public.signers(), public.clone(), |me, rng| {
             interactive::start(public, session, share_of(&self.shares, me), share_of(&self.aux, me), rng)
                 .expect("an acceptable start")
         })

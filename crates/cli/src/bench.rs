@@ -15,7 +15,7 @@ use consign_cggmp24::ecdsa::{HashAlgorithm, HashedMessage};
 use consign_cggmp24::key::KeyShare;
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::parties::Parties;
-use consign_cggmp24::presign::{self, MAX_BATCH, Presign};
+use consign_cggmp24::presign::{self, Aid, MAX_BATCH, Presign};
 use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_cggmp24::sign::{Partial, Presignature, Signing};
 use consign_cggmp24::ssid::{ProtocolKind, sid};
@@ -27,7 +27,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use self::local::{Began, Cost, Keys};
-use crate::flags::Lanes;
+use crate::flags::{Batches, Lanes};
 
 mod local;
 
@@ -68,6 +68,9 @@ pub(crate) struct Bench {
 
     #[command(flatten)]
     lanes: Lanes,
+
+    #[command(flatten)]
+    batches: Batches,
 }
 
 /// The value parser lets no other number through.
@@ -117,6 +120,7 @@ struct Line {
     threads: u16,
     /// `used`, `off`, `absent` or `faulty`.
     lanes: &'static str,
+    batch_verification: bool,
     cpu_s_per_party: f64,
     wall_s_per_party: f64,
     bytes_sent_per_party: u64,
@@ -208,6 +212,7 @@ impl<'a> Report<'a> {
             batch: self.args.batch,
             threads: self.args.threads,
             lanes: consign_modexp::lanes().name(),
+            batch_verification: self.args.batches.batch_verification,
             cpu_s_per_party: cost.cpu.as_secs_f64() / f64::from(parties),
             wall_s_per_party: cost.wall.as_secs_f64() / f64::from(parties),
             bytes_sent_per_party: cost.bytes / u64::from(parties),
@@ -343,10 +348,19 @@ impl<'a> Committee<'a> {
         let (public, session) = (Arc::new(public), self.nonce());
         let session = public.session(&session);
         let keys = self.signer_keys();
-        let aid = |me| aux.get(&me).map(Aux::aid).unwrap_or_default();
+        let aids = self.aids(aux);
+        let aid = |me| aids.get(&me).cloned().unwrap_or_default();
         local::run::<Presign<Curve>>(&keys, session, &public, &mut self.rng, aid, |me, rng| {
             Ok(presign::start(&public, session, of(shares, me)?, of(aux, me)?, rng)?)
         })
+    }
+
+    /// Everybody's aid for one session.
+    fn aids(&mut self, aux: &PerParty<Aux>) -> PerParty<Arc<Aid>> {
+        let batching = self.args.batches.batch_verification;
+        let mut aid =
+            |aux: &Aux| Arc::new(if batching { aux.aid().batching(&mut self.rng) } else { aux.aid() });
+        aux.iter().map(|(&party, aux)| (party, aid(aux))).collect()
     }
 
     fn sign(&mut self, shares: &PerParty<KeyShare<Curve>>, aux: &PerParty<Aux>) -> Result<Cost, BenchError> {
@@ -359,7 +373,8 @@ impl<'a> Committee<'a> {
             let public = interactive::Public::new(key.info(), moduli.public(), signers, &root, digest)?;
             let (public, nonce) = (Arc::new(public), self.nonce());
             let session = public.session(&nonce);
-            let aid = |me| aux.get(&me).map(Aux::aid).unwrap_or_default();
+            let aids = self.aids(aux);
+            let aid = |me| aids.get(&me).cloned().unwrap_or_default();
             let rng = &mut self.rng;
             let run = local::run::<Interactive<Curve>>(&keys, session, &public, rng, aid, |me, rng| {
                 Ok(interactive::start(&public, session, of(shares, me)?, of(aux, me)?, rng)?)
@@ -452,9 +467,12 @@ mod tests {
             ["--batch", "33"],
             ["--threads", "0"],
             ["--lanes", "maybe"],
+            ["--batch-verification", "maybe"],
         ] {
             assert!(parse(&refused).is_none(), "{refused:?}");
         }
+        let batching = |line: &[&str]| parse(line).unwrap().batches.batch_verification;
+        assert!(batching(&[]) && !batching(&["--batch-verification", "off"]));
         let impossible = parse(&["--parties", "3", "--threshold", "4"]).unwrap();
         assert!(matches!(run(&impossible, true), Err(BenchError::Threshold { threshold: 4, parties: 3 })));
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args};
 use consign_api::ClusterId;
 use consign_node::config::{Flags, StoreText};
@@ -61,16 +61,32 @@ const MAX_MINUTES: i64 = 24 * 60;
 /// Switches the lanes without an argument. Empty is as good as unset.
 pub(crate) const LANES_VARIABLE: &str = "CONSIGN_LANES";
 
+/// Switches batch verification without an argument. Empty is as good as unset.
+pub(crate) const BATCHES_VARIABLE: &str = "CONSIGN_BATCH_VERIFICATION";
+
+/// Reads the word of a switch.
+fn switch() -> impl TypedValueParser<Value = bool> {
+    let words = [PossibleValue::new("on"), PossibleValue::new("off"), PossibleValue::new("").hide(true)];
+    PossibleValuesParser::new(words).map(|word| word != "off")
+}
+
 /// Whether many exponentiations are computed at once.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Lanes {
     /// Compute in lanes of AVX512-IFMA if the processor has it: faster, with the same results
     #[arg(long, value_name = "SWITCH", env = LANES_VARIABLE, default_value = "on",
-        value_parser = PossibleValuesParser::new([
-            PossibleValue::new("on"), PossibleValue::new("off"), PossibleValue::new("").hide(true),
-        ]).map(|word| word != "off"),
-        action = ArgAction::Set)]
+        value_parser = switch(), action = ArgAction::Set)]
     lanes: bool,
+}
+
+/// Whether equations of proofs are joined.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Batches {
+    /// Verify the proofs that another signer sends in a round together where that is safe: faster, and whoever lies is found
+    /// as without
+    #[arg(long, value_name = "SWITCH", env = BATCHES_VARIABLE, default_value = "on",
+        value_parser = switch(), action = ArgAction::Set)]
+    pub(crate) batch_verification: bool,
 }
 
 impl Lanes {

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Failure, INTERRUPTED};
-use crate::flags::{Data, Lanes, NodeFlags};
+use crate::flags::{Batches, Data, Lanes, NodeFlags};
 use crate::output::Output;
 use crate::passphrase;
 use crate::signals::Signals;
@@ -57,6 +57,9 @@ pub(crate) struct Node {
     #[command(flatten)]
     lanes: Lanes,
 
+    #[command(flatten)]
+    batches: Batches,
+
     /// Go by policy.toml as it is, although the node went by another one last, in another process or before it was changed while
     /// none ran; only asked where the store is on a Redis server
     #[arg(long)]
@@ -94,7 +97,8 @@ impl Node {
         self.lanes.apply();
         let folder = DataFolder::open(&self.data.data)?;
         let loaded = Config::load(&folder, &self.node.to_flags(self.log.clone()))?;
-        let config = Config { accept_policy: self.accept_policy, ..loaded };
+        let (accept_policy, batch_verification) = (self.accept_policy, self.batches.batch_verification);
+        let config = Config { accept_policy, batch_verification, ..loaded };
         log(&config, out.is_json() || self.log_format == "json")?;
         let lanes = consign_modexp::lanes();
         if lanes == consign_modexp::Lanes::Faulty {

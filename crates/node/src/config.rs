@@ -109,6 +109,8 @@ pub struct Config {
     pub keep_presignatures: u32,
     /// The policy in the folder counts, also if another one was in force last; for one start, so it is in no file.
     pub accept_policy: bool,
+    /// Proofs of other signers are verified in batches; for one process, so it is in no file.
+    pub batch_verification: bool,
 }
 
 /// The URL of a store as it was given, right or wrong. It may hold a password, so `Debug` tells nothing of it.
@@ -292,6 +294,7 @@ impl Config {
                 source: pick.file,
             })?,
             accept_policy: false,
+            batch_verification: true,
         })
     }
 

@@ -41,6 +41,7 @@ fn config(name: &str) -> Config {
         log: "info".to_owned(),
         keep_presignatures: 0,
         accept_policy: false,
+        batch_verification: true,
     }
 }
 

@@ -43,7 +43,7 @@ pub trait Protocol: Sized {
     /// An end for which nobody is to blame.
     type Failure: fmt::Debug + fmt::Display;
     /// An accelerator handed to `check` by the running party: own factors, tables. A judge uses the default.
-    /// It never changes a verdict.
+    /// What is refused with it is refused without it, for the same rule.
     type Aid: Default;
 
     /// Number of rounds, at least 1 and at most [`MAX_ROUNDS`](crate::limits::MAX_ROUNDS).
@@ -67,7 +67,8 @@ pub trait Protocol: Sized {
     ///
     /// # Errors
     ///
-    /// The rule that was broken. Must be the same for every caller with the same arguments, whatever the aid.
+    /// The rule that was broken. Must be the same for every caller with the same arguments, whatever the aid; with an
+    /// aid somebody may be spared where that harms nobody.
     fn check(
         public: &Self::Public,
         view: &Self::View,

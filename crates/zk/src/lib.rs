@@ -10,6 +10,7 @@
 pub mod aff_g;
 pub mod aff_g_star;
 pub mod aid;
+mod batch;
 pub mod context;
 pub mod curve;
 pub mod dec;

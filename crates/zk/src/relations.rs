@@ -1,11 +1,13 @@
 //! Multiplicative equations as a verifier checks them: `product of base^exponent = 1` modulo some `N`.
 //!
 //! Factors with a negative exponent move to the other side, so nothing is inverted. Sound for units only: check units
-//! first. All exponentiations of all equations of a proof, or of several, form one list.
+//! first. All exponentiations of all equations of a proof, or of several, form one list. Whose aid says so verifies those
+//! modulo the square of one `N` in a batch (`batch.rs`), and one by one if anything is refused.
 
 use consign_modexp::{BoxedUint, Modulus};
 
 use crate::aid::Aid;
+use crate::batch::{self, Batch, by_modulus};
 use crate::integer::Integer;
 use crate::paillier::{DecryptionKey, EncryptionKey};
 use crate::powers::{Powers, Slot};
@@ -20,7 +22,8 @@ mod tests;
 pub struct Relations<'a> {
     powers: Powers<'a>,
     equations: Vec<Equation<'a>>,
-    own: Vec<OwnEquation<'a>>,
+    /// Equations modulo squares of a Paillier modulus that the aid makes faster.
+    aided: Vec<batch::Equation<'a>>,
     aid: Option<&'a Aid>,
     /// Position of the proof whose equations are added.
     proof: usize,
@@ -32,22 +35,18 @@ pub type Refused = (usize, Rejection);
 /// Verifies a list of proofs as if one after another, with the exponentiations of all in one list: `queue` checks what is
 /// cheap and adds the equations of one proof. The first proof that fails is named.
 ///
-/// What fails an equation is verified once more without aid, lanes and tables, and that result counts: so a mistake in
-/// what makes verifying fast accuses nobody.
+/// If one is refused, the list is verified once more without aid, batches, lanes and tables, and that result counts: so a
+/// mistake in what makes verifying fast accuses nobody, and who is named, and for what, is as a judge finds it.
 pub fn verify_all<'a, T>(
     proofs: &'a [T],
     aid: &'a Aid,
     queue: impl Fn(&mut Relations<'a>, &'a T) -> Result<(), Rejection>,
 ) -> Result<(), Refused> {
-    match verify_once(proofs, aid, &queue) {
-        Err((_, Rejection::Equation(_))) => {
-            verify_list(proofs, Relations { powers: Powers::scalar(), ..Relations::new() }, &queue)
-        }
-        other => other,
-    }
+    verify_once(proofs, aid, &queue)
+        .or_else(|_| verify_list(proofs, Relations { powers: Powers::scalar(), ..Relations::new() }, &queue))
 }
 
-/// The fast way alone: what it refuses may be a mistake of ours.
+/// The fast way alone: what it refuses may be a mistake of ours, and a batch does not tell which proof is to blame.
 pub(crate) fn verify_once<'a, T>(
     proofs: &'a [T],
     aid: &'a Aid,
@@ -71,17 +70,6 @@ fn verify_list<'a, T>(
         }
     }
     relations.verify_each().and(refused)
-}
-
-/// The equation `embedded * w^N * product of base^exponent = right` modulo the square of the verifier's own `N`.
-struct OwnEquation<'a> {
-    proof: usize,
-    name: &'static str,
-    key: &'a DecryptionKey,
-    embedded: BoxedUint,
-    right: BoxedUint,
-    w: BoxedUint,
-    powers: Vec<(BoxedUint, Integer)>,
 }
 
 struct Equation<'a> {
@@ -151,7 +139,7 @@ impl<'a> Relations<'a> {
     }
 
     /// Adds the equation `enc(z; w) * product of base^exponent = right` modulo `N^2`, by the factors of `N` if they are
-    /// the verifier's.
+    /// the verifier's, in a batch if it verifies in batches. All ciphertexts and `w` must be known to be units.
     pub fn add_ciphertext(
         &mut self,
         name: &'static str,
@@ -160,13 +148,25 @@ impl<'a> Relations<'a> {
         right: &BoxedUint,
         powers: &[(&BoxedUint, &Integer)],
     ) {
-        let embedded = key.embed(z);
-        if let Some(secret) = self.aid.and_then(|aid| aid.secret_of(key)) {
+        if self.aid.is_some_and(|aid| aid.weights().is_some() || aid.secret_of(key).is_some()) {
             let powers = powers.iter().map(|&(base, exponent)| (base.clone(), exponent.clone())).collect();
-            let (right, w) = (right.clone(), w.clone());
-            self.own.push(OwnEquation { proof: self.proof, name, key: secret, embedded, right, w, powers });
+            let (z, w, right) = (z.clone(), w.clone(), right.clone());
+            self.aided.push(batch::Equation { proof: self.proof, name, key, z, w, right, powers });
             return;
         }
+        self.add_ciphertext_alone(name, key, (z, w), right, powers);
+    }
+
+    /// As [`Relations::add_ciphertext`], by itself and without factors.
+    fn add_ciphertext_alone<'b>(
+        &mut self,
+        name: &'static str,
+        key: &'a EncryptionKey,
+        (z, w): (&'b Integer, &'b BoxedUint),
+        right: &BoxedUint,
+        powers: &[(&'b BoxedUint, &'b Integer)],
+    ) {
+        let embedded = key.embed(z);
         let n = Integer::from_natural(key.n().value());
         let all: Vec<_> = powers.iter().copied().chain([(w, &n)]).collect();
         self.add(name, key.nn(), &[&embedded], &[right], &all);
@@ -201,8 +201,8 @@ impl<'a> Relations<'a> {
     }
 
     /// As [`Relations::verify`], with the position of the proof.
-    fn verify_each(self) -> Result<(), Refused> {
-        let own = verify_own(&self.own);
+    fn verify_each(mut self) -> Result<(), Refused> {
+        let (own, batches) = self.arrange();
         let results = self.powers.run();
         for equation in &self.equations {
             let product = |side: &[Factor]| {
@@ -219,13 +219,40 @@ impl<'a> Relations<'a> {
                 return Err(own.err().filter(|own| own.0 <= refused.0).unwrap_or(refused));
             }
         }
-        own
+        own?;
+        // Which proof it was, the equations one by one must tell.
+        if Batch::hold(&batches, &results) { Ok(()) } else { Err((0, Rejection::Equation("batch"))) }
+    }
+
+    /// Sorts what the aid makes faster: batches, whose powers are queued, and the verdict on equations modulo the square
+    /// of the own modulus one by one. What is left alone is queued as without an aid.
+    fn arrange(&mut self) -> (Result<(), Refused>, Vec<Batch<'a>>) {
+        let (mut own, mut batches) = (Ok(()), Vec::new());
+        for group in by_modulus(std::mem::take(&mut self.aided)) {
+            let key = group.first().map(|equation| equation.key);
+            let secret = self.aid.zip(key).and_then(|(aid, key)| aid.secret_of(key));
+            let weights = self.aid.and_then(Aid::weights).filter(|_| group.len() >= batch::LEAST);
+            match (weights, secret) {
+                (Some(weights), _) => {
+                    batches.extend(Batch::queue(weights, secret, &group, &mut self.powers));
+                }
+                (None, Some(secret)) => own = own.and(verify_own(secret, &group)),
+                (None, None) => {
+                    for equation in &group {
+                        let batch::Equation { proof, name, key, z, w, right, powers } = equation;
+                        let powers: Vec<_> = powers.iter().map(|(base, exponent)| (base, exponent)).collect();
+                        self.proof = *proof;
+                        self.add_ciphertext_alone(name, key, (z, w), right, &powers);
+                    }
+                }
+            }
+        }
+        (own, batches)
     }
 }
 
 /// The first equation modulo the square of the own modulus that fails. Nothing computed here leaves.
-fn verify_own(list: &[OwnEquation<'_>]) -> Result<(), Refused> {
-    let Some(key) = list.first().map(|equation| equation.key) else { return Ok(()) };
+fn verify_own(key: &DecryptionKey, list: &[batch::Equation<'_>]) -> Result<(), Refused> {
     let (factors, nn) = (key.factors(), key.public().nn());
     let noise = factors.nth_powers_unpublished(&list.iter().map(|equation| &equation.w).collect::<Vec<_>>());
     let powers: Vec<_> = list
@@ -234,7 +261,7 @@ fn verify_own(list: &[OwnEquation<'_>]) -> Result<(), Refused> {
         .collect();
     let mut powers = factors.powers_squared_unpublished(&powers).into_iter();
     for (equation, noise) in list.iter().zip(&noise) {
-        let (mut left, mut right) = (nn.mul(&equation.embedded, noise), equation.right.clone());
+        let (mut left, mut right) = (nn.mul(&key.public().embed(&equation.z), noise), equation.right.clone());
         for ((_, exponent), power) in equation.powers.iter().zip(powers.by_ref()) {
             let side = if exponent.is_negative().to_bool() { &mut right } else { &mut left };
             *side = nn.mul(side, &power);

@@ -98,6 +98,8 @@ purposes! {
     ReshareDone => "reshare-done",
     /// Hedged randomness of one session.
     Hedge => "hedge",
+    /// Weights of a batch of equations; leaves no session.
+    Weights => "weights",
     /// Schnorr proof.
     ProofSch => "proof/sch",
     /// Ring-Pedersen parameters.

@@ -182,9 +182,12 @@ impl Aux {
         &self.paillier
     }
 
-    /// What speeds up the checks of presigning and signing.
-    pub fn aid(&self) -> Arc<Aid> {
-        Arc::new(Aid::new(Arc::clone(&self.paillier)))
+    /// What speeds up the checks of presigning and signing: the own factors. [`Aid::batching`] adds batches for one
+    /// session. They are for moduli whose proofs this party has verified itself, and it has verified those of all parties:
+    /// this is the output of a session of its own, which checks Πmod and the Πfac made for it before it ends
+    /// (`Scene::check_proofs` in `moduli.rs`), or what such a session has stored.
+    pub fn aid(&self) -> Aid {
+        Aid::new(Arc::clone(&self.paillier))
     }
 
     /// The stored form. It contains the factors: seal it before it touches a disk.

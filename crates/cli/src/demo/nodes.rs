@@ -16,7 +16,7 @@ use consign_node::config::DataFolder;
 use consign_node::core::misbehave::Misbehaviour;
 
 use crate::failure::Failure;
-use crate::flags::LANES_VARIABLE;
+use crate::flags::{BATCHES_VARIABLE, LANES_VARIABLE};
 use crate::found;
 use crate::node::{DEMO_VARIABLE, KEEP_RUNNING};
 
@@ -193,7 +193,8 @@ impl Drop for Nodes {
 /// Whether a demo's node sees this variable. What the demo's folders say holds, whatever the environment says to other
 /// nodes; how it computes is no matter of folders.
 fn inherited(variable: &OsStr) -> bool {
-    variable == LANES_VARIABLE || !variable.to_string_lossy().starts_with("CONSIGN_")
+    [LANES_VARIABLE, BATCHES_VARIABLE].iter().any(|switch| variable == *switch)
+        || !variable.to_string_lossy().starts_with("CONSIGN_")
 }
 
 #[cfg(test)]
@@ -201,9 +202,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_see_the_switch_of_the_lanes_and_nothing_of_other_nodes() {
+    fn nodes_see_the_switches_of_computing_and_nothing_of_other_nodes() {
         let seen = |variable: &str| inherited(OsStr::new(variable));
-        assert!(seen("CONSIGN_LANES") && seen("PATH"));
+        assert!(seen("CONSIGN_LANES") && seen("CONSIGN_BATCH_VERIFICATION") && seen("PATH"));
         for hidden in ["CONSIGN_DATA", "CONSIGN_NAME", "CONSIGN_API", DEMO_VARIABLE] {
             assert!(!seen(hidden), "{hidden}");
         }

@@ -144,6 +144,7 @@ impl Story<'_> {
             log: "info".to_owned(),
             keep_presignatures: 0,
             accept_policy: false,
+            batch_verification: true,
         };
         found::folder_with(&self.nodes.data(number), &config, &Unlock::KeyFile(key_file), |identity| {
             Ok(match invitation {

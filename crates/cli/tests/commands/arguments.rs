@@ -104,17 +104,22 @@ fn wrong_arguments_are_refused() {
     }
 }
 
-/// The switch of the lanes, as an argument and in the environment.
+/// The switches of the lanes and of batch verification, as arguments and in the environment.
 #[test]
 fn a_wrong_switch_is_refused() {
     let wrong = |said: common::Said| said.fails(2, "[possible values: on, off]");
-    wrong(run(&["bench", "--lanes", "maybe"]));
-    for command in [&["bench"][..], &["node"]] {
-        let mut command = consign(command);
-        command.env("CONSIGN_LANES", "0");
-        wrong(common::finish(command));
+    let help = run(&["bench", "--help"]).ok().out;
+    for (flag, variable) in
+        [("--lanes", "CONSIGN_LANES"), ("--batch-verification", "CONSIGN_BATCH_VERIFICATION")]
+    {
+        wrong(run(&["bench", flag, "maybe"]));
+        for command in [&["bench"][..], &["node"]] {
+            let mut command = consign(command);
+            command.env(variable, "0");
+            wrong(common::finish(command));
+        }
+        assert!(help.contains(&format!("[env: {variable}=]")), "{variable}");
     }
-    assert!(run(&["bench", "--help"]).ok().out.contains("[env: CONSIGN_LANES=]"));
 }
 
 /// An empty variable is none: what is refused is something else.

@@ -48,13 +48,23 @@ impl Precomputed {
     }
 }
 
-/// The digits of a number.
-fn pack(x: &BoxedUint, digits: usize) -> Columns {
-    let mut columns = Zeroizing::new(vec![Column::default(); digits.div_ceil(LANES)]);
+/// Zeros for numbers of so many digits, one after another.
+fn zeros(digits: usize, numbers: usize) -> Columns {
+    Zeroizing::new(vec![Column::default(); numbers * digits.div_ceil(LANES)])
+}
+
+/// Writes the digits of a number, where they stay: columns that grow leave copies.
+fn pack_into(columns: &mut [Column], x: &BoxedUint, digits: usize) {
     let places = columns.iter_mut().flat_map(|column| &mut column.0);
     for (place, position) in places.take(digits).zip((0..).step_by(digits::to_index(DIGIT_BITS))) {
         *place = digits::bits(x.as_words(), position, DIGIT_BITS);
     }
+}
+
+/// The digits of a number.
+fn pack(x: &BoxedUint, digits: usize) -> Columns {
+    let mut columns = zeros(digits, 1);
+    pack_into(&mut columns, x, digits);
     columns
 }
 
@@ -63,8 +73,11 @@ fn number(modulus: &Modulus, x: &BoxedUint, digits: usize) -> Columns {
     let Some(root) = modulus.root() else { return pack(x, digits) };
     let (quotient, remainder) = x.div_rem(root.non_zero());
     let (quotient, remainder) = (Zeroizing::new(quotient), Zeroizing::new(remainder));
-    let mut pair = pack(&remainder, digits);
-    pair.extend_from_slice(&pack(&Zeroizing::new(root.neg(&quotient)), digits));
+    let mut pair = zeros(digits, 2);
+    let half = pair.len() / 2;
+    let (first, second) = pair.split_at_mut(half);
+    pack_into(first, &remainder, digits);
+    pack_into(second, &Zeroizing::new(root.neg(&quotient)), digits);
     pair
 }
 
@@ -181,9 +194,10 @@ impl Alone<'_> {
             return self.modulus.reduce(&a);
         }
         // a + (2n − b)·n is not negative.
-        let n = factor.value().resize_unchecked(factor.precision() + u64::BITS);
-        let difference = Zeroizing::new(n.wrapping_add(&n).wrapping_sub(&*unpacked(b)));
-        let product = Zeroizing::new(difference.concatenating_mul(&n));
+        let n = Zeroizing::new(factor.value().resize_unchecked(factor.precision() + u64::BITS));
+        let twice = Zeroizing::new(n.wrapping_add(&*n));
+        let difference = Zeroizing::new(twice.wrapping_sub(&*unpacked(b)));
+        let product = Zeroizing::new(difference.concatenating_mul(&*n));
         self.modulus.reduce(&Zeroizing::new(product.wrapping_add(&*a)))
     }
 

@@ -302,6 +302,7 @@ impl Backup {
             addresses: Vec::new(),
             version: String::new(),
             keep_presignatures: 0,
+            batch_verification: true,
         };
         let (_, _) = Node::open(Arc::new(identity), settings, &store, entropy, now).map_err(broken)?;
         holdings(&store).map_err(broken)?;

@@ -268,8 +268,14 @@ mod tests {
         let mut store = Memory::new();
         store.apply(&setup::founder(&identity, 5, [1; 16])).unwrap();
         let (name, version) = ("a".to_owned(), "1".to_owned());
-        let (keep_presignatures, require_clients) = (0, false);
-        let settings = Settings { name, addresses: Vec::new(), version, keep_presignatures, require_clients };
+        let settings = Settings {
+            name,
+            addresses: Vec::new(),
+            version,
+            keep_presignatures: 0,
+            batch_verification: true,
+            require_clients: false,
+        };
         let now = Now { monotonic: 0, unix: 5 };
         Node::open(identity, settings, &store, [7; 32], now).unwrap().0
     }

@@ -90,6 +90,8 @@ pub(super) struct Enter {
     pub(super) materials: Materials,
     pub(super) identity: Arc<Identity>,
     pub(super) entropy: Zeroizing<[u8; 32]>,
+    /// Whether proofs are verified in batches.
+    pub(super) batches: bool,
     /// Whether it cheats on purpose.
     pub(super) misbehaviour: Option<Misbehaviour>,
 }
@@ -259,7 +261,7 @@ impl Enter {
     }
 
     fn start<C: NodeCurve>(self) -> std::result::Result<(Live, Vec<Act>), String> {
-        let Self { proposal, me, nonce, materials, identity, entropy, misbehaviour } = self;
+        let Self { proposal, me, nonce, materials, identity, entropy, batches, misbehaviour } = self;
         let me = PartyIndex::new(me).ok_or("index 0")?;
         let input = materials.input::<C>(&proposal)?;
         let session = session_id(&proposal, &input, &nonce)?;
@@ -284,13 +286,15 @@ impl Enter {
                 let share = C::look(&share).ok_or(OTHER_CURVE)?;
                 let started = interactive::start(&public, session, share, &aux, &mut rng);
                 let (state, speech) = started.map_err(|e| e.to_string())?;
-                sign((session, me, *public, roll, signer), aux.aid(), state, speech, rng, misbehaviour)
+                let aid = aid(&aux, batches, &mut rng);
+                sign((session, me, *public, roll, signer), aid, state, speech, rng, misbehaviour)
             }
             (PublicInput::Presign(public), Materials::Sign { share, aux }) => {
                 let share = C::look(&share).ok_or(OTHER_CURVE)?;
                 let started = presign::start(&public, session, share, &aux, &mut rng);
                 let (state, speech) = started.map_err(|e| e.to_string())?;
-                let seat = Seat { aid: aux.aid(), ..seat::<Presign<C>>(session, me, *public, roll, signer) };
+                let aid = aid(&aux, batches, &mut rng);
+                let seat = Seat { aid, ..seat::<Presign<C>>(session, me, *public, roll, signer) };
                 Run::start(seat, state, speech, rng)
             }
             (PublicInput::Online(public), Materials::Online { presignature, message }) => {
@@ -316,6 +320,12 @@ impl Enter {
             _ => Err("the materials do not fit the proposal".to_owned()),
         }
     }
+}
+
+/// What makes the checks of one session faster.
+fn aid(aux: &Aux, batches: bool, rng: &mut ChaCha20Rng) -> Arc<Aid> {
+    let aid = aux.aid();
+    Arc::new(if batches { aid.batching(rng) } else { aid })
 }
 
 /// Interactive signing, honest as a rule.

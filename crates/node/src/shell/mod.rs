@@ -32,6 +32,7 @@ use std::thread::{Builder, JoinHandle};
 
 pub use self::http::OTHER_POLICY;
 pub use self::http::tls::{TlsError, check as check_tls};
+use libp2p::Multiaddr;
 use tokio::task::JoinHandle as JoinTask;
 use tracing::{info, warn};
 
@@ -213,6 +214,19 @@ async fn run_as(
     }
 }
 
+/// What the operator chose; clients sign what they ask where there is a policy.
+fn settings(config: &Config, addresses: &[Multiaddr], require_clients: bool) -> Settings {
+    let announced = if config.announce.is_empty() { addresses } else { &config.announce };
+    Settings {
+        name: config.name.clone(),
+        addresses: announced.iter().map(ToString::to_string).collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        keep_presignatures: config.keep_presignatures,
+        batch_verification: config.batch_verification,
+        require_clients,
+    }
+}
+
 async fn start(
     folder: DataFolder,
     lock: FolderLock,
@@ -238,16 +252,7 @@ async fn start(
     let (inbox, happened) = mpsc::channel();
 
     let p2p = p2p::start(&identity, &cluster, &config.listen, inbox.clone(), tenure.clone()).await?;
-    let announced = if config.announce.is_empty() { &p2p.addresses } else { &config.announce };
-    // Where there is a policy, clients sign what they ask.
-    let require_clients = policy.is_some();
-    let settings = Settings {
-        name: config.name,
-        addresses: announced.iter().map(ToString::to_string).collect(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        keep_presignatures: config.keep_presignatures,
-        require_clients,
-    };
+    let settings = settings(&config, &p2p.addresses, policy.is_some());
     info!(node = %identity.node_id(), %cluster, addresses = ?settings.addresses, "listening for nodes");
     let (mut node, first) = Node::open(identity, settings, &store, entropy::fresh()?, clock.now())?;
     if let Some(how) = misbehaviour {

@@ -287,6 +287,8 @@ impl Sim {
             addresses: vec![format!("/ip4/127.0.0.1/tcp/{}", 7000 + which)],
             version: "test".to_owned(),
             keep_presignatures: self.keep_presignatures,
+            // Both ways in one cluster: nodes agree.
+            batch_verification: which.is_multiple_of(2),
             require_clients: self.require_clients,
         };
         let (node, outputs) =

@@ -6,6 +6,7 @@ use super::*;
 use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
+use crate::relations::verify_once;
 use crate::ring_pedersen::Parameters;
 use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, multiple, not_units,
@@ -63,8 +64,15 @@ impl<C: Curve> Case<C> {
         Claim { context: self.context, statement: self.statement(), witness: self.witness() }
     }
 
+    /// As a judge. A verifier who joins equations in a batch accepts the same.
     fn verify(&self, proof: &Proof<C>) -> Result<(), Rejection> {
-        verify(&self.context, &self.statement(), proof)
+        let verdict = verify(&self.context, &self.statement(), proof);
+        let claimed = [Claimed { context: self.context, statement: self.statement(), proof }; 2];
+        let units = Units::of(claimed.iter().flat_map(numbers));
+        let aid = Aid::default().batching(&mut rng(97));
+        let batched = verify_once(&claimed, &aid, &|list, claimed| queue(list, claimed, &units));
+        assert_eq!(batched.is_ok(), verdict.is_ok());
+        verdict
     }
 
     /// A proof by a prover who draws and sends what `lie` wants, and computes the rest honestly.

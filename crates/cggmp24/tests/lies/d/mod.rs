@@ -25,6 +25,7 @@ use rand_core::SeedableRng;
 
 use crate::common::*;
 
+mod batches;
 mod consistency;
 mod proofs;
 mod shape;

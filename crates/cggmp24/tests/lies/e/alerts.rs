@@ -300,4 +300,39 @@ mod a5h_split_verdicts {
             assert_convicted("S", &outcome, 4, &[2], Charge::Broke(Fault::ChiSum { slot: 0 }));
         }
     }
+
+    /// A-4C: parties 1 and 3 verify proofs in batches, which may let pass a nonce that is off by -1. Who has spared party 2
+    /// convicts it in the alert after its next lie, because there everything is verified by itself.
+    #[test]
+    fn convicts_who_was_spared_by_a_batch() {
+        const TRIALS: u64 = 16;
+        let mut spared = 0;
+        for seed in 0..TRIALS {
+            let scene = scene(3, 1);
+            let (own, _) = scene.keys(party(2));
+            let sign: Lie<Toy> = Box::new(move |round, _, direct| {
+                for said in direct.values_mut().filter(|_| round == ROUND_2) {
+                    let Direct::Round2(said) = said else { panic!("round 2") };
+                    said[0].psi.w_y = Natural::new(&own.n().neg(said[0].psi.w_y.value()));
+                }
+            });
+            let lies = vec![(2, both(sign, wrong_delta(0)))];
+            let outcome = scene.simulate(seed, None, lies).run(&mut honest);
+            let charges: Vec<_> = [1, 3]
+                .into_iter()
+                .filter_map(|me| outcome.verdicts.get(&party(me)))
+                .map(|verdicts| (verdicts[0].culprit.get(), verdicts[0].charge))
+                .collect();
+            if charges.contains(&(2, Charge::Broke(Fault::NonceSum { slot: 0 }))) {
+                let charge = Charge::Broke(Fault::NonceSum { slot: 0 });
+                assert_convicted("spared by both", &outcome, 3, &[2], charge);
+                spared += 1;
+            } else {
+                let refused = (2, Charge::Broke(Fault::Psi { slot: 0 }));
+                assert!(charges.iter().all(|one| *one == refused), "seed {seed}: {charges:?}");
+                assert!(!charges.is_empty(), "seed {seed}: nobody has refused");
+            }
+        }
+        assert!((1..TRIALS).contains(&spared), "{spared} of {TRIALS} were spared by both");
+    }
 }

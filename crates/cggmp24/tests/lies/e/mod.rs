@@ -14,13 +14,14 @@ use consign_cggmp24::presign::{
     ROUND_LAST, round2,
 };
 use consign_cggmp24::ssid;
-use consign_cggmp24::testing::{Committee, NONCE, simulate};
+use consign_cggmp24::testing::{Committee, NONCE, simulate_with};
 use consign_rounds::sim::{Adversary, Letter, Outcome, Simulation, TestKeys, honest, party};
 use consign_rounds::{
     Charge, Heard, Message, PartyIndex, PerParty, Protocol, Said, SessionId, Speech, Step, decode, encode,
 };
 use consign_zk::context::{Context, Role};
 use consign_zk::integer::Integer;
+use consign_zk::natural::Natural;
 use consign_zk::paillier::{Affine, Ciphertext, EncryptionKey, Nonce};
 use consign_zk::ring_pedersen::RingPedersen;
 use consign_zk::{aff_g, aff_g_star, dec};
@@ -158,7 +159,8 @@ impl<C: Curve> Scene<C> {
     fn simulate(&self, seed: u64, blind: Option<u16>, lies: Vec<(u16, Lie<C>)>) -> Simulation<Actor<C>> {
         let mut lies: BTreeMap<u16, Lie<C>> = lies.into_iter().collect();
         let session = self.session();
-        simulate(seed, session, self.public.signers(), self.script(blind), |me, rng| {
+        let aids = self.committee.aids(seed);
+        simulate_with(aids, seed, session, self.public.signers(), self.script(blind), |me, rng| {
             let (share, aux) = (&self.committee.shares[&me], &self.committee.aux[&me]);
             let (inner, speech) = presign::start(&self.public, session, share, aux, rng).unwrap();
             let secrets = committed(&inner, 0).unwrap();

@@ -267,7 +267,8 @@ impl Node {
         ceremony.part = Part::Running(Box::new(running));
         let me = ceremony.me.expect("invariant: only participants enter");
         let (identity, misbehaviour) = (Arc::clone(&self.identity), self.misbehaviour);
-        let enter = Enter { proposal, me, nonce, materials, identity, entropy, misbehaviour };
+        let batches = self.settings.batch_verification;
+        let enter = Enter { proposal, me, nonce, materials, identity, entropy, batches, misbehaviour };
         self.compute(Work::Enter(Box::new(enter)), For::Session(hash));
         self.tell_standing(hash);
     }
