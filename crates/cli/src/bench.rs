@@ -29,6 +29,8 @@ use thiserror::Error;
 use self::local::{Began, Cost, Keys};
 use crate::flags::{Batches, Lanes};
 
+#[cfg(feature = "census")]
+mod census;
 mod local;
 
 /// The curve measured.
@@ -227,6 +229,8 @@ impl<'a> Report<'a> {
             let Line { bytes_sent_per_party: sent, rounds, .. } = line;
             writeln!(out, "{phase:<8} {cpu:>12.6} {wall:>13.6} {sent:>17} {rounds:>7}")?;
         }
+        #[cfg(feature = "census")]
+        census::write(&mut out, phase, self.json)?;
         Ok(out.flush()?)
     }
 }

@@ -31,6 +31,8 @@
 //! ```
 
 mod awslc;
+#[cfg(feature = "census")]
+pub mod census;
 mod factors;
 mod fixed;
 mod jacobi;

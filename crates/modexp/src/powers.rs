@@ -131,7 +131,29 @@ enum Task<'a> {
 type Entry<'a> = (usize, Power<'a>);
 
 impl Task<'_> {
+    #[cfg(not(feature = "census"))]
     fn run(&self) -> Vec<(usize, BoxedUint)> {
+        self.compute()
+    }
+
+    #[cfg(feature = "census")]
+    fn run(&self) -> Vec<(usize, BoxedUint)> {
+        use crate::census::{Kind, Way, counted};
+        let (way, entries, longest) = match self {
+            Self::One((_, power)) => (Way::Scalar, 1, power),
+            Self::Two([(_, power), _]) => (Way::Scalar, 2, power),
+            Self::Across(_, (_, power)) => (Way::Across, 1, power),
+            Self::Lanes(_, _, entries) => {
+                let longest =
+                    entries.iter().map(|(_, power)| power).max_by_key(|power| power.exponent_bits());
+                (Way::Lanes, entries.len(), longest.expect("invariant: a group has entries"))
+            }
+        };
+        let kind = Kind { modulus: longest.modulus.bits(), exponent: longest.exponent_bits(), way };
+        counted(kind, entries, || self.compute())
+    }
+
+    fn compute(&self) -> Vec<(usize, BoxedUint)> {
         match self {
             Task::One((position, power)) => vec![(*position, power.compute())],
             Task::Two([(i, first), (j, second)]) => {

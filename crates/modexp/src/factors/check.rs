@@ -12,20 +12,28 @@
 //!
 //! and `p·q = N` is recomputed from the stored primes.
 //!
+//! **Lists.** Where all entries have one exponent, as in the last two rows, they are compared at once: the product of
+//! all `x^w` takes the place of `x`, with a weight `w` of 64 bits for each, and that of all `r^w` the place of `r`. So the check
+//! of a list costs one long exponentiation for each half, and a tenth of one for each entry.
+//!
 //! **Covered**: any error in reducing operands, in an exponentiation mod `p` or mod `p²`, in a stored CRT
 //! constant, in the recombination, in one of the two primes; whether it strikes once or, since the second way has other operands
 //! at every step, a kernel computes wrongly for certain inputs. An error in a value mod `p²` escapes only if it
-//! is a multiple of `p`: about `1/p` for one that does not know `p`. **Not covered**: wrong operands handed
+//! is a multiple of `p`: about `1/p` for one that does not know `p`. In a list errors escape if they cancel: `Π d^w = 1` mod
+//! `p`, for what each wrong `x` is off by. Without knowing `p` that has a chance of about `1/p` again, but for factors `d = −1`,
+//! of which an even number escapes (weights are odd): no operation here errs by a sign. **Not covered**: wrong operands handed
 //! in, and the memory of the result after it was checked.
 //!
-//! Cost: one more exponentiation mod `p` per half. That doubles [`Factors::powers`] and [`Factors::nth_roots`]
-//! and adds about a tenth to the operations mod `N²`. A redundant 64-bit prime factor carried through both
+//! Cost: one more exponentiation mod `p` per half for an entry that is compared alone, which adds about a tenth to the operations
+//! mod `N²` and doubles [`Factors::powers`]. A redundant 64-bit prime factor carried through both
 //! halves would cost as much here, since 1536-bit operands would leave the paired kernel and the eight-word
 //! assembly.
 //!
 //! A failed check is computed anew once, then it is a panic: the machine cannot be trusted.
 
 use crypto_bigint::{BoxedUint, ConcatenatingMul, CtEq};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
 use zeroize::Zeroizing;
 
 use super::half::{Half, Operands, Secret};
@@ -68,10 +76,9 @@ impl Factors {
             let halved = Zeroizing::new(exponent.shr(1));
             Operands::new(half.prime().reduce(&square), half.reduce_exponent(&halved))
         });
-        let sides = [(&self.p, Side::P), (&self.q, Side::Q)];
         found.len() == list.len()
             && list.iter().zip(&even_parts).zip(found).all(|(((base, exponent), even), x)| {
-                sides.iter().all(|(half, side)| {
+                self.sides().iter().all(|(half, side)| {
                     let odd = half.odd_part(base, exponent);
                     let expected = Zeroizing::new(half.prime().mul(side.of(even), &odd));
                     same(&Zeroizing::new(half.prime().reduce(x)), &expected)
@@ -81,29 +88,64 @@ impl Factors {
 
     /// Whether `found[i]^(1/q) ≡ r` mod `p`, and alike mod `q`.
     pub(super) fn are_nth_powers(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
-        let back = self.run(found, Half::prime, |half, _, x| {
-            Operands::new(half.prime().reduce(x), half.cofactor_inverse().clone())
-        });
-        self.are_residues(list, &back)
+        self.are_images(list, found, Half::cofactor_inverse)
     }
 
     /// Whether `found[i]^q ≡ y` mod `p`, and alike mod `q`: that is whether `found[i]^N ≡ y` mod `N`, if all are units.
+    /// It is a check against faults: of more than one root, weighted products are compared.
     #[must_use]
     pub fn are_nth_roots(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
-        let back = self.run(found, Half::prime, |half, _, x| {
-            Operands::new(half.prime().reduce(x), half.cofactor().clone())
-        });
-        self.are_residues(list, &back)
+        self.are_images(list, found, Half::cofactor)
     }
 
-    /// Whether each pair of halves is `list[i]` mod `p` and mod `q`.
-    fn are_residues(&self, list: &[&BoxedUint], halves: &[[Secret; 2]]) -> bool {
-        list.len() == halves.len()
-            && list.iter().zip(halves).all(|(whole, [x, y])| {
-                same(&Zeroizing::new(self.p.prime().reduce(whole)), x)
-                    && same(&Zeroizing::new(self.q.prime().reduce(whole)), y)
-            })
+    /// Whether `found[i]^e ≡ list[i]` mod `p` and mod `q`, `e` being that of the half.
+    fn are_images(
+        &self,
+        list: &[&BoxedUint],
+        found: &[BoxedUint],
+        exponent: impl Fn(&Half) -> &BoxedUint,
+    ) -> bool {
+        let found: Vec<_> = found.iter().collect();
+        if list.len() != found.len() || list.is_empty() {
+            return list.len() == found.len();
+        }
+        let [from, to] = [&found, list].map(|list| match list {
+            [one] => self.residues(one),
+            _ => self.weighted_product(list),
+        });
+        let raised = self.run(&[from], Half::prime, |half, side, from| {
+            Operands::new(BoxedUint::clone(side.of(from)), exponent(half).clone())
+        });
+        raised.iter().all(|image| self.sides().iter().all(|(_, side)| same(side.of(image), side.of(&to))))
     }
+
+    /// The product of all entries, each to the power of its weight.
+    fn weighted_product(&self, list: &[&BoxedUint]) -> [Secret; 2] {
+        let entries: Vec<_> = list.iter().zip(weights()).collect();
+        let powers = self.run(&entries, Half::prime, |half, _, (x, weight)| {
+            Operands::new(half.prime().reduce(x), weight.clone())
+        });
+        self.sides().map(|(half, side)| {
+            powers.iter().fold(Zeroizing::new(half.prime().one()), |product, power| {
+                Zeroizing::new(half.prime().mul(&product, side.of(power)))
+            })
+        })
+    }
+
+    /// An entry mod `p` and mod `q`.
+    fn residues(&self, x: &BoxedUint) -> [Secret; 2] {
+        self.sides().map(|(half, _)| Zeroizing::new(half.prime().reduce(x)))
+    }
+
+    pub(super) fn sides(&self) -> [(&Half, Side); 2] {
+        [(&self.p, Side::P), (&self.q, Side::Q)]
+    }
+}
+
+/// Odd weights, the same for every list: they need only be unrelated to what a broken machine computes.
+fn weights() -> impl Iterator<Item = BoxedUint> {
+    let mut rng = ChaCha20Rng::seed_from_u64(0);
+    std::iter::repeat_with(move || BoxedUint::from(rng.next_u64() | 1))
 }
 
 /// Equality in constant time.

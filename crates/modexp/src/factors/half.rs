@@ -89,12 +89,12 @@ impl Half {
 
     /// `e mod (p − 1)`, for units mod `p`.
     pub(super) fn reduce_exponent(&self, e: &BoxedUint) -> BoxedUint {
-        e.rem(&self.order)
+        remainder(e, &self.order)
     }
 
     /// `e mod p(p − 1)`, for units mod `p²`.
     pub(super) fn reduce_exponent_squared(&self, e: &BoxedUint) -> BoxedUint {
-        e.rem(&self.square_order)
+        remainder(e, &self.square_order)
     }
 
     /// From `x = c^(p−1) mod p²` the plaintext mod `p`: `L(x)·h`. None if `x ≢ 1 (mod p)`: then `c` was not a
@@ -116,6 +116,12 @@ impl Half {
         let reduced = Zeroizing::new(self.prime.reduce(base));
         Zeroizing::new(BoxedUint::ct_select(&self.prime.one(), &reduced, exponent.bit(0)))
     }
+}
+
+/// `e mod order`. An exponent stored in fewer bits than the order has is one already, and stays as short as it is: powers
+/// take as long as their exponents are stored.
+fn remainder(e: &BoxedUint, order: &NonZero<BoxedUint>) -> BoxedUint {
+    if e.bits_precision() < order.bits() { e.clone() } else { e.rem(order) }
 }
 
 fn non_zero(x: BoxedUint) -> NonZero<BoxedUint> {

@@ -230,7 +230,7 @@ impl Factors {
         modulus: fn(&Half) -> &Modulus,
         operands: impl Fn(&Half, Side, &T) -> Operands,
     ) -> Vec<[Secret; 2]> {
-        let sides = [(&self.p, Side::P), (&self.q, Side::Q)];
+        let sides = self.sides();
         let operands: Vec<(Operands, &Modulus)> = entries
             .iter()
             .flat_map(|entry| sides.map(|(half, side)| (operands(half, side, entry), modulus(half))))

@@ -173,6 +173,46 @@ fn a_half_wrong_twice_never_leaves() {
     }
 }
 
+/// Whichever entry of a list is wrong, by whatever, mod `p`, mod `q` or both: the check that compares all at once sees it.
+#[test]
+fn every_entry_of_a_list_is_checked() {
+    let factors = factors(256, 192, 32);
+    let mut rng = rng(33);
+    let n = factors.modulus();
+    let bases: Vec<_> = (0..5).map(|_| n.random_unit_candidate(&mut rng)).collect();
+    let exponents: Vec<_> = (0..5).map(|_| n.random_below(&mut rng)).collect();
+    let list: Vec<_> = bases.iter().collect();
+    let powers: Vec<_> = bases.iter().zip(&exponents).collect();
+    let less_one = n.value().wrapping_sub(BoxedUint::one());
+    for length in 1..=5 {
+        let list = &list[..length];
+        let roots = factors.nth_roots_unpublished(list);
+        let noises = factors.nth_powers_unpublished(list);
+        let found = factors.powers_unpublished(&powers[..length]);
+        type Check<'a> = (&'a Modulus, Vec<BoxedUint>, Box<dyn Fn(&[BoxedUint]) -> bool + 'a>);
+        let checks: [Check<'_>; 3] = [
+            (n, roots, Box::new(|found| factors.are_nth_roots(list, found))),
+            (factors.modulus_squared(), noises, Box::new(|found| factors.are_nth_powers(list, found))),
+            (n, found, Box::new(|found| factors.are_powers(&powers[..length], found))),
+        ];
+        for (index, (modulus, right, check)) in checks.iter().enumerate() {
+            assert!(check(right), "{index}, {length}");
+            assert!(!check(&right[1..]), "{index}, {length}");
+            for wrong in 0..length {
+                for off in [
+                    BoxedUint::from(2u64),
+                    less_one.clone(),
+                    factors.p().concatenating_add(BoxedUint::one()),
+                ] {
+                    let mut found = right.clone();
+                    found[wrong] = modulus.mul(&found[wrong], &modulus.reduce(&off));
+                    assert!(!check(&found), "{index}, {length}: {wrong} off by {off}");
+                }
+            }
+        }
+    }
+}
+
 /// The unchecked twin gives the wrong value out: the hook does disturb, and only the check saves.
 #[test]
 fn without_the_check_a_fault_factors_the_modulus() {

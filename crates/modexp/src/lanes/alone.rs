@@ -10,7 +10,7 @@ use super::{Kernel, Lane, SPARE_BITS, digits, window};
 use crate::modulus::Modulus;
 
 /// Numbers, or tables of them, across the lanes. Wiped when dropped.
-type Columns = Zeroizing<Vec<Column>>;
+pub(super) type Columns = Zeroizing<Vec<Column>>;
 
 /// The longest modulus, or root, in bits.
 const MAX_BITS: u32 = 64 * DIGIT_BITS - SPARE_BITS;
@@ -19,6 +19,11 @@ const _: () = assert!(MAX_DIGITS == 64);
 /// Whether a modulus, or its root, is short enough.
 pub(crate) fn fits(modulus: &Modulus) -> bool {
     modulus.root().unwrap_or(modulus).bits() <= MAX_BITS
+}
+
+/// The digits of a factor modulo a modulus, or the root of one; `R` has as many.
+pub(super) fn digits_for(modulus: &Modulus) -> usize {
+    digits::to_index((modulus.bits() + SPARE_BITS).div_ceil(DIGIT_BITS))
 }
 
 /// What is computed from a modulus once.
@@ -35,7 +40,7 @@ pub(crate) struct Precomputed {
 impl Precomputed {
     pub(crate) fn new(modulus: &Modulus) -> Self {
         let factor = modulus.root().unwrap_or(modulus);
-        let digits = digits::to_index((factor.bits() + SPARE_BITS).div_ceil(DIGIT_BITS));
+        let digits = digits_for(factor);
         assert!(digits <= MAX_DIGITS, "invariant: the modulus is short enough");
         let n = pack(factor.value(), digits);
         let mut inverse = Zeroizing::new(vec![Column::default()]);
@@ -93,7 +98,7 @@ pub(crate) fn power(
     public_exponent: bool,
 ) -> BoxedUint {
     assert!(lane.modulus.contains(lane.base), "invariant: operands out of range");
-    let alone = Alone { kernel, modulus: lane.modulus, constants: lane.modulus.across() };
+    let alone = Alone::new(kernel, lane.modulus);
     let exponent = Exponent { words: lane.exponent, bits: exponent_bits.max(1), public: public_exponent };
     alone.power(lane.base, exponent)
 }
@@ -105,13 +110,34 @@ struct Exponent<'a> {
     public: bool,
 }
 
-struct Alone<'a> {
+/// Arithmetic modulo one number, in Montgomery form.
+pub(super) struct Alone<'a> {
     kernel: &'a Kernel,
     modulus: &'a Modulus,
     constants: &'a Precomputed,
 }
 
-impl Alone<'_> {
+impl<'a> Alone<'a> {
+    /// # Panics
+    /// If the modulus does not fit.
+    pub(super) fn new(kernel: &'a Kernel, modulus: &'a Modulus) -> Self {
+        Self { kernel, modulus, constants: modulus.across() }
+    }
+
+    /// One.
+    pub(super) fn unit(&self) -> Columns {
+        let mut unit = self.zeros();
+        self.multiply(&mut unit, &self.constants.unit_squared, &self.one());
+        unit
+    }
+
+    /// A product, out of Montgomery form.
+    pub(super) fn finish(&self, product: &[Column]) -> BoxedUint {
+        let mut out = self.zeros();
+        self.multiply(&mut out, product, &self.one());
+        self.leave(&out)
+    }
+
     fn power(&self, base: &BoxedUint, exponent: Exponent<'_>) -> BoxedUint {
         let width = window(exponent.bits);
         let table = self.table(base, width);
@@ -129,15 +155,13 @@ impl Alone<'_> {
             self.multiply(&mut next, &power, &chosen);
             std::mem::swap(&mut power, &mut next);
         }
-        self.multiply(&mut next, &power, &self.one());
-        self.leave(&next)
+        self.finish(&power)
     }
 
     /// The powers `0..2^width` of the base, in Montgomery form.
     fn table(&self, base: &BoxedUint, width: u32) -> Columns {
         let columns = self.columns();
-        let [mut unit, mut first] = [(); 2].map(|()| self.zeros());
-        self.multiply(&mut unit, &self.constants.unit_squared, &self.one());
+        let (unit, mut first) = (self.unit(), self.zeros());
         let base = number(self.modulus, base, self.constants.digits);
         self.multiply(&mut first, &base, &self.constants.unit_squared);
         let mut table = Zeroizing::new(vec![Column::default(); columns << width]);
@@ -206,13 +230,13 @@ impl Alone<'_> {
         Across { n, digits: *digits, inverse: across::lowest(inverse) }
     }
 
-    fn multiply(&self, out: &mut [Column], a: &[Column], b: &[Column]) {
+    pub(super) fn multiply(&self, out: &mut [Column], a: &[Column], b: &[Column]) {
         let pairs = self.modulus.root().is_some();
         let multiply = if pairs { self.kernel.multiply_pairs_across } else { self.kernel.multiply_across };
         multiply(out, a, b, self.modulus());
     }
 
-    fn square(&self, out: &mut [Column], a: &[Column], twice: &mut [Column]) {
+    pub(super) fn square(&self, out: &mut [Column], a: &[Column], twice: &mut [Column]) {
         if self.modulus.root().is_some() {
             (self.kernel.square_pairs_across)(out, a, self.modulus(), twice);
         } else {
@@ -225,7 +249,7 @@ impl Alone<'_> {
         self.constants.n.len() << u32::from(self.modulus.root().is_some())
     }
 
-    fn zeros(&self) -> Columns {
+    pub(super) fn zeros(&self) -> Columns {
         Zeroizing::new(vec![Column::default(); self.columns()])
     }
 }

@@ -6,13 +6,17 @@
 //! sixteenth digit. So 3840 bits take 769 products and 75 squarings, in place of 768 products and 3840 squarings,
 //! and several factors share the squarings.
 //!
+//! Lanes that choose from the same place of one table choose together (`kernel::select_shared`); fewer products than pay for a
+//! group go one by one, with their digits across the lanes.
+//!
 //! **Secrets.** Tables are of public bases. Exponents and their signs are secret: digits are found by arithmetic, every
-//! entry for a digit's place is read and one is kept by `kernel::select`, and how many steps are made depends on the
+//! entry for a digit's place is read and one is kept by `kernel::select` or `select_shared`, and how many steps are made depends on the
 //! widths of the exponents alone.
 
 use crypto_bigint::BoxedUint;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
+use super::alone::{self, Alone};
 use super::vector::{Block, Column, LANES, ROWS};
 use super::{Group, Kernel, Lane, Shape, digits};
 use crate::awslc::Word;
@@ -161,49 +165,111 @@ pub(crate) fn tables(kernel: &Kernel, units: &[Unit<'_>], bits: u32) -> Vec<Tabl
 
 /// The products of one to eight entries whose moduli have one shape.
 pub(crate) fn products(kernel: &Kernel, list: &[Product<'_>]) -> Vec<BoxedUint> {
-    let steps: Vec<Vec<_>> = list.iter().map(Product::steps).collect();
     let one = BoxedUint::one();
     let lanes: Vec<_> =
         list.iter().map(|product| Lane { modulus: product.modulus, base: &one, exponent: &[] }).collect();
-    Group::new(kernel, &lanes).products(&steps)
+    Group::new(kernel, &lanes).products(&steps(list))
 }
 
-/// The powers to choose from and, for each pass, which.
+/// Whether a modulus is one for [`product_across`]: tables must be made for the same `R`.
+pub(crate) fn fits_across(modulus: &Modulus) -> bool {
+    let digits = Shape::of(modulus).blocks * ROWS;
+    modulus.root().is_none() && alone::fits(modulus) && alone::digits_for(modulus) == digits
+}
+
+/// One product with its digits across the lanes.
+///
+/// # Panics
+/// If its modulus does not fit.
+pub(crate) fn product_across(kernel: &Kernel, product: &Product<'_>) -> BoxedUint {
+    assert!(fits_across(product.modulus), "invariant: the modulus fits");
+    let alone = Alone::new(kernel, product.modulus);
+    let steps = product.steps();
+    let (mut result, mut twice) = (alone.unit(), alone.zeros());
+    let [mut chosen, mut next] = [(); 2].map(|()| alone.zeros());
+    for pass in (0..STRIDE).rev() {
+        for (powers, numbers) in &steps {
+            let Some(number) = numbers.get(pass) else { continue };
+            let mut keys = Zeroizing::new(Column::default());
+            keys.0.fill(*number);
+            (kernel.select)(&mut chosen, powers, &keys);
+            alone.multiply(&mut next, &result, &chosen);
+            std::mem::swap(&mut result, &mut next);
+        }
+        if pass > 0 {
+            for _ in 0..WIDTH {
+                alone.square(&mut next, &result, &mut twice);
+                std::mem::swap(&mut result, &mut next);
+            }
+        }
+    }
+    alone.finish(&result)
+}
+
+/// The powers to choose from and, for each pass, which; from a pass on there may be none.
 type Step<'a> = (&'a [Column], &'a [u64]);
 
-impl Product<'_> {
+impl<'a> Product<'a> {
     /// One for each sixteen digits of each factor.
     fn steps(&self) -> Vec<Step<'_>> {
-        let steps = self.factors.iter().flat_map(|(table, digits)| {
-            digits.0.chunks(STRIDE).enumerate().map(|(place, chosen)| (table.place(place), chosen))
-        });
-        steps.collect()
+        self.factors.iter().flat_map(|(table, digits)| steps_of(table, digits)).collect()
+    }
+
+    fn tables(&self) -> impl Iterator<Item = *const Table> {
+        self.factors.iter().map(|(table, _)| std::ptr::from_ref(*table))
+    }
+
+    /// What the `factor`-th has to do at a place: nothing, if it is not that long.
+    fn step(&self, factor: usize, place: usize) -> Option<Step<'_>> {
+        let (table, digits) = self.factors.get(factor)?;
+        Some((table.place(place), digits.0.chunks(STRIDE).nth(place).unwrap_or_default()))
     }
 }
 
+fn steps_of<'a>(table: &'a Table, digits: &'a Digits) -> impl Iterator<Item = Step<'a>> {
+    digits.0.chunks(STRIDE).enumerate().map(|(place, chosen)| (table.place(place), chosen))
+}
+
+/// What the lanes have to do at the same time. Lanes without an entry repeat the first.
+///
+/// If all have the same tables, each step takes one place of one table for all of them.
+fn steps<'a>(list: &'a [Product<'_>]) -> Vec<[Step<'a>; LANES]> {
+    let first = list.first().expect("invariant: a group is not empty");
+    let of_lane = |lane: usize| list.get(lane).unwrap_or(first);
+    if list.iter().all(|product| product.tables().eq(first.tables())) {
+        let places = |factor: usize| {
+            let digits = list.iter().filter_map(move |product| product.factors.get(factor));
+            0..digits.map(|(_, digits)| digits.0.len().div_ceil(STRIDE)).max().unwrap_or_default()
+        };
+        let step = |lane, factor, place| of_lane(lane).step(factor, place).expect("invariant: equal tables");
+        return (0..first.factors.len())
+            .flat_map(|factor| places(factor).map(move |place| (factor, place)))
+            .map(|(factor, place)| std::array::from_fn(|lane| step(lane, factor, place)))
+            .collect();
+    }
+    let lanes: [Vec<_>; LANES] = std::array::from_fn(|lane| of_lane(lane).steps());
+    let most = lanes.iter().map(Vec::len).max().unwrap_or_default();
+    let nothing = |own: &[Step<'a>]| (own.first().expect("invariant: a product has factors").0, &[][..]);
+    (0..most)
+        .map(|step| {
+            std::array::from_fn(|lane| {
+                lanes
+                    .get(lane)
+                    .map(|own| own.get(step).copied().unwrap_or_else(|| nothing(own)))
+                    .expect("invariant: eight lanes")
+            })
+        })
+        .collect()
+}
+
 impl Group<'_> {
-    fn products(mut self, steps: &[Vec<Step<'_>>]) -> Vec<BoxedUint> {
-        let most = steps.iter().map(Vec::len).max().unwrap_or_default();
+    fn products(mut self, steps: &[[Step<'_>; LANES]]) -> Vec<BoxedUint> {
         let [mut product, mut chosen, mut next] = [(); 3].map(|()| self.zeros());
         let mut row = Zeroizing::new(vec![Column::default(); columns(self.shape)]);
         for pass in (0..STRIDE).rev() {
-            for step in 0..most {
-                for lane in 0..LANES {
-                    // Lanes without an entry repeat the first; those with fewer steps multiply by one.
-                    let own = steps.get(lane).or(steps.first()).expect("invariant: a group is not empty");
-                    let (powers, number) = match own.get(step) {
-                        Some((powers, numbers)) => (*powers, numbers.get(pass)),
-                        None => (own.first().expect("invariant: a product has factors").0, None),
-                    };
-                    let mut key = Column([*number.unwrap_or(&(LARGEST as u64)); LANES]);
-                    (self.kernel.select)(&mut row, powers, &key);
-                    key.0.zeroize();
-                    let digits = row.iter().flat_map(|column| column.0);
-                    for (column, digit) in chosen.iter_mut().flatten().zip(digits) {
-                        *column.0.get_mut(lane).expect("invariant: eight lanes") = digit;
-                    }
-                }
-                if (pass, step) == (STRIDE - 1, 0) {
+            for (number, step) in steps.iter().enumerate() {
+                self.choose(&mut chosen, step, pass, &mut row);
+                if (pass, number) == (STRIDE - 1, 0) {
                     product.copy_from_slice(&chosen);
                 } else {
                     self.multiply(&mut next, &product, &chosen);
@@ -218,6 +284,28 @@ impl Group<'_> {
             }
         }
         self.finish(&product)
+    }
+
+    /// The powers of a step in a pass: one in lanes that have nothing to do.
+    fn choose(&self, chosen: &mut [Block], step: &[Step<'_>; LANES], pass: usize, row: &mut [Column]) {
+        let mut keys = Zeroizing::new(Column::default());
+        for (key, (_, numbers)) in keys.0.iter_mut().zip(step) {
+            *key = *numbers.get(pass).unwrap_or(&(LARGEST as u64));
+        }
+        let [(shared, _), ..] = step;
+        if step.iter().all(|(powers, _)| std::ptr::eq(*powers, *shared)) {
+            (self.kernel.select_shared)(chosen.as_flattened_mut(), shared, row.len(), &keys);
+            return;
+        }
+        for (lane, ((powers, _), key)) in step.iter().zip(keys.0).enumerate() {
+            let mut own = Zeroizing::new(Column::default());
+            own.0.fill(key);
+            (self.kernel.select)(row, powers, &own);
+            let digits = row.iter().flat_map(|column| column.0);
+            for (column, digit) in chosen.iter_mut().flatten().zip(digits) {
+                *column.0.get_mut(lane).expect("invariant: eight lanes") = digit;
+            }
+        }
     }
 }
 

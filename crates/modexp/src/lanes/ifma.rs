@@ -38,6 +38,7 @@ static KERNEL: Kernel = Kernel {
     twice,
     double,
     select,
+    select_shared,
     multiply_pairs,
     square_pairs,
     unit_pair,
@@ -71,6 +72,7 @@ compiled_for_ifma! {
     kernel::twice(out: &mut [Block], x: &[Block]);
     kernel::double(x: &mut [Block], active: &Column, n: &[Block], t: &mut [Block]);
     kernel::select(out: &mut [Column], table: &[Column], keys: &Column);
+    kernel::select_shared(out: &mut [Column], table: &[Column], columns: usize, keys: &Column);
     pairs::multiply_pairs(out: &mut [Block], x: &[Block], y: &[Block], moduli: &Moduli, t: &mut [Block]);
     pairs::square_pairs(out: &mut [Block], x: &[Block], moduli: &Moduli, t: &mut [Block]);
     pairs::unit_pair(out: &mut [Block], u: &[Block], moduli: &Moduli, t: &mut [Block]);

@@ -16,7 +16,7 @@
 //!
 //! Everything is inlined into the functions of `ifma.rs` that the compiler may use the instructions in.
 
-use super::vector::{Block, Column, DIGIT_BITS, DIGIT_MASK, Numbers, ROWS, Vector};
+use super::vector::{Block, Column, DIGIT_BITS, DIGIT_MASK, LANES, Numbers, ROWS, Vector};
 
 /// The most blocks of a number whose columns cannot overflow: `10k ≤ 2^12` for their `k` digits.
 pub(super) const MAX_BLOCKS: usize = 81;
@@ -387,6 +387,23 @@ fn select_columns<V: Vector, const N: usize>(
         chosen.iter_mut().zip(entry).for_each(|(x, y)| *x = x.replace_where(mask, V::load(y)));
     }
     out.iter_mut().zip(chosen).for_each(|(out, x)| x.store(out));
+}
+
+/// In each lane the number of `table` whose place is in `keys`, after reading all. The numbers lie with their digits across the
+/// lanes, so many columns each; one table serves all lanes.
+#[inline(always)]
+pub(super) fn select_shared<V: Vector>(out: &mut [Column], table: &[Column], columns: usize, keys: &Column) {
+    let keys = V::load(keys);
+    for (position, out) in out.chunks_mut(LANES).enumerate() {
+        let mut chosen = [V::splat(0); LANES];
+        for (number, entry) in (0u64..).zip(table.chunks_exact(columns)) {
+            let mask = keys.equals(V::splat(number));
+            let digits = entry.get(position).expect("invariant: a number has columns for its digits");
+            let places = chosen.iter_mut().zip(&digits.0);
+            places.for_each(|(x, digit)| *x = x.replace_where(mask, V::splat(*digit)));
+        }
+        out.iter_mut().zip(chosen).for_each(|(out, x)| x.store(out));
+    }
 }
 
 /// `−n^(−1) mod 2^52` for an odd `n`, by Newton's iteration: each step doubles the correct bits, five of them

@@ -101,6 +101,7 @@ pub(crate) struct Kernel {
     twice: fn(&mut [Block], &[Block]),
     double: fn(&mut [Block], &Column, &[Block], &mut [Block]),
     select: fn(&mut [Column], &[Column], &Column),
+    select_shared: fn(&mut [Column], &[Column], usize, &Column),
     multiply_pairs: Multiply,
     square_pairs: Square,
     unit_pair: Square,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crypto_bigint::{BoxedUint, ConcatenatingSquare};
 
-use super::{Base, Kernel, LANES, alone, powers};
+use super::{Base, Kernel, LANES, alone, fixed, powers};
 use crate::awslc::Word;
 use crate::modulus::Modulus;
 use crate::powers::{Power, Timing, power};
@@ -106,7 +106,7 @@ const TEST_EXPONENT_BITS: u32 = 131;
 /// Whether the kernel computes what AWS-LC does: eight moduli of two lengths with the most and the fewest carries,
 /// bases and exponents at both ends and between, and a root of zero, whose powers alone need the last subtraction; then
 /// the powers of two modulo the same; and modulo their squares;
-/// all in lanes and across them.
+/// all in lanes and across them; then products from tables.
 fn agrees(kernel: &Kernel) -> bool {
     let (short, long) = TEST_BITS;
     let least = |bits: u32| power_of_two(bits - 1).bitor(&BoxedUint::one());
@@ -154,7 +154,30 @@ fn agrees(kernel: &Kernel) -> bool {
         let expected: Vec<_> = list.iter().map(|entry| power(*entry)).collect();
         let alone = |lane| alone::power(kernel, lane, TEST_EXPONENT_BITS, false);
         powers(kernel, &group, TEST_EXPONENT_BITS, *base) == expected && group.iter().map(alone).eq(expected)
-    })
+    }) && tables_agree(kernel, m0, &exponents)
+}
+
+/// Whether powers of two from a table are what AWS-LC computes: in lanes that have the same table, in lanes that have not, and
+/// across them.
+fn tables_agree(kernel: &Kernel, modulus: &Modulus, exponents: &[BoxedUint; LANES]) -> bool {
+    let two = BoxedUint::from(2u64);
+    // Half of n + 1.
+    let half = modulus.fit(&modulus.value().shr(1).wrapping_add(BoxedUint::one()));
+    let unit = |base, inverse| fixed::Unit { modulus, base, inverse };
+    let tables = fixed::tables(kernel, &[unit(&two, &half), unit(&half, &two)], TEST_EXPONENT_BITS);
+    let [of_two, of_half] = tables.as_slice() else { return false };
+    let product = |table, exponent: &BoxedUint| {
+        let digits = fixed::Digits::new(exponent.as_words(), TEST_EXPONENT_BITS, 0);
+        fixed::Product { modulus, factors: vec![(table, digits)] }
+    };
+    let power = |base, exponent| power(Power { base, exponent, modulus, timing: Timing::Secret });
+    let alike: Vec<_> = exponents.iter().map(|exponent| product(of_two, exponent)).collect();
+    let expected: Vec<_> = exponents.iter().map(|exponent| power(&two, exponent)).collect();
+    let [first, second, ..] = exponents;
+    let mixed = fixed::products(kernel, &[product(of_two, first), product(of_half, second)]);
+    fixed::products(kernel, &alike) == expected
+        && mixed == [power(&two, first), power(&half, second)]
+        && alike.iter().take(2).map(|one| fixed::product_across(kernel, one)).eq(expected.into_iter().take(2))
 }
 
 fn list<'a>(

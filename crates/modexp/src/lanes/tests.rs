@@ -29,6 +29,7 @@ const MODEL_KERNEL: Kernel = Kernel {
     twice: kernel::twice::<Model>,
     double: kernel::double::<Model>,
     select: kernel::select::<Model>,
+    select_shared: kernel::select_shared::<Model>,
     multiply_pairs: pairs::multiply_pairs::<Model>,
     square_pairs: pairs::square_pairs::<Model>,
     unit_pair: pairs::unit_pair::<Model>,
@@ -350,7 +351,7 @@ fn primes_depend_on_the_seed_alone() {
 }
 
 /// Kernels with a fault in one function each, as a processor might have in one lane.
-static BROKEN: [Kernel; 15] = [
+static BROKEN: [Kernel; 16] = [
     Kernel {
         multiply: |out, a, b, moduli, t| {
             kernel::multiply::<Model>(out, a, b, moduli, t);
@@ -414,12 +415,19 @@ static BROKEN: [Kernel; 15] = [
         },
         ..MODEL_KERNEL
     },
+    Kernel {
+        select_shared: |out, table, columns, keys| {
+            kernel::select_shared::<Model>(out, table, columns, keys);
+            out[9].0[3] ^= 1;
+        },
+        ..MODEL_KERNEL
+    },
 ];
 
 /// A kernel that computes something else is never given out; a sound one is.
 #[test]
 fn a_broken_kernel_stays_off() {
-    let detect: [fn() -> Option<&'static Kernel>; 15] = [
+    let detect: [fn() -> Option<&'static Kernel>; 16] = [
         || Some(&BROKEN[0]),
         || Some(&BROKEN[1]),
         || Some(&BROKEN[2]),
@@ -435,6 +443,7 @@ fn a_broken_kernel_stays_off() {
         || Some(&BROKEN[12]),
         || Some(&BROKEN[13]),
         || Some(&BROKEN[14]),
+        || Some(&BROKEN[15]),
     ];
     for (index, detect) in detect.into_iter().enumerate() {
         let switch = Switch::new(detect);
