@@ -7,20 +7,25 @@
 //! | published | compared, for `p` (and alike for `q`) |
 //! |---|---|
 //! | `b^e mod N`, `b^e mod N²` | `x mod p` with `(b²)^(⌊e/2⌋ mod (p−1)) · b^(e mod 2) mod p` |
-//! | `r^N mod N²` | `(x mod p)^(1/q mod (p−1))` with `r mod p` |
+//! | `r^N mod N²` | `(x mod p)^(1/q mod (p−1))` with `r mod p`, and `x^(p−1) mod p²` with 1 |
 //! | `y^(1/N) mod N` | `(x mod p)^(q mod (p−1))` with `y mod p` |
+//! | a plaintext | `c^(p−1) mod p` with 1 |
 //!
 //! and `p·q = N` is recomputed from the stored primes.
 //!
-//! **Lists.** Where all entries have one exponent, as in the last two rows, they are compared at once: the product of
+//! **Modulo `p²`** a number may be kept as `a − b·p` (`lanes/pairs.rs`), and a fault in `b` does not show mod `p`. Only
+//! `r^N` is computed so, since it is compared mod `p²`: it has the order of a power by `p`. For all others the lanes are
+//! not told that `p²` is a square, so that a fault anywhere changes the value mod `p` as well.
+//!
+//! **Lists.** Where all entries have one exponent, as in the second and third row, they are compared at once: the product of
 //! all `x^w` takes the place of `x`, with a weight `w` of 64 bits for each, and that of all `r^w` the place of `r`. So the check
-//! of a list costs one long exponentiation for each half, and a tenth of one for each entry.
+//! of a list costs one or two long exponentiations for each half, and a tenth of one for each entry.
 //!
 //! **Covered**: any error in reducing operands, in an exponentiation mod `p` or mod `p²`, in a stored CRT
 //! constant, in the recombination, in one of the two primes; whether it strikes once or, since the second way has other operands
-//! at every step, a kernel computes wrongly for certain inputs. An error in a value mod `p²` escapes only if it
-//! is a multiple of `p`: about `1/p` for one that does not know `p`. In a list errors escape if they cancel: `Π d^w = 1` mod
-//! `p`, for what each wrong `x` is off by. Without knowing `p` that has a chance of about `1/p` again, but for factors `d = −1`,
+//! at every step, a kernel computes wrongly for certain inputs. An error in a value mod `p²` that is compared mod `p` escapes
+//! if it is a multiple of `p`: about `1/p`. In a list errors escape if they cancel: `Π d^w = 1`,
+//! for what each wrong `x` is off by. Without knowing `p` that has a chance of about `1/p` again, but for factors `d = −1`,
 //! of which an even number escapes (weights are odd): no operation here errs by a sign. **Not covered**: wrong operands handed
 //! in, and the memory of the result after it was checked.
 //!
@@ -38,6 +43,7 @@ use zeroize::Zeroizing;
 
 use super::half::{Half, Operands, Secret};
 use super::{Factors, Side};
+use crate::modulus::Modulus;
 
 /// How often a result is computed before a failing check stops the process.
 const TRIES: usize = 2;
@@ -86,55 +92,51 @@ impl Factors {
             })
     }
 
-    /// Whether `found[i]^(1/q) ≡ r` mod `p`, and alike mod `q`.
+    /// Whether `found[i]` is the power of `list[i]` by `N` mod `p²`, and alike mod `q²`.
     pub(super) fn are_nth_powers(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
-        self.are_images(list, found, Half::cofactor_inverse)
+        let found: Vec<_> = found.iter().collect();
+        if list.is_empty() || list.len() != found.len() {
+            return list.len() == found.len();
+        }
+        let product = self.weighted_product(&found, Half::plain_square);
+        let raised = self.run(&[&product], Half::plain_square, |half, side, product| {
+            Operands::new(BoxedUint::clone(side.of(product)), half.order().clone())
+        });
+        let of_order = raised.iter().all(|raised| {
+            self.sides().iter().all(|(half, side)| same(side.of(raised), &half.plain_square().one()))
+        });
+        let reduced = self.sides().map(|(half, side)| Zeroizing::new(half.prime().reduce(side.of(&product))));
+        of_order && self.is_image(&reduced, &self.weighted_product(list, Half::prime), Half::cofactor_inverse)
     }
 
     /// Whether `found[i]^q ≡ y` mod `p`, and alike mod `q`: that is whether `found[i]^N ≡ y` mod `N`, if all are units.
-    /// It is a check against faults: of more than one root, weighted products are compared.
+    /// It is a check against faults: weighted products are compared.
     #[must_use]
     pub fn are_nth_roots(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
-        self.are_images(list, found, Half::cofactor)
+        let found: Vec<_> = found.iter().collect();
+        let [from, to] = [&found, list].map(|list| self.weighted_product(list, Half::prime));
+        list.len() == found.len() && self.is_image(&from, &to, Half::cofactor)
     }
 
-    /// Whether `found[i]^e ≡ list[i]` mod `p` and mod `q`, `e` being that of the half.
-    fn are_images(
-        &self,
-        list: &[&BoxedUint],
-        found: &[BoxedUint],
-        exponent: impl Fn(&Half) -> &BoxedUint,
-    ) -> bool {
-        let found: Vec<_> = found.iter().collect();
-        if list.len() != found.len() || list.is_empty() {
-            return list.len() == found.len();
-        }
-        let [from, to] = [&found, list].map(|list| match list {
-            [one] => self.residues(one),
-            _ => self.weighted_product(list),
-        });
+    /// Whether `from^e` is `to` mod `p` and mod `q`, `e` being that of the half.
+    fn is_image(&self, from: &[Secret; 2], to: &[Secret; 2], exponent: impl Fn(&Half) -> &BoxedUint) -> bool {
         let raised = self.run(&[from], Half::prime, |half, side, from| {
             Operands::new(BoxedUint::clone(side.of(from)), exponent(half).clone())
         });
-        raised.iter().all(|image| self.sides().iter().all(|(_, side)| same(side.of(image), side.of(&to))))
+        raised.iter().all(|image| self.sides().iter().all(|(_, side)| same(side.of(image), side.of(to))))
     }
 
     /// The product of all entries, each to the power of its weight.
-    fn weighted_product(&self, list: &[&BoxedUint]) -> [Secret; 2] {
+    fn weighted_product(&self, list: &[&BoxedUint], modulus: fn(&Half) -> &Modulus) -> [Secret; 2] {
         let entries: Vec<_> = list.iter().zip(weights()).collect();
-        let powers = self.run(&entries, Half::prime, |half, _, (x, weight)| {
-            Operands::new(half.prime().reduce(x), weight.clone())
+        let powers = self.run(&entries, modulus, |half, _, (x, weight)| {
+            Operands::new(modulus(half).reduce(x), weight.clone())
         });
         self.sides().map(|(half, side)| {
-            powers.iter().fold(Zeroizing::new(half.prime().one()), |product, power| {
-                Zeroizing::new(half.prime().mul(&product, side.of(power)))
+            powers.iter().fold(Zeroizing::new(modulus(half).one()), |product, power| {
+                Zeroizing::new(modulus(half).mul(&product, side.of(power)))
             })
         })
-    }
-
-    /// An entry mod `p` and mod `q`.
-    fn residues(&self, x: &BoxedUint) -> [Secret; 2] {
-        self.sides().map(|(half, _)| Zeroizing::new(half.prime().reduce(x)))
     }
 
     pub(super) fn sides(&self) -> [(&Half, Side); 2] {

@@ -28,7 +28,10 @@ impl Operands {
 /// One prime `p` of `N = p·q`. Exponents stored here have the width of `p`.
 pub(super) struct Half {
     prime: Modulus,
+    /// `p²` with its root told: arithmetic modulo it is faster, and may err by multiples of `p` alone.
     square: Modulus,
+    /// `p²` without: a fault in arithmetic modulo it shows mod `p`.
+    plain_square: Modulus,
     /// `p − 1`.
     order: NonZero<BoxedUint>,
     /// `p(p − 1)`, the order of the units mod `p²`.
@@ -55,13 +58,23 @@ impl Half {
     /// None if `q` is not invertible mod `p` and mod `p − 1`.
     pub(super) fn new(prime: Modulus, q: &BoxedUint) -> Option<Self> {
         let square = prime.squared()?;
+        let plain_square = Modulus::new_secret(square.value())?;
         let order = non_zero(prime.value().wrapping_sub(BoxedUint::one()));
         let square_order = non_zero(prime.value().concatenating_mul(order.as_ref()));
         let cofactor = q.rem(&order);
         let cofactor_inverse = Option::from(cofactor.invert_mod(&order))?;
         let q_mod_p = Zeroizing::new(prime.reduce(q));
         let logarithm_scale = prime.invert_secret(&Zeroizing::new(prime.neg(&q_mod_p)))?;
-        Some(Self { prime, square, order, square_order, cofactor, cofactor_inverse, logarithm_scale })
+        Some(Self {
+            prime,
+            square,
+            plain_square,
+            order,
+            square_order,
+            cofactor,
+            cofactor_inverse,
+            logarithm_scale,
+        })
     }
 
     /// `p`.
@@ -69,9 +82,14 @@ impl Half {
         &self.prime
     }
 
-    /// `p²`.
+    /// `p²`, for what is compared mod `p²` or never leaves.
     pub(super) fn square(&self) -> &Modulus {
         &self.square
+    }
+
+    /// `p²`, for what is compared mod `p` only.
+    pub(super) fn plain_square(&self) -> &Modulus {
+        &self.plain_square
     }
 
     /// `p − 1`.

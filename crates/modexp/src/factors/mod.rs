@@ -49,6 +49,9 @@ pub struct Factors {
     /// How many of the next recombinations get a wrong half.
     #[cfg(test)]
     faults: std::sync::atomic::AtomicU32,
+    /// Whether it is wrong by its prime, not by a bit.
+    #[cfg(test)]
+    faults_by_prime: std::sync::atomic::AtomicBool,
 }
 
 impl Drop for Factors {
@@ -84,6 +87,8 @@ impl Factors {
             q_squared_inverse,
             #[cfg(test)]
             faults: std::sync::atomic::AtomicU32::new(0),
+            #[cfg(test)]
+            faults_by_prime: std::sync::atomic::AtomicBool::new(false),
         })
     }
 
@@ -149,14 +154,23 @@ impl Factors {
     /// `b^e mod N²` for each `(b, e)`: units `b < N²`, secret exponents of any width. Checked against faults.
     #[must_use]
     pub fn powers_squared(&self, list: &[(&BoxedUint, &BoxedUint)]) -> Vec<BoxedUint> {
-        self.checked(|| self.powers_squared_unpublished(list), |found| self.are_powers(list, found))
+        self.checked(|| self.powers_modulo(list, Half::plain_square), |found| self.are_powers(list, found))
     }
 
     /// As [`Factors::powers_squared`] without the check: see [`Factors::powers_unpublished`].
     #[must_use]
     pub fn powers_squared_unpublished(&self, list: &[(&BoxedUint, &BoxedUint)]) -> Vec<BoxedUint> {
-        let halves = self.run(list, Half::square, |half, _, (base, exponent)| {
-            Operands::new(half.square().reduce(base), half.reduce_exponent_squared(exponent))
+        self.powers_modulo(list, Half::square)
+    }
+
+    /// `b^e mod N²` by this way to compute mod `p²`.
+    fn powers_modulo(
+        &self,
+        list: &[(&BoxedUint, &BoxedUint)],
+        square: fn(&Half) -> &Modulus,
+    ) -> Vec<BoxedUint> {
+        let halves = self.run(list, square, |half, _, (base, exponent)| {
+            Operands::new(square(half).reduce(base), half.reduce_exponent_squared(exponent))
         });
         self.join(&halves, Self::combine_squared)
     }
@@ -201,9 +215,11 @@ impl Factors {
     #[must_use]
     pub fn decrypt(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
         let compute = || -> Option<Vec<[Secret; 2]>> {
-            let lifted = self.run(list, Half::square, |half, _, c| {
-                Operands::new(half.square().reduce(c), half.order().clone())
+            let lifted = self.run(list, Half::plain_square, |half, _, c| {
+                Operands::new(half.plain_square().reduce(c), half.order().clone())
             });
+            #[cfg(test)]
+            let lifted = self.disturb(&lifted);
             lifted.iter().map(|[x, y]| Some([self.p.logarithm(x)?, self.q.logarithm(y)?])).collect()
         };
         let halves = compute().or_else(compute);
@@ -244,16 +260,21 @@ impl Factors {
         halves
     }
 
-    /// Flips a bit of one half of the first entry, as often as a test ordered: mod `q` the last time, mod `p`
-    /// the time before, and so on.
+    /// Flips a bit of one half of the first entry, or adds its prime to it, as often as a test ordered: mod `q` the last
+    /// time, mod `p` the time before, and so on.
     #[cfg(test)]
     fn disturb(&self, halves: &[[Secret; 2]]) -> Vec<[Secret; 2]> {
         use std::sync::atomic::Ordering::SeqCst;
         let mut halves = halves.to_vec();
         let ordered = self.faults.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
         if let (Ok(left), Some([x, y])) = (ordered, halves.first_mut()) {
-            let half = if left % 2 == 1 { y } else { x };
-            half.as_mut_words()[0] ^= 2;
+            let (half, side) = if left % 2 == 1 { (y, &self.q) } else { (x, &self.p) };
+            if self.faults_by_prime.load(SeqCst) {
+                let square = side.square();
+                **half = square.add(half, &square.fit(side.prime().value()));
+            } else {
+                half.as_mut_words()[0] ^= 2;
+            }
         }
         halves
     }

@@ -157,6 +157,38 @@ fn one_wrong_half_is_found_and_computed_anew() {
     }
 }
 
+/// What the lanes may get wrong modulo the square of a prime, if they know it for one: a multiple of the prime.
+#[test]
+fn a_half_that_is_wrong_by_its_prime_is_found() {
+    let factors = factors(256, 256, 34);
+    let base = factors.modulus().random_unit_candidate(&mut rng(35));
+    for length in 1..4 {
+        let list = vec![&base; length];
+        let right = factors.nth_powers(&list);
+        factors.faults_by_prime.store(true, SeqCst);
+        factors.faults.store(1, SeqCst);
+        assert_ne!(factors.nth_powers_unpublished(&list), right, "the hook disturbs");
+        factors.faults.store(1, SeqCst);
+        assert_eq!(factors.nth_powers(&list), right);
+        factors.faults.store(2, SeqCst);
+        assert!(panics(&factors, |factors, x| factors.nth_powers(&[x, x]), &base));
+        factors.faults_by_prime.store(false, SeqCst);
+    }
+}
+
+/// A plaintext is computed anew if its half is wrong, and not given out if it is twice.
+#[test]
+fn a_wrong_half_of_a_plaintext_is_found() {
+    let factors = factors(256, 256, 36);
+    let noise = factors.nth_powers(&[&factors.modulus().random_unit_candidate(&mut rng(37))]);
+    let decrypt: Operation = |factors, c| factors.decrypt(&[c, c]);
+    let right = decrypt(&factors, &noise[0]);
+    factors.faults.store(1, SeqCst);
+    assert_eq!(decrypt(&factors, &noise[0]), right);
+    factors.faults.store(2, SeqCst);
+    assert!(panics(&factors, decrypt, &noise[0]));
+}
+
 fn panics(factors: &Factors, operation: Operation, base: &BoxedUint) -> bool {
     catch_unwind(AssertUnwindSafe(|| operation(factors, base))).is_err()
 }
@@ -199,11 +231,9 @@ fn every_entry_of_a_list_is_checked() {
             assert!(check(right), "{index}, {length}");
             assert!(!check(&right[1..]), "{index}, {length}");
             for wrong in 0..length {
-                for off in [
-                    BoxedUint::from(2u64),
-                    less_one.clone(),
-                    factors.p().concatenating_add(BoxedUint::one()),
-                ] {
+                for off in
+                    [BoxedUint::from(2u64), less_one.clone(), factors.p().concatenating_add(BoxedUint::one())]
+                {
                     let mut found = right.clone();
                     found[wrong] = modulus.mul(&found[wrong], &modulus.reduce(&off));
                     assert!(!check(&found), "{index}, {length}: {wrong} off by {off}");
