@@ -105,7 +105,7 @@ impl FixedPower<'_> {
     fn bits(&self) -> u32 {
         match self.timing {
             Timing::Secret => self.exponent.bits_precision(),
-            Timing::Public => self.exponent.bits_vartime(),
+            Timing::SecretBase | Timing::Public => self.exponent.bits_vartime(),
         }
     }
 

@@ -11,7 +11,7 @@ use crypto_bigint::BoxedUint;
 use rayon::prelude::*;
 
 use crate::awslc::{Half, Montgomery, Word};
-use crate::lanes::{self, Base, Kernel, LANES, Lane, Shape, alone};
+use crate::lanes::{self, Base, Exponents, Kernel, LANES, Lane, Shape, alone};
 use crate::modulus::Modulus;
 
 /// Whether the operands of an exponentiation are secret.
@@ -20,8 +20,10 @@ pub enum Timing {
     /// Base and exponent are secret: run time and memory accesses depend on the limbs of modulus and exponent
     /// only (lanes, `BN_mod_exp_mont_consttime`, or its paired form).
     Secret,
+    /// The base is secret, the exponent is public: run time and memory accesses depend on the exponent, too.
+    SecretBase,
     /// All operands are public: leading zeros of the exponent are skipped, short exponents use sliding windows. In
-    /// a group of lanes they are treated as secret but for the length of the exponent.
+    /// a group of lanes they are treated as secret but for the length of the exponent, unless all have the same.
     Public,
 }
 
@@ -162,13 +164,14 @@ impl Task<'_> {
                 vec![(*i, out1), (*j, out2)]
             }
             Task::Across(kernel, (position, power)) => {
-                let public = power.timing == Timing::Public;
-                vec![(*position, alone::power(kernel, &power.lane(), power.exponent_bits(), public))]
+                let known = known(std::slice::from_ref(power));
+                vec![(*position, alone::power(kernel, &power.lane(), power.exponent_bits(), known))]
             }
             Task::Lanes(kernel, base, entries) => {
                 let group: Vec<Lane<'_>> = entries.iter().map(|(_, power)| power.lane()).collect();
                 let bits = entries.iter().map(|(_, power)| power.exponent_bits()).max().unwrap_or_default();
-                let results = lanes::powers(kernel, &group, bits, *base);
+                let powers: Vec<_> = entries.iter().map(|(_, power)| *power).collect();
+                let results = lanes::powers(kernel, &group, bits, (*base, known(&powers)));
                 entries.iter().map(|(position, _)| *position).zip(results).collect()
             }
         }
@@ -183,8 +186,9 @@ fn cut<'a>(kernel: Option<&'a Kernel>, list: &[Power<'a>], base: Base) -> Vec<Ta
     };
     let (mut fit, mut rest): (Vec<_>, Vec<_>) =
         entries.partition(|(_, power)| LANE_BITS.contains(&power.modulus.bits()));
-    // Like moduli together, and among them like exponents: a group works as long as its longest one.
-    fit.sort_by_key(|(_, power)| (power.shape(), Reverse(power.exponent_bits())));
+    // Like moduli together, and among them like exponents: a group works as long as its longest one, and less if all are
+    // the same and public.
+    fit.sort_by_key(|(_, power)| (power.shape(), Reverse(power.exponent_bits()), power.public_exponent()));
     let mut tasks = Vec::new();
     for alike in fit.chunk_by(|(_, a), (_, b)| a.shape() == b.shape()) {
         let mut left = alike;
@@ -204,6 +208,13 @@ fn cut<'a>(kernel: Option<&'a Kernel>, list: &[Power<'a>], base: Base) -> Vec<Ta
     }
     tasks.extend(pair_up(rest.into_iter()));
     tasks
+}
+
+/// What may be known of the exponents of some entries.
+fn known(entries: &[Power<'_>]) -> Exponents {
+    let first = entries.first().and_then(Power::public_exponent);
+    let common = first.is_some() && entries.iter().all(|power| power.public_exponent() == first);
+    if common { Exponents::Common } else { Exponents::Secret }
 }
 
 /// Whether a group of one shape, the longest exponent first, costs less in lanes than entry by entry.
@@ -256,7 +267,9 @@ impl<'a> Power<'a> {
             Timing::Public if self.exponent.bits_vartime() <= SLIDING_WINDOW_BITS => {
                 engine.power_public(base, exponent, target);
             }
-            Timing::Public | Timing::Secret => engine.power_secret(base, exponent, target),
+            Timing::Public | Timing::SecretBase | Timing::Secret => {
+                engine.power_secret(base, exponent, target)
+            }
         }
         out
     }
@@ -266,7 +279,7 @@ impl<'a> Power<'a> {
         let words = self.exponent.as_words();
         match self.timing {
             Timing::Secret => words,
-            Timing::Public => {
+            Timing::SecretBase | Timing::Public => {
                 let used = words.iter().rposition(|word| *word != 0).map_or(1, |top| top + 1);
                 words.get(..used).expect("invariant: a number has a word")
             }
@@ -285,8 +298,13 @@ impl<'a> Power<'a> {
     fn exponent_bits(&self) -> u32 {
         match self.timing {
             Timing::Secret => self.exponent.bits_precision(),
-            Timing::Public => self.exponent.bits_vartime(),
+            Timing::SecretBase | Timing::Public => self.exponent.bits_vartime(),
         }
+    }
+
+    /// The words of the exponent, if everybody may know them.
+    fn public_exponent(&self) -> Option<&'a [Word]> {
+        (self.timing != Timing::Secret).then(|| self.exponent_words())
     }
 
     /// How the modulus lies in lanes.

@@ -94,7 +94,7 @@ impl<'a> Powers<'a> {
 
     /// Adds `base^exponent mod modulus` for a *secret* base and a public non-negative exponent.
     pub fn push_secret_base(&mut self, modulus: &'a Modulus, base: &BoxedUint, exponent: &BoxedUint) -> Slot {
-        self.push(Job { modulus, base: base.clone(), exponent: exponent.clone(), timing: Timing::Secret })
+        self.push(Job { modulus, base: base.clone(), exponent: exponent.clone(), timing: Timing::SecretBase })
     }
 
     /// Adds a product of powers of fixed bases, at least one, with secret exponents, whose signs stay secret too.
@@ -163,7 +163,7 @@ impl<'a> Powers<'a> {
 
 impl Drop for Job<'_> {
     fn drop(&mut self) {
-        if self.timing == Timing::Secret {
+        if self.timing != Timing::Public {
             self.base.zeroize();
             self.exponent.zeroize();
         }

@@ -1,12 +1,14 @@
-//! One exponentiation with its digits across the lanes, by fixed windows.
+//! One exponentiation with its digits across the lanes, by fixed windows or, for a public exponent, by sliding ones.
 
 use crypto_bigint::{BoxedUint, ConcatenatingMul, Resize};
 use zeroize::Zeroizing;
 
 use super::across::{self, Across, MAX_DIGITS};
+use super::digits::Slide;
 use super::kernel::negated_inverse;
 use super::vector::{Column, DIGIT_BITS, LANES};
-use super::{Kernel, Lane, SPARE_BITS, digits, window};
+use super::{Exponents, Kernel, Lane, SPARE_BITS, digits, window};
+use crate::awslc::Word;
 use crate::modulus::Modulus;
 
 /// Numbers, or tables of them, across the lanes. Wiped when dropped.
@@ -86,28 +88,17 @@ fn number(modulus: &Modulus, x: &BoxedUint, digits: usize) -> Columns {
     pair
 }
 
-/// The power of one entry, for an exponent of which `exponent_bits` bits are looked at. Who may know the exponent may see
-/// which powers are read.
+/// The power of one entry, for an exponent of which `exponent_bits` bits are looked at.
 ///
 /// # Panics
 /// If the base is not below its modulus, or the modulus is longer than [`MAX_BITS`] and no square of such a root.
-pub(crate) fn power(
-    kernel: &Kernel,
-    lane: &Lane<'_>,
-    exponent_bits: u32,
-    public_exponent: bool,
-) -> BoxedUint {
+pub(crate) fn power(kernel: &Kernel, lane: &Lane<'_>, exponent_bits: u32, exponents: Exponents) -> BoxedUint {
     assert!(lane.modulus.contains(lane.base), "invariant: operands out of range");
     let alone = Alone::new(kernel, lane.modulus);
-    let exponent = Exponent { words: lane.exponent, bits: exponent_bits.max(1), public: public_exponent };
-    alone.power(lane.base, exponent)
-}
-
-#[derive(Clone, Copy)]
-struct Exponent<'a> {
-    words: &'a [u64],
-    bits: u32,
-    public: bool,
+    match exponents {
+        Exponents::Secret => alone.power(lane.base, lane.exponent, exponent_bits.max(1)),
+        Exponents::Common => alone.power_by(lane.base, lane.exponent, exponent_bits),
+    }
 }
 
 /// Arithmetic modulo one number, in Montgomery form.
@@ -138,10 +129,11 @@ impl<'a> Alone<'a> {
         self.leave(&out)
     }
 
-    fn power(&self, base: &BoxedUint, exponent: Exponent<'_>) -> BoxedUint {
-        let width = window(exponent.bits);
+    /// By fixed windows.
+    fn power(&self, base: &BoxedUint, exponent: &[Word], exponent_bits: u32) -> BoxedUint {
+        let width = window(exponent_bits);
         let table = self.table(base, width);
-        let mut windows = (0..exponent.bits.div_ceil(width)).rev();
+        let mut windows = (0..exponent_bits.div_ceil(width)).rev();
         let [mut power, mut chosen, mut next] = [(); 3].map(|()| self.zeros());
         let mut twice = self.zeros();
         let top = windows.next().expect("invariant: an exponent has a bit");
@@ -158,21 +150,56 @@ impl<'a> Alone<'a> {
         self.finish(&power)
     }
 
+    /// By sliding windows of an exponent that everybody may know.
+    fn power_by(&self, base: &BoxedUint, exponent: &[Word], exponent_bits: u32) -> BoxedUint {
+        let width = digits::sliding_width(exponent_bits);
+        let [mut square, mut next, mut twice] = [(); 3].map(|()| self.zeros());
+        let base = self.montgomery(base);
+        self.square(&mut square, &base, &mut twice);
+        let table = self.progression(&base, &square, width - 1);
+        let (mut power, mut begun) = (self.unit(), false);
+        for Slide { squarings, factor } in digits::slides(exponent, exponent_bits, width) {
+            for _ in 0..if begun { squarings } else { 0 } {
+                self.square(&mut next, &power, &mut twice);
+                std::mem::swap(&mut power, &mut next);
+            }
+            let Some(place) = factor else { continue };
+            let chosen = table.chunks_exact(self.columns()).nth(place);
+            let chosen = chosen.expect("invariant: the table has all windows");
+            if begun {
+                self.multiply(&mut next, &power, chosen);
+                std::mem::swap(&mut power, &mut next);
+            } else {
+                power.copy_from_slice(chosen);
+            }
+            begun = true;
+        }
+        self.finish(&power)
+    }
+
+    /// The base in Montgomery form.
+    fn montgomery(&self, base: &BoxedUint) -> Columns {
+        let mut out = self.zeros();
+        let base = number(self.modulus, base, self.constants.digits);
+        self.multiply(&mut out, &base, &self.constants.unit_squared);
+        out
+    }
+
     /// The powers `0..2^width` of the base, in Montgomery form.
     fn table(&self, base: &BoxedUint, width: u32) -> Columns {
+        self.progression(&self.unit(), &self.montgomery(base), width)
+    }
+
+    /// `2^width` numbers, each the last one times the factor.
+    fn progression(&self, first: &[Column], factor: &[Column], width: u32) -> Columns {
         let columns = self.columns();
-        let (unit, mut first) = (self.unit(), self.zeros());
-        let base = number(self.modulus, base, self.constants.digits);
-        self.multiply(&mut first, &base, &self.constants.unit_squared);
         let mut table = Zeroizing::new(vec![Column::default(); columns << width]);
-        let mut last = unit;
-        for (entry, out) in table.chunks_exact_mut(columns).enumerate() {
-            if entry > 0 {
-                let mut next = self.zeros();
-                self.multiply(&mut next, &last, &first);
-                last = next;
-            }
+        let (mut last, mut next) = (self.zeros(), self.zeros());
+        last.copy_from_slice(first);
+        for out in table.chunks_exact_mut(columns) {
             out.copy_from_slice(&last);
+            self.multiply(&mut next, &last, factor);
+            std::mem::swap(&mut last, &mut next);
         }
         table
     }
@@ -183,25 +210,12 @@ impl<'a> Alone<'a> {
         one
     }
 
-    /// The entry of the table whose number is the `width` bits of the exponent from `position` on.
-    fn select(
-        &self,
-        out: &mut [Column],
-        table: &[Column],
-        exponent: Exponent<'_>,
-        position: u32,
-        width: u32,
-    ) {
-        let key = Zeroizing::new(digits::bits(exponent.words, position, width));
-        if exponent.public {
-            let number = usize::try_from(*key).expect("invariant: a window is narrow");
-            let entry = table.chunks_exact(out.len()).nth(number);
-            out.copy_from_slice(entry.expect("invariant: the table has all windows"));
-        } else {
-            let mut keys = Zeroizing::new(Column::default());
-            keys.0.fill(*key);
-            (self.kernel.select)(out, table, &keys);
-        }
+    /// The entry of the table whose number is the `width` bits of the exponent from `position` on, after reading all.
+    fn select(&self, out: &mut [Column], table: &[Column], exponent: &[Word], position: u32, width: u32) {
+        let key = Zeroizing::new(digits::bits(exponent, position, width));
+        let mut keys = Zeroizing::new(Column::default());
+        keys.0.fill(*key);
+        (self.kernel.select)(out, table, &keys);
     }
 
     /// The number below the modulus from a product by one: at most `n`, or a pair of at most `n` and `n + 1`.

@@ -11,7 +11,7 @@
 //! | `fixed.rs` | products of powers of bases with tables made ahead of time |
 //! | `ifma.rs` | these on the processor's instructions |
 //! | `switch.rs` | whether lanes are used: the switch, and a test before the first use |
-//! | this file | exponentiation by fixed windows |
+//! | this file | exponentiation by fixed windows; by sliding ones, where the exponent is public and the same in all lanes |
 //!
 //! **Secrets.** All lanes do the same operations on the same addresses: their number depends on the longest modulus
 //! and the longest exponent of the group, which are public, each entry of the table of powers is read for each
@@ -37,6 +37,7 @@ use zeroize::Zeroize;
 use crate::awslc::Word;
 use crate::modulus::Modulus;
 use across::Across;
+use digits::Slide;
 use kernel::{MAX_BLOCKS, Moduli};
 pub use switch::Lanes;
 use switch::Switch;
@@ -163,15 +164,33 @@ fn blocks(modulus_bits: u32) -> usize {
     digits::to_index((modulus_bits + SPARE_BITS).div_ceil(DIGIT_BITS * rows))
 }
 
+/// What is known of the exponents of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exponents {
+    /// Nothing.
+    Secret,
+    /// All are equal, and everybody may know them. Bases stay secret.
+    Common,
+}
+
 /// The powers of one to eight entries, in order, for exponents of which `exponent_bits` bits are looked at.
 ///
 /// # Panics
 /// If a base is not below its modulus or not what is known of it, or moduli are not of one shape, of at most
 /// [`MAX_BLOCKS`].
-pub(crate) fn powers(kernel: &Kernel, group: &[Lane<'_>], exponent_bits: u32, base: Base) -> Vec<BoxedUint> {
-    match base {
-        Base::Any => Group::new(kernel, group).powers(exponent_bits.max(1)),
-        Base::Two => {
+pub(crate) fn powers(
+    kernel: &Kernel,
+    group: &[Lane<'_>],
+    exponent_bits: u32,
+    (base, exponents): (Base, Exponents),
+) -> Vec<BoxedUint> {
+    match (base, exponents) {
+        (Base::Any, Exponents::Secret) => Group::new(kernel, group).powers(exponent_bits.max(1)),
+        (Base::Any, Exponents::Common) => {
+            let exponent = group.first().expect("invariant: a group is not empty").exponent;
+            Group::new(kernel, group).powers_by(exponent, exponent_bits)
+        }
+        (Base::Two, _) => {
             assert!(group.iter().all(|lane| is_two(lane.base)), "invariant: the bases are two");
             Group::new(kernel, group).powers_of_two(exponent_bits)
         }
@@ -237,6 +256,49 @@ impl<'a> Group<'a> {
             std::mem::swap(&mut power, &mut next);
         }
         self.finish(&power)
+    }
+
+    /// By sliding windows of a common exponent that everybody may know.
+    fn powers_by(mut self, exponent: &[Word], exponent_bits: u32) -> Vec<BoxedUint> {
+        let width = digits::sliding_width(exponent_bits);
+        let (mut power, table) = self.odd_powers(width);
+        let (mut next, mut begun) = (self.zeros(), false);
+        for Slide { squarings, factor } in digits::slides(exponent, exponent_bits, width) {
+            for _ in 0..if begun { squarings } else { 0 } {
+                self.square(&mut next, &power);
+                std::mem::swap(&mut power, &mut next);
+            }
+            let Some(place) = factor else { continue };
+            let chosen = table.chunks_exact(self.shape.width()).nth(place);
+            let chosen = chosen.expect("invariant: the table has all windows");
+            if begun {
+                self.multiply(&mut next, &power, chosen);
+                std::mem::swap(&mut power, &mut next);
+            } else {
+                power.copy_from_slice(chosen);
+            }
+            begun = true;
+        }
+        self.finish(&power)
+    }
+
+    /// One, and the odd powers below `2^width` of the bases, in Montgomery form.
+    fn odd_powers(&mut self, width: u32) -> (Numbers, Numbers) {
+        let blocks = self.shape.width();
+        let (unit, base) = self.bases();
+        let mut square = self.zeros();
+        self.square(&mut square, &base);
+        let mut table = Numbers::zeros(blocks << (width - 1));
+        let mut last = base;
+        for (place, out) in table.chunks_exact_mut(blocks).enumerate() {
+            if place > 0 {
+                let mut next = self.zeros();
+                self.multiply(&mut next, &last, &square);
+                last = next;
+            }
+            out.copy_from_slice(&last);
+        }
+        (unit, table)
     }
 
     /// By squaring, and doubling where the exponent has a bit.

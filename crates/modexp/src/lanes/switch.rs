@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crypto_bigint::{BoxedUint, ConcatenatingSquare};
 
-use super::{Base, Kernel, LANES, alone, fixed, powers};
+use super::{Base, Exponents, Kernel, LANES, alone, fixed, powers};
 use crate::awslc::Word;
 use crate::modulus::Modulus;
 use crate::powers::{Power, Timing, power};
@@ -152,8 +152,9 @@ fn agrees(kernel: &Kernel) -> bool {
         let group: Vec<_> = list.iter().map(Power::lane).collect();
         // One by one: in a list they might wait for a thread that waits for this test.
         let expected: Vec<_> = list.iter().map(|entry| power(*entry)).collect();
-        let alone = |lane| alone::power(kernel, lane, TEST_EXPONENT_BITS, false);
-        powers(kernel, &group, TEST_EXPONENT_BITS, *base) == expected && group.iter().map(alone).eq(expected)
+        let alone = |lane| alone::power(kernel, lane, TEST_EXPONENT_BITS, Exponents::Secret);
+        powers(kernel, &group, TEST_EXPONENT_BITS, (*base, Exponents::Secret)) == expected
+            && group.iter().map(alone).eq(expected)
     }) && tables_agree(kernel, m0, &exponents)
 }
 

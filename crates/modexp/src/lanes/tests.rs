@@ -148,15 +148,39 @@ fn check_group(jobs: &[Job], exponent_bits: u32) {
     let expected = powers_with(None, &list, Base::Any);
     let group: Vec<_> = list.iter().map(Power::lane).collect();
     for kernel in kernels() {
-        let found = powers(kernel, &group, exponent_bits, Base::Any);
+        let found = powers(kernel, &group, exponent_bits, (Base::Any, Exponents::Secret));
         assert_eq!(found, expected, "{:?}", jobs[0].modulus);
         assert!(found.iter().zip(jobs).all(|(x, job)| x.bits_precision() == job.modulus.precision()));
         for ((lane, job), expected) in group.iter().zip(jobs).zip(&expected) {
             if alone::fits(&job.modulus) {
-                let public = job.timing == Timing::Public;
-                let found = alone::power(kernel, lane, exponent_bits, public);
+                let known = if job.timing == Timing::Secret { Exponents::Secret } else { Exponents::Common };
+                let found = alone::power(kernel, lane, exponent_bits, known);
                 assert_eq!(&found, expected, "alone: {:?}", job.modulus);
                 assert_eq!(found.bits_precision(), job.modulus.precision());
+            }
+        }
+    }
+}
+
+/// One public exponent for a whole group, of bases and moduli that differ: found out, and computed with sliding windows.
+#[test]
+fn a_common_exponent_needs_no_scan() {
+    static NOTHING_SELECTED: Kernel = Kernel { select: |_, _, _| panic!("a scan"), ..MODEL_KERNEL };
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    for (size, bits) in
+        [(Size::Plain(1024), 300), (Size::SquareOf(512), 300), (Size::Plain(600), 1), (Size::Plain(600), 64)]
+    {
+        let moduli: Vec<_> = (0..LANES).map(|_| modulus(size, &mut rng)).collect();
+        let bases: Vec<_> = moduli.iter().map(|modulus| base(modulus, &mut rng)).collect();
+        for exponent in [exponent(bits, &mut rng), BoxedUint::zero(), ones(bits), ones(bits + 71).shl(70)] {
+            let entry = |(index, (modulus, base)): (usize, _)| {
+                let timing = if index.is_multiple_of(2) { Timing::SecretBase } else { Timing::Public };
+                Power { base, exponent: &exponent, modulus, timing }
+            };
+            let list: Vec<_> = moduli.iter().zip(&bases).enumerate().map(entry).collect();
+            let expected = powers_with(None, &list, Base::Any);
+            for kernel in kernels().into_iter().chain([&NOTHING_SELECTED]) {
+                assert_eq!(powers_with(Some(kernel), &list, Base::Any), expected);
             }
         }
     }
@@ -288,7 +312,11 @@ fn powers_of_two_agree_with_the_scalar_engine() {
             for kernel in kernels() {
                 assert_eq!(powers_with(Some(kernel), &list, Base::Two), expected, "{bits} bits");
                 let group: Vec<_> = list.iter().map(Power::lane).collect();
-                assert_eq!(powers(kernel, &group, 300, Base::Two), expected, "{bits} bits");
+                assert_eq!(
+                    powers(kernel, &group, 300, (Base::Two, Exponents::Secret)),
+                    expected,
+                    "{bits} bits"
+                );
             }
         }
     }
@@ -314,7 +342,7 @@ fn too_long_a_modulus_is_refused() {
         modulus: &modulus,
         timing: Timing::Public,
     };
-    let _ = powers(&MODEL, &[entry.lane()], 1, Base::Any);
+    let _ = powers(&MODEL, &[entry.lane()], 1, (Base::Any, Exponents::Secret));
 }
 
 /// The model, counting its squares for Fermat tests.
