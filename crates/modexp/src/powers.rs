@@ -60,8 +60,9 @@ const LANES_COST_IN_PAIRS: u64 = 2;
 /// What a group costs by the cost of its longest entry with its digits across the lanes: 3.3 measured for 3072 bits.
 const LANES_COST_ACROSS: (u64, u64) = (10, 3);
 
-/// The same modulo squares of known roots: 3.7, 4.0, 4.6 measured for roots of 1536, 2048, 3072 bits.
-const SQUARES_COST_ACROSS: (u64, u64) = (4, 1);
+/// The same modulo squares of known roots: 3.7, 4.0, 4.6 measured for roots of 1536, 2048, 3072 bits, and 5.4 for the last
+/// with a public exponent.
+const SQUARES_COST_ACROSS: (u64, u64) = (9, 2);
 
 /// Moduli that are no squares go across the lanes above these bits: below, AWS-LC has its paired kernel.
 const ACROSS_BITS: u32 = 2048;
@@ -192,18 +193,18 @@ fn cut<'a>(kernel: Option<&'a Kernel>, list: &[Power<'a>], base: Base) -> Vec<Ta
     let mut tasks = Vec::new();
     for alike in fit.chunk_by(|(_, a), (_, b)| a.shape() == b.shape()) {
         let mut left = alike;
-        while let Some((longest, others)) = left.split_first() {
+        while !left.is_empty() {
             let group = left.get(..LANES).unwrap_or(left);
-            if lanes_pay(group) {
-                tasks.push(Task::Lanes(kernel, base, group.to_vec()));
-                left = left.get(group.len()..).unwrap_or_default();
-            } else {
-                match across_pays(&longest.1) {
-                    true => tasks.push(Task::Across(kernel, *longest)),
-                    false => rest.push(*longest),
+            let singles = longest_alone(group);
+            let (now, later) = left.split_at(if singles == 0 { group.len() } else { singles });
+            match now {
+                group if singles == 0 => tasks.push(Task::Lanes(kernel, base, group.to_vec())),
+                some if some.iter().all(|(_, power)| across_pays(power)) => {
+                    tasks.extend(some.iter().map(|entry| Task::Across(kernel, *entry)));
                 }
-                left = others;
+                some => rest.extend_from_slice(some),
             }
+            left = later;
         }
     }
     tasks.extend(pair_up(rest.into_iter()));
@@ -217,19 +218,24 @@ fn known(entries: &[Power<'_>]) -> Exponents {
     if common { Exponents::Common } else { Exponents::Secret }
 }
 
-/// Whether a group of one shape, the longest exponent first, costs less in lanes than entry by entry.
-fn lanes_pay(group: &[Entry<'_>]) -> bool {
+/// How many entries of a group of one shape, the longest exponents first, are computed one by one for the least cost, if the
+/// others go in lanes.
+fn longest_alone(group: &[Entry<'_>]) -> usize {
     if group.iter().all(|(_, power)| power.fills_a_pair()) {
-        return group.len().div_ceil(2) as u64 > LANES_COST_IN_PAIRS;
+        let pays = group.len().div_ceil(2) as u64 > LANES_COST_IN_PAIRS;
+        return if pays { 0 } else { group.len() };
     }
-    let bits = group.iter().map(|(_, power)| u64::from(power.exponent_bits()));
-    let longest = bits.clone().max().unwrap_or_default();
     let (paid, of) = match group.first() {
         Some((_, power)) if across_pays(power) && power.modulus.root().is_some() => SQUARES_COST_ACROSS,
         Some((_, power)) if across_pays(power) => LANES_COST_ACROSS,
         _ => LANES_COST,
     };
-    bits.sum::<u64>() * of > longest * paid
+    let bits: Vec<_> = group.iter().map(|(_, power)| u64::from(power.exponent_bits())).collect();
+    let cost = |singles: usize| {
+        let (alone, lanes) = bits.split_at(singles);
+        alone.iter().sum::<u64>() * of + lanes.first().map_or(0, |longest| longest * paid)
+    };
+    (0..=group.len()).rev().min_by_key(|singles| cost(*singles)).unwrap_or_default()
 }
 
 /// Whether an entry takes less time with its digits across the lanes than on AWS-LC.
