@@ -165,25 +165,31 @@ pub(super) fn speak<C: Curve>(
             nu: Nonce::random(paillier.public(), rng),
         })
         .collect();
-    let plain: Vec<_> = drawn.iter().flat_map(|d| [(&d.k, &d.rho), (&d.gamma, &d.nu)]).collect();
+    let keys: Vec<_> = slots.iter().map(|_| elgamal::random_key(rng)).collect();
+    let prover = public.known(me);
+    let mut masks = Vec::with_capacity(2 * slots.len() * public.others());
+    for to in public.signers().others(me) {
+        let moduli = (&prover.paillier, &public.known(to).ring);
+        masks.extend((0..2 * slots.len()).map(|_| enc_elg::Masks::random(public.level(), moduli, rng)));
+    }
+    // The ciphertexts of the slots and those of the proofs for all peers form one list.
+    let plain = drawn.iter().flat_map(|d| [(&d.k, &d.rho), (&d.gamma, &d.nu)]);
+    let plain: Vec<_> = plain.chain(masks.iter().map(enc_elg::Masks::plain)).collect();
     let mut encrypted = paillier.encrypt(&plain).into_iter();
     let mut next = || encrypted.next().expect("invariant: two ciphertexts per slot");
     let broadcast: Vec<_> = slots
         .iter()
-        .map(|slot| {
-            let Y = elgamal::random_key(rng);
-            Broadcast {
-                K: next(),
-                G: next(),
-                Y,
-                A: elgamal::commit(&Y, slot.k.expose(), slot.a.expose()),
-                B: elgamal::commit(&Y, slot.gamma.expose(), slot.b.expose()),
-            }
+        .zip(keys)
+        .map(|(slot, Y)| Broadcast {
+            K: next(),
+            G: next(),
+            Y,
+            A: elgamal::commit(&Y, slot.k.expose(), slot.a.expose()),
+            B: elgamal::commit(&Y, slot.gamma.expose(), slot.b.expose()),
         })
         .collect();
 
     let sessions = public.slot_sessions(session);
-    let prover = public.known(me);
     // The proofs for all peers form one list.
     let mut claims = Vec::with_capacity(2 * slots.len() * public.others());
     for to in public.signers().others(me) {
@@ -198,7 +204,7 @@ pub(super) fn speak<C: Curve>(
             claims.push(enc_elg::Claim { context: bound(Role::Psi1), statement, witness });
         }
     }
-    let mut proofs = enc_elg::prove_all(&claims, &paillier, rng).into_iter();
+    let mut proofs = enc_elg::prove_with(&claims, &masks, encrypted.collect()).into_iter();
     let mut next = || proofs.next().expect("invariant: two proofs per slot and peer");
     let mut one = || Direct { psi0: next(), psi1: next() };
     let peers = public.signers().others(me);

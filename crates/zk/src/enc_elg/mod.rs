@@ -13,6 +13,7 @@ use crate::aid::Aid;
 use crate::context::Context;
 use crate::curve::{Curve, Point, Scalar};
 use crate::integer::Integer;
+use crate::level::Level;
 use crate::natural::{Natural, Units};
 use crate::paillier::{Ciphertext, DecryptionKey, EncryptionKey, Nonce, Response, respond};
 use crate::powers::Powers;
@@ -85,7 +86,7 @@ pub struct Proof<C: Curve> {
 }
 
 /// Everything the prover draws.
-struct Masks<C: Curve> {
+pub struct Masks<C: Curve> {
     alpha: Integer,
     mu: Integer,
     gamma: Integer,
@@ -94,20 +95,30 @@ struct Masks<C: Curve> {
 }
 
 impl<C: Curve> Masks<C> {
-    fn random(
-        context: &Context<'_>,
-        statement: &Statement<'_, C>,
+    /// Draws them, for a prover's key and the verifier's parameters.
+    pub fn random(
+        level: Level,
+        (prover, rp): (&EncryptionKey, &RingPedersen),
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Self {
-        let p = context.level.parameters();
-        let modulus = statement.rp.modulus().value();
+        let p = level.parameters();
+        let modulus = rp.modulus().value();
         Self {
             alpha: Integer::sample(p.ell + p.epsilon, rng),
             mu: Integer::sample_scaled(p.ell, modulus, rng),
             gamma: Integer::sample_scaled(p.ell + p.epsilon, modulus, rng),
-            r: Nonce::random(statement.prover, rng),
+            r: Nonce::random(prover, rng),
             beta: Scalar::random(rng),
         }
+    }
+
+    fn of(Claim { context, statement, .. }: &Claim<'_, C>, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        Self::random(context.level, (statement.prover, statement.rp), rng)
+    }
+
+    /// What `D` encrypts, and under which nonce.
+    pub fn plain(&self) -> (&Integer, &Nonce) {
+        (&self.alpha, &self.r)
     }
 }
 
@@ -149,10 +160,17 @@ pub fn prove_all<C: Curve>(
     key: &DecryptionKey,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Vec<Proof<C>> {
-    let masks: Vec<_> =
-        claims.iter().map(|claim| Masks::random(&claim.context, &claim.statement, rng)).collect();
-    let first = commit(claims, &masks, key);
-    answer(claims, &masks, first)
+    let masks: Vec<_> = claims.iter().map(|claim| Masks::of(claim, rng)).collect();
+    prove_with(claims, &masks, encrypt(&masks, key))
+}
+
+/// As [`prove_all`] with masks that have been drawn, one for each claim, and the `D` of each: [`Masks::plain`], encrypted.
+pub fn prove_with<C: Curve>(
+    claims: &[Claim<'_, C>],
+    masks: &[Masks<C>],
+    encrypted: Vec<Ciphertext>,
+) -> Vec<Proof<C>> {
+    answer(claims, masks, commit(claims, masks, encrypted))
 }
 
 /// One proof of a list to be verified.
@@ -227,11 +245,16 @@ fn queue<'a, C: Curve>(
     Ok(())
 }
 
-/// First messages: one list under the verifiers' moduli, one under the own by CRT.
+/// The `D` of all.
+fn encrypt<C: Curve>(masks: &[Masks<C>], key: &DecryptionKey) -> Vec<Ciphertext> {
+    key.encrypt(&masks.iter().map(Masks::plain).collect::<Vec<_>>())
+}
+
+/// First messages, with one list under the verifiers' moduli.
 fn commit<C: Curve>(
     claims: &[Claim<'_, C>],
     masks: &[Masks<C>],
-    key: &DecryptionKey,
+    encrypted: Vec<Ciphertext>,
 ) -> Vec<FirstMessages<C>> {
     let mut powers = Powers::new();
     let queued: Vec<_> = claims
@@ -244,7 +267,6 @@ fn commit<C: Curve>(
         })
         .collect();
     let results = powers.run();
-    let encrypted = key.encrypt(&masks.iter().map(|masks| (&masks.alpha, &masks.r)).collect::<Vec<_>>());
     claims
         .iter()
         .zip(masks)

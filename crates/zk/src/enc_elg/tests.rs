@@ -82,10 +82,10 @@ impl<C: Curve> Case<C> {
         first: impl FnOnce(&mut FirstMessages<C>),
     ) -> Result<(), Rejection> {
         let claim = self.claim();
-        let mut drawn = Masks::random(&self.context, &claim.statement, &mut rng(98));
+        let mut drawn = Masks::of(&claim, &mut rng(98));
         masks(&mut drawn);
         let one = std::slice::from_ref(&drawn);
-        let mut sent = commit(&[claim], one, &self.prover.paillier).remove(0);
+        let mut sent = commit(&[claim], one, encrypt(one, &self.prover.paillier)).remove(0);
         first(&mut sent);
         self.verify(&answer(&[claim], one, vec![sent]).remove(0))
     }
@@ -425,9 +425,9 @@ fn frozen_vectors() {
         let statement = claim.statement;
         let proof = case.prove(&statement);
         assert_eq!(case.verify(&proof), Ok(()));
-        let masks = Masks::random(&case.context, &statement, &mut rng(99));
+        let masks = Masks::of(&claim, &mut rng(99));
         let one = std::slice::from_ref(&masks);
-        let first = commit(&[claim], one, &case.prover.paillier).remove(0);
+        let first = commit(&[claim], one, encrypt(one, &case.prover.paillier)).remove(0);
         assert_eq!(answer(&[claim], one, vec![first]), std::slice::from_ref(&proof));
         let rp = case.verifier.ring.parameters();
         let inputs = Inputs {
