@@ -62,7 +62,7 @@ const LANES_COST_ACROSS: (u64, u64) = (10, 3);
 
 /// The same modulo squares of known roots: 3.7, 4.0, 4.6 measured for roots of 1536, 2048, 3072 bits, and 5.4 for the last
 /// with a public exponent.
-const SQUARES_COST_ACROSS: (u64, u64) = (9, 2);
+const SQUARES_COST_ACROSS: (u64, u64) = (5, 1);
 
 /// Moduli that are no squares go across the lanes above these bits: below, AWS-LC has its paired kernel.
 const ACROSS_BITS: u32 = 2048;
@@ -235,7 +235,7 @@ fn longest_alone(group: &[Entry<'_>]) -> usize {
         let (alone, lanes) = bits.split_at(singles);
         alone.iter().sum::<u64>() * of + lanes.first().map_or(0, |longest| longest * paid)
     };
-    (0..=group.len()).rev().min_by_key(|singles| cost(*singles)).unwrap_or_default()
+    (0..=group.len()).min_by_key(|singles| cost(*singles)).unwrap_or_default()
 }
 
 /// Whether an entry takes less time with its digits across the lanes than on AWS-LC.

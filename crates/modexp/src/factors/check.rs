@@ -17,7 +17,7 @@
 //! `r^N` is computed so, since it is compared mod `p²`: it has the order of a power by `p`. For all others the lanes are
 //! not told that `p²` is a square, so that a fault anywhere changes the value mod `p` as well.
 //!
-//! **Lists.** Where all entries have one exponent, as in the second and third row, they are compared at once: the product of
+//! **Lists.** Where all entries have one exponent, as in the second and third row, or one base, they are compared at once: the product of
 //! all `x^w` takes the place of `x`, with a weight `w` of 64 bits for each, and that of all `r^w` the place of `r`. So the check
 //! of a list costs one or two long exponentiations for each half, and a tenth of one for each entry.
 //!
@@ -48,6 +48,9 @@ use crate::modulus::Modulus;
 /// How often a result is computed before a failing check stops the process.
 const TRIES: usize = 2;
 
+/// Bits of a weight.
+const WEIGHT_BITS: u32 = u64::BITS;
+
 impl Factors {
     /// The first result of `compute` that passes.
     ///
@@ -76,20 +79,40 @@ impl Factors {
 
     /// Whether `found[i] ≡ b^e` mod `p` and mod `q`.
     pub(super) fn are_powers(&self, list: &[(&BoxedUint, &BoxedUint)], found: &[BoxedUint]) -> bool {
+        let residues = |x| self.sides().map(|(half, _)| Zeroizing::new(half.prime().reduce(x)));
+        let found: Vec<_> = found.iter().map(residues).collect();
+        found.len() == list.len() && self.are_halves_of_powers(list, &found)
+    }
+
+    /// Whether `found[i] ≡ base^exponents[i]` mod `N`, for secret exponents of any width.
+    /// It is a check against faults: weighted products are compared.
+    #[must_use]
+    pub fn are_powers_of(&self, base: &BoxedUint, exponents: &[&BoxedUint], found: &[&BoxedUint]) -> bool {
+        let widest = exponents.iter().map(|exponent| exponent.bits_precision()).max().unwrap_or_default();
+        // Room for 2^64 terms.
+        let mut sum = Zeroizing::new(BoxedUint::zero_with_precision(widest + WEIGHT_BITS + u64::BITS));
+        for (exponent, weight) in exponents.iter().zip(weights()) {
+            let term = Zeroizing::new(exponent.concatenating_mul(&weight));
+            sum = Zeroizing::new(sum.wrapping_add(&*term));
+        }
+        let product = self.weighted_product(found, Half::prime);
+        exponents.len() == found.len() && self.are_halves_of_powers(&[(base, &sum)], &[product])
+    }
+
+    /// Whether each pair of halves is `b^e` mod `p` and mod `q`.
+    fn are_halves_of_powers(&self, list: &[(&BoxedUint, &BoxedUint)], found: &[[Secret; 2]]) -> bool {
         let even_parts = self.run(list, Half::prime, |half, _, (base, exponent)| {
             let base = Zeroizing::new(self.modulus.reduce(base));
             let square = Zeroizing::new(self.modulus.square(&base));
             let halved = Zeroizing::new(exponent.shr(1));
             Operands::new(half.prime().reduce(&square), half.reduce_exponent(&halved))
         });
-        found.len() == list.len()
-            && list.iter().zip(&even_parts).zip(found).all(|(((base, exponent), even), x)| {
-                self.sides().iter().all(|(half, side)| {
-                    let odd = half.odd_part(base, exponent);
-                    let expected = Zeroizing::new(half.prime().mul(side.of(even), &odd));
-                    same(&Zeroizing::new(half.prime().reduce(x)), &expected)
-                })
+        list.iter().zip(&even_parts).zip(found).all(|(((base, exponent), even), x)| {
+            self.sides().iter().all(|(half, side)| {
+                let odd = half.odd_part(base, exponent);
+                same(side.of(x), &Zeroizing::new(half.prime().mul(side.of(even), &odd)))
             })
+        })
     }
 
     /// Whether `found[i]` is the power of `list[i]` by `N` mod `p²`, and alike mod `q²`.

@@ -222,9 +222,15 @@ fn every_entry_of_a_list_is_checked() {
         let noises = factors.nth_powers_unpublished(list);
         let found = factors.powers_unpublished(&powers[..length]);
         type Check<'a> = (&'a Modulus, Vec<BoxedUint>, Box<dyn Fn(&[BoxedUint]) -> bool + 'a>);
-        let checks: [Check<'_>; 3] = [
+        let alike: Vec<_> = exponents[..length].iter().map(|e| direct(&bases[0], e, n)).collect();
+        let of_one = |found: &[BoxedUint]| {
+            let exponents: Vec<_> = exponents[..length].iter().collect();
+            factors.are_powers_of(&bases[0], &exponents, &found.iter().collect::<Vec<_>>())
+        };
+        let checks: [Check<'_>; 4] = [
             (n, roots, Box::new(|found| factors.are_nth_roots(list, found))),
             (factors.modulus_squared(), noises, Box::new(|found| factors.are_nth_powers(list, found))),
+            (n, alike, Box::new(of_one)),
             (n, found, Box::new(|found| factors.are_powers(&powers[..length], found))),
         ];
         for (index, (modulus, right, check)) in checks.iter().enumerate() {
