@@ -175,9 +175,12 @@ fn run(kernel: &Kernel, group: &[Product<'_>]) -> Vec<BoxedUint> {
     products(kernel, group)
 }
 
-/// Whether all factors of an entry have tables for their exponents.
+/// Whether all factors of an entry have tables for their exponents, and numbers lie alike in all of them: the same
+/// modulus may be known with its root and without.
 fn serves(entry: &[FixedPower<'_>]) -> bool {
-    entry.iter().all(|factor| factor.table().is_some())
+    let shape = |factor: &FixedPower<'_>| Shape::of(&factor.base.0.modulus);
+    let first = entry.first().map(shape);
+    entry.iter().all(|factor| factor.table().is_some() && first == Some(shape(factor)))
 }
 
 /// What a product counts as.
@@ -311,6 +314,36 @@ mod tests {
                     assert_eq!(found.bits_precision(), n.precision());
                 }
             }
+        }
+    }
+
+    /// One square, once with its root and once without: tables of the two do not go together.
+    #[test]
+    fn a_modulus_may_be_known_with_and_without_its_root() {
+        let mut rng = ChaCha20Rng::seed_from_u64(3);
+        let square = modulus(512, &mut rng).squared().unwrap();
+        let plain = Modulus::new(square.value()).unwrap();
+        let units = [unit(&square, &mut rng), unit(&plain, &mut rng)];
+        let list: Vec<_> = [&square, &plain]
+            .into_iter()
+            .zip(&units)
+            .map(|(n, (base, inverse))| (n, base, inverse))
+            .collect();
+        let exponent = BoxedUint::from(5u64);
+        let expected = units.iter().fold(plain.one(), |product, (base, _)| {
+            let power = Power { base, exponent: &exponent, modulus: &plain, timing: Timing::Public };
+            plain.mul(&product, &crate::powers::power(power))
+        });
+        for kernel in kernels().into_iter().map(Some).chain([None]) {
+            let bases = FixedBase::prepare_with(kernel, &list, BITS);
+            let factor = |base| FixedPower {
+                base,
+                exponent: &exponent,
+                negative: Choice::FALSE,
+                timing: Timing::Secret,
+            };
+            let entry: Vec<_> = bases.iter().map(factor).collect();
+            assert_eq!(products_with(kernel, &[entry]), std::slice::from_ref(&expected));
         }
     }
 
