@@ -42,8 +42,18 @@ pub fn verify_all<'a, T>(
     aid: &'a Aid,
     queue: impl Fn(&mut Relations<'a>, &'a T) -> Result<(), Rejection>,
 ) -> Result<(), Refused> {
-    verify_once(proofs, aid, &queue)
-        .or_else(|_| verify_list(proofs, Relations { powers: Powers::scalar(), ..Relations::new() }, &queue))
+    verify_once(proofs, aid, &queue).or_else(|_| verify_list(proofs, Relations::scalar(), &queue))
+}
+
+/// Verifies the equations of one proof, each by itself and without aid: `queue` checks what is cheap and adds them. The
+/// first that fails is named.
+///
+/// If it is refused, it is verified once more without lanes and tables, as in [`verify_all`].
+pub fn verify_one<'a>(queue: impl Fn(&mut Relations<'a>) -> Result<(), Rejection>) -> Result<(), Rejection> {
+    let queue = |relations: &mut Relations<'a>, (): &()| queue(relations);
+    verify_list(&[()], Relations::default(), &queue)
+        .or_else(|_| verify_list(&[()], Relations::scalar(), &queue))
+        .map_err(|(_, why)| why)
 }
 
 /// The fast way alone: what it refuses may be a mistake of ours, and a batch does not tell which proof is to blame.
@@ -52,7 +62,7 @@ pub(crate) fn verify_once<'a, T>(
     aid: &'a Aid,
     queue: &impl Fn(&mut Relations<'a>, &'a T) -> Result<(), Rejection>,
 ) -> Result<(), Refused> {
-    verify_list(proofs, Relations { aid: Some(aid), ..Relations::new() }, queue)
+    verify_list(proofs, Relations { aid: Some(aid), ..Relations::default() }, queue)
 }
 
 fn verify_list<'a, T>(
@@ -86,9 +96,9 @@ enum Factor {
 }
 
 impl<'a> Relations<'a> {
-    /// No equations yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// No equations yet; they will be computed as verdicts are.
+    fn scalar() -> Self {
+        Self { powers: Powers::scalar(), ..Self::default() }
     }
 
     /// Adds the equation `product of values on the left * product of base^exponent = product of values on the right`.
@@ -195,12 +205,7 @@ impl<'a> Relations<'a> {
         last.left.push(Factor::Power(slot));
     }
 
-    /// Computes the list; the first equation that fails is named.
-    pub fn verify(self) -> Result<(), Rejection> {
-        self.verify_each().map_err(|(_, rejection)| rejection)
-    }
-
-    /// As [`Relations::verify`], with the position of the proof.
+    /// Computes the list; the first equation that fails is named, with the position of its proof.
     fn verify_each(mut self) -> Result<(), Refused> {
         let (own, batches) = self.arrange();
         let results = self.powers.run();

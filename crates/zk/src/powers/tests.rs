@@ -1,7 +1,31 @@
+use std::cell::Cell;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::testing::cases::integer;
+
+thread_local! {
+    static BROKEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs with a broken processor, on which all that is computed in lanes and from tables is 1.
+pub(crate) fn on_a_broken_processor<R>(run: impl FnOnce() -> R) -> R {
+    BROKEN.set(true);
+    let result = run();
+    BROKEN.set(false);
+    result
+}
+
+/// What a broken processor makes of results.
+pub(super) fn disturbed(scalar: bool, mut results: Results) -> Results {
+    if BROKEN.get() && !scalar {
+        results.powers.iter_mut().chain(&mut results.products).for_each(|result| {
+            *result = BoxedUint::one_with_precision(result.bits_precision());
+        });
+    }
+    results
+}
 
 /// `3 * 2^61 + 1`, not prime, with units enough.
 const N: u64 = 0x6000_0000_0000_0001;
