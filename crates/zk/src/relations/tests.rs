@@ -1,4 +1,5 @@
 use super::*;
+use crate::powers::tests::fast_runs;
 use crate::testing::cases::integer;
 
 fn number(value: u64) -> BoxedUint {
@@ -37,4 +38,25 @@ fn the_first_failing_equation_is_named() {
     assert_eq!(check(&[]), Ok(()));
     assert_eq!(check(&[("a", 5), ("b", 5)]), Ok(()));
     assert_eq!(check(&[("a", 5), ("b", 6), ("c", 7)]), Err(Rejection::Equation("b")));
+}
+
+/// A proof that is refused for what it says ends the fast way before it has begun; earlier ones are verified all the same.
+#[test]
+fn nothing_is_computed_twice_for_a_cheap_refusal() {
+    let n = Modulus::new(&number(1009)).unwrap();
+    let one = integer(1);
+    let check = |list: &[Option<u64>]| {
+        let before = fast_runs();
+        let verdict = verify_all(list, &Aid::default(), |relations, right| {
+            let right = right.ok_or(Rejection::Bound("right"))?;
+            relations.add("power", &n, &[], &[&number(right)], &[(&number(5), &one)]);
+            Ok(())
+        });
+        (verdict, fast_runs() - before)
+    };
+    assert_eq!(check(&[Some(5), None, Some(6)]), (Err((1, Rejection::Bound("right"))), 0));
+    assert_eq!(check(&[Some(6), None]), (Err((0, Rejection::Equation("power"))), 0));
+    let (verdict, runs) = check(&[Some(5), Some(5)]);
+    assert_eq!(verdict, Ok(()));
+    assert!(runs > 0, "a list that holds is computed the fast way");
 }
