@@ -117,14 +117,16 @@ impl Modulus {
     /// Whether `x` is below the modulus, for any width of `x`. Constant time for the widths.
     #[must_use]
     pub fn contains(&self, x: &BoxedUint) -> bool {
-        let precision = self.precision().max(x.bits_precision());
-        x.resize_unchecked(precision) < self.value().resize_unchecked(precision)
+        // As both are stored: `x` may be secret, and copies of one width would stay.
+        x < self.value()
     }
 
     /// `x` mod the modulus, for any `x`. Constant time for the widths.
     #[must_use]
     pub fn reduce(&self, x: &BoxedUint) -> BoxedUint {
-        x.rem(self.non_zero())
+        let (quotient, remainder) = x.div_rem(self.non_zero());
+        drop(Zeroizing::new(quotient));
+        remainder
     }
 
     /// `a·b`. Constant time.
@@ -145,19 +147,21 @@ impl Modulus {
     /// `a + b`. Constant time.
     #[must_use]
     pub fn add(&self, a: &BoxedUint, b: &BoxedUint) -> BoxedUint {
-        self.fit(a).add_mod(&self.fit(b), self.non_zero())
+        let mut sum = self.fit(a);
+        sum.add_mod_assign(&Zeroizing::new(self.fit(b)), self.non_zero());
+        sum
     }
 
     /// `a − b`. Constant time.
     #[must_use]
     pub fn sub(&self, a: &BoxedUint, b: &BoxedUint) -> BoxedUint {
-        self.fit(a).sub_mod(&self.fit(b), self.non_zero())
+        Zeroizing::new(self.fit(a)).sub_mod(&Zeroizing::new(self.fit(b)), self.non_zero())
     }
 
     /// `−a`. Constant time.
     #[must_use]
     pub fn neg(&self, a: &BoxedUint) -> BoxedUint {
-        self.fit(a).neg_mod(self.non_zero())
+        Zeroizing::new(self.fit(a)).neg_mod(self.non_zero())
     }
 
     /// The inverse of a public `a`; None if `gcd(a, n) ≠ 1`. Variable time.
@@ -206,7 +210,7 @@ impl Modulus {
     /// The inverse of a secret `a`; None if `gcd(a, n) ≠ 1`. Constant time but for that outcome.
     #[must_use]
     pub fn invert_secret(&self, a: &BoxedUint) -> Option<BoxedUint> {
-        self.fit(a).invert_odd_mod(&self.0.value).into()
+        Zeroizing::new(self.fit(a)).invert_odd_mod(&self.0.value).into()
     }
 
     /// Whether a public `a`, of any size, satisfies `0 < a < n` and `gcd(a, n) = 1`. Variable time.

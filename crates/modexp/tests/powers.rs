@@ -151,6 +151,31 @@ fn moduli_must_be_odd_and_at_least_three() {
     assert_eq!(nine_bits.byte_len(), 2);
 }
 
+/// Stored in fewer limbs than the modulus, in as many, and in more with zeros or a bit above.
+#[test]
+fn numbers_of_any_width_are_compared_with_the_modulus() {
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    for bits in [64, 65, 128, 1000, 1024] {
+        let modulus = Modulus::new(&odd_number(bits, &mut rng)).unwrap();
+        let (n, one) = (modulus.value(), BoxedUint::one());
+        for extra in [0, 1, 64, 200] {
+            let width = n.bits_precision() + extra;
+            for (x, below) in edge_residues(&modulus, &mut rng)
+                .into_iter()
+                .map(|x| (x, true))
+                .chain([(n.clone(), false), (n.wrapping_add(&one), false)])
+            {
+                assert_eq!(modulus.contains(&x.clone().resize(width)), below, "{x} of {width} bits, modulo {n}");
+            }
+            let above = BoxedUint::one_with_precision(width + 1).shl(width);
+            assert!(!modulus.contains(&above), "2^{width} modulo {n}");
+        }
+        for small in [BoxedUint::zero(), BoxedUint::one(), BoxedUint::from(u64::MAX)] {
+            assert_eq!(modulus.contains(&small), small.clone().resize(n.bits_precision()) < *n, "{small} modulo {n}");
+        }
+    }
+}
+
 #[test]
 fn moduli_and_factors_go_between_threads() {
     fn shared<T: Send + Sync>() {}

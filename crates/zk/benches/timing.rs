@@ -128,13 +128,13 @@ fn power_of(modulus: &Modulus, timing: Timing) -> Times {
     times(FEW, || small(modulus), |rng| modulus.random_below(rng), run)
 }
 
-/// Eight powers at once, as a list of that length is computed: in lanes where the processor has them. The exponents of
-/// all eight are secret.
-fn powers_of(modulus: &Modulus) -> Times {
+/// So many powers at once, all exponents secret, as a list of that length is computed. Where the processor has lanes: eight
+/// in lanes, as pairs modulo a square; one modulo a square across the lanes, which [`power`] never uses.
+fn powers_of<const COUNT: usize>(modulus: &Modulus) -> Times {
     let mut rng = ChaCha20Rng::seed_from_u64(7);
-    let bases: [_; 8] = std::array::from_fn(|_| modulus.random_below(&mut rng));
-    let run = |exponents: &[BoxedUint; 8]| {
-        let list: [_; 8] = std::array::from_fn(|lane| Power {
+    let bases: [_; COUNT] = std::array::from_fn(|_| modulus.random_below(&mut rng));
+    let run = |exponents: &[BoxedUint; COUNT]| {
+        let list: [_; COUNT] = std::array::from_fn(|lane| Power {
             base: &bases[lane],
             exponent: &exponents[lane],
             modulus,
@@ -188,19 +188,23 @@ fn multiply(other: &Party) -> Times {
     times(FEW, one, scalar, run)
 }
 
-/// `s^x t^mu` for secret `x`, `mu` and their signs, from tables if there are lanes and the ring is prepared.
-fn commit(ring: &RingPedersen) -> Times {
+/// So many `s^x t^mu` at once for secret `x`, `mu` and their signs, from tables if there are lanes and the ring is prepared:
+/// eight in lanes then, one across them.
+fn commit<const COUNT: usize>(ring: &RingPedersen) -> Times {
     let bits = LEVEL.parameters().ell;
     let modulus = ring.modulus().value();
-    let run = |(x, mu): &(Integer, Integer)| {
+    let run = |openings: &[(Integer, Integer); COUNT]| {
         let mut powers = Powers::new();
-        let queued = ring.queue(&mut powers, x, mu);
-        black_box(ring.finish(&powers.run(), queued));
+        let queued = openings.each_ref().map(|(x, mu)| ring.queue(&mut powers, x, mu));
+        let results = powers.run();
+        black_box(queued.map(|commitment| ring.finish(&results, commitment)));
     };
-    let random = |rng: &mut _| (Integer::sample(bits, rng), Integer::sample_scaled(bits, modulus, rng));
-    let (wide_x, wide_mu) = random(&mut ChaCha20Rng::seed_from_u64(5));
+    let opening =
+        |rng: &mut ChaCha20Rng| (Integer::sample(bits, rng), Integer::sample_scaled(bits, modulus, rng));
+    let wide = opening(&mut ChaCha20Rng::seed_from_u64(5));
     let same_width = |wide: &Integer| wide.sub(wide).add(&one()).narrowed(wide.magnitude().bits_precision());
-    times(FEW, || (same_width(&wide_x), same_width(&wide_mu)), random, run)
+    let fixed = || std::array::from_fn(|_| (same_width(&wide.0), same_width(&wide.1)));
+    times(FEW, fixed, |rng| std::array::from_fn(|_| opening(rng)), run)
 }
 
 fn multiply_point<C: Curve>() -> Times {
@@ -228,16 +232,20 @@ fn main() -> ExitCode {
     let prepared = RingPedersen::new(&other.ring.parameters(), LEVEL).unwrap();
     RingPedersen::prepare([&prepared]);
     println!("lanes: {}", lanes());
-    let secret: [Measured<'_>; 13] = [
+    let secret: [Measured<'_>; 17] = [
         ("power modulo N, secret exponent", Box::new(|| power_of(n, Timing::Secret))),
         ("power modulo N^2, secret exponent", Box::new(|| power_of(nn, Timing::Secret))),
-        ("eight powers modulo N, secret exponents", Box::new(|| powers_of(n))),
+        ("eight powers modulo N, secret exponents", Box::new(|| powers_of::<8>(n))),
+        ("eight powers modulo N^2, secret exponents", Box::new(|| powers_of::<8>(nn))),
+        ("list of one power modulo N, secret exponent", Box::new(|| powers_of::<1>(n))),
+        ("list of one power modulo N^2, secret exponent", Box::new(|| powers_of::<1>(nn))),
         ("decryption, ciphertexts", Box::new(|| decrypt(own))),
         ("decryption, keys", Box::new(|| decrypt_under_keys(&parties))),
         ("nonce of a ciphertext", Box::new(|| open(own))),
         ("product with a ciphertext, secret factor", Box::new(|| multiply(other))),
-        ("ring-Pedersen commitment", Box::new(|| commit(&other.ring))),
-        ("ring-Pedersen commitment from tables", Box::new(|| commit(&prepared))),
+        ("ring-Pedersen commitment", Box::new(|| commit::<1>(&other.ring))),
+        ("ring-Pedersen commitment from tables", Box::new(|| commit::<1>(&prepared))),
+        ("eight ring-Pedersen commitments from tables", Box::new(|| commit::<8>(&prepared))),
         ("point times scalar, secp256k1", Box::new(multiply_point::<Secp256k1>)),
         ("generator times scalar, secp256k1", Box::new(multiply_generator::<Secp256k1>)),
         ("point times scalar, P-256", Box::new(multiply_point::<P256>)),

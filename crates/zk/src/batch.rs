@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use consign_modexp::BoxedUint;
 use crypto_bigint::Word;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use crate::integer::Integer;
 use crate::paillier::{DecryptionKey, EncryptionKey};
 use crate::powers::{Powers, Results, Slot};
-use crate::secret::Secret;
 use crate::transcript::{Purpose, Transcript};
 
 #[cfg(test)]
@@ -28,21 +28,25 @@ pub(crate) const LEAST: usize = 2;
 /// Bytes of a weight less one: weights are from 1 to `2^128`.
 const WEIGHT_BYTES: usize = 16;
 
-/// What weights are derived from: 32 secret bytes of one session that never leave.
-pub(crate) struct WeightKey(Secret<[u8; 32]>);
+/// Bytes of a key of weights.
+const KEY_BYTES: usize = 32;
+
+/// What weights are derived from: secret bytes of one session that never leave. They stay where they were drawn, so no copy
+/// is left behind when the key is moved.
+pub(crate) struct WeightKey(Zeroizing<Vec<u8>>);
 
 impl WeightKey {
     pub(crate) fn random(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let mut key = [0; 32];
+        let mut key = Zeroizing::new(vec![0; KEY_BYTES]);
         rng.fill_bytes(&mut key);
-        Self(Secret::new(key))
+        Self(key)
     }
 
     /// One weight for each equation. They depend on the key and on all that the equations hold, so nobody who chose the
     /// equations could know any of them, and the same batch has the same ones however often it is verified.
     fn weights(&self, key: &EncryptionKey, equations: &[Equation<'_>]) -> Vec<Integer> {
         let mut transcript = Transcript::new(Purpose::Weights);
-        transcript.bytes("key", self.0.expose()).natural("N", key.n().value());
+        transcript.bytes("key", &self.0).natural("N", key.n().value());
         transcript.count("equations", equations.len());
         for Equation { z, w, right, powers, .. } in equations {
             transcript.integer("z", z).natural("w", w).natural("right", right);

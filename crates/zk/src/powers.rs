@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use crate::integer::Integer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// A list being built. Each `push_*` returns where the result will be.
 #[derive(Default)]
@@ -152,7 +152,10 @@ impl<'a> Powers<'a> {
             })
             .collect();
         let compute = if self.scalar { powers_without_lanes } else { powers };
-        Results { powers: compute(&list), products: fixed_products(&products) }
+        let results = Results { powers: compute(&list), products: fixed_products(&products) };
+        #[cfg(test)]
+        let results = tests::disturbed(self.scalar, results);
+        results
     }
 
     fn push(&mut self, job: Job<'a>) -> Slot {

@@ -42,8 +42,18 @@ pub fn verify_all<'a, T>(
     aid: &'a Aid,
     queue: impl Fn(&mut Relations<'a>, &'a T) -> Result<(), Rejection>,
 ) -> Result<(), Refused> {
-    verify_once(proofs, aid, &queue)
-        .or_else(|_| verify_list(proofs, Relations { powers: Powers::scalar(), ..Relations::new() }, &queue))
+    verify_once(proofs, aid, &queue).or_else(|_| verify_scalar(proofs, &queue))
+}
+
+/// Verifies the equations of one proof, each by itself and without aid: `queue` checks what is cheap and adds them. The
+/// first that fails is named.
+///
+/// If it is refused, it is verified once more without lanes and tables, as in [`verify_all`].
+pub fn verify_one<'a>(queue: impl Fn(&mut Relations<'a>) -> Result<(), Rejection>) -> Result<(), Rejection> {
+    let queue = |relations: &mut Relations<'a>, (): &()| queue(relations);
+    verify_fast(&[()], Relations::default(), &queue)
+        .or_else(|_| verify_scalar(&[()], &queue))
+        .map_err(|(_, why)| why)
 }
 
 /// The fast way alone: what it refuses may be a mistake of ours, and a batch does not tell which proof is to blame.
@@ -52,23 +62,27 @@ pub(crate) fn verify_once<'a, T>(
     aid: &'a Aid,
     queue: &impl Fn(&mut Relations<'a>, &'a T) -> Result<(), Rejection>,
 ) -> Result<(), Refused> {
-    verify_list(proofs, Relations { aid: Some(aid), ..Relations::new() }, queue)
+    verify_fast(proofs, Relations { aid: Some(aid), ..Relations::default() }, queue)
 }
 
-fn verify_list<'a, T>(
+/// Computes nothing if anything is refused without: who is named is for [`verify_scalar`] to find.
+fn verify_fast<'a, T>(
     proofs: &'a [T],
     mut relations: Relations<'a>,
     queue: &impl Fn(&mut Relations<'a>, &'a T) -> Result<(), Rejection>,
 ) -> Result<(), Refused> {
-    let mut refused = Ok(());
-    for (position, proof) in proofs.iter().enumerate() {
-        relations.proof = position;
-        if let Err(rejection) = queue(&mut relations, proof) {
-            // Earlier proofs, whose equations are queued, come first.
-            refused = Err((position, rejection));
-            break;
-        }
-    }
+    relations.queue_all(proofs, queue)?;
+    relations.verify_each()
+}
+
+/// The verdict: without aid, batches, lanes and tables.
+fn verify_scalar<'a, T>(
+    proofs: &'a [T],
+    queue: &impl Fn(&mut Relations<'a>, &'a T) -> Result<(), Rejection>,
+) -> Result<(), Refused> {
+    let mut relations = Relations { powers: Powers::scalar(), ..Relations::default() };
+    let refused = relations.queue_all(proofs, queue);
+    // Earlier proofs, whose equations are queued, come first.
     relations.verify_each().and(refused)
 }
 
@@ -86,9 +100,17 @@ enum Factor {
 }
 
 impl<'a> Relations<'a> {
-    /// No equations yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Adds the equations of each proof, up to the first that is refused without computing any.
+    fn queue_all<T>(
+        &mut self,
+        proofs: &'a [T],
+        queue: &impl Fn(&mut Self, &'a T) -> Result<(), Rejection>,
+    ) -> Result<(), Refused> {
+        for (position, proof) in proofs.iter().enumerate() {
+            self.proof = position;
+            queue(self, proof).map_err(|rejection| (position, rejection))?;
+        }
+        Ok(())
     }
 
     /// Adds the equation `product of values on the left * product of base^exponent = product of values on the right`.
@@ -195,12 +217,7 @@ impl<'a> Relations<'a> {
         last.left.push(Factor::Power(slot));
     }
 
-    /// Computes the list; the first equation that fails is named.
-    pub fn verify(self) -> Result<(), Rejection> {
-        self.verify_each().map_err(|(_, rejection)| rejection)
-    }
-
-    /// As [`Relations::verify`], with the position of the proof.
+    /// Computes the list; the first equation that fails is named, with the position of its proof.
     fn verify_each(mut self) -> Result<(), Refused> {
         let (own, batches) = self.arrange();
         let results = self.powers.run();

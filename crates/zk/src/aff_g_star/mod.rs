@@ -16,7 +16,7 @@ use crate::natural::Natural;
 use crate::paillier::{Ciphertext, DecryptionKey, EncryptionKey, Nonce};
 use crate::powers::Powers;
 use crate::rejection::{Rejection, require};
-use crate::relations::Relations;
+use crate::relations::verify_one;
 use crate::transcript::Purpose;
 use crate::wire;
 
@@ -155,16 +155,21 @@ pub fn verify<C: Curve>(
     let bits = challenge(context, statement, list.iter().map(|one| (&one.A, &one.R, &one.B)));
     let natural = |key: &EncryptionKey| Integer::from_natural(key.n().value());
     let (n0, n1) = (natural(receiver), natural(prover));
-    let mut relations = Relations::new();
-    for ((((one, e), (A, B)), w), w_y) in list.iter().zip(bits).zip(A.iter().zip(&B)).zip(&w).zip(&w_y) {
+    for (one, &e) in list.iter().zip(&bits) {
         let point = if e { one.R + *X } else { one.R };
         require(Point::mul_generator(&Scalar::from_integer(&one.z)) == point, Rejection::Equation("X"))?;
-        let right: &[&BoxedUint] = if e { &[A, &D] } else { &[A] };
-        relations.add("D", receiver.nn(), &[&receiver.embed(&one.z_y)], right, &[(&C, &one.z), (w, &n0)]);
-        let right: &[&BoxedUint] = if e { &[B, &Y] } else { &[B] };
-        relations.add("Y", prover.nn(), &[&prover.embed(&one.z_y)], right, &[(w_y, &n1)]);
     }
-    relations.verify()
+    let units = A.iter().zip(&B).zip(w.iter().zip(&w_y));
+    verify_one(|relations| {
+        for ((one, &e), ((A, B), (w, w_y))) in list.iter().zip(&bits).zip(units.clone()) {
+            let right: &[&BoxedUint] = if e { &[A, &D] } else { &[A] };
+            let powers = [(&C, &one.z), (w, &n0)];
+            relations.add("D", receiver.nn(), &[&receiver.embed(&one.z_y)], right, &powers);
+            let right: &[&BoxedUint] = if e { &[B, &Y] } else { &[B] };
+            relations.add("Y", prover.nn(), &[&prover.embed(&one.z_y)], right, &[(w_y, &n1)]);
+        }
+        Ok(())
+    })
 }
 
 /// First messages: one list under the receiver's key, one under the own by CRT.

@@ -5,6 +5,7 @@ use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
 use crate::paillier::Affine;
+use crate::powers::tests::on_a_broken_processor;
 use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, not_units, power_of_two, rng,
 };
@@ -126,6 +127,17 @@ fn honest_proofs_verify() {
     }
     let case = Case::<Secp256k1>::new(Level::Fast, 1);
     assert_eq!(case.verify(&case.prove()), Ok(()));
+}
+
+/// A mistake in the lanes or in a table accuses nobody, and who lies is refused for the same.
+#[test]
+fn a_broken_processor_accuses_nobody() {
+    let case = tiny();
+    let honest = case.prove();
+    assert_eq!(on_a_broken_processor(|| case.verify(&honest)), Ok(()));
+    let mut wrong = honest;
+    wrong.repetitions[3].w_y = wrong.repetitions[4].w_y.clone();
+    assert_eq!(on_a_broken_processor(|| case.verify(&wrong)), refused("Y"));
 }
 
 /// At the ends of the honest ranges, and within the slack: `x + q` is the same point and must be accepted.

@@ -214,8 +214,8 @@ type Change = fn(&mut Vec<Equation<'_>>);
 #[test]
 fn weights_depend_on_everything() {
     let list = List::honest(3, 13);
-    let key = list.key.public();
-    let weights = |seed, change: Change| {
+    let other = party(Level::Tiny, 1, 13).paillier;
+    let weights_under = |key, seed, change: Change| {
         let shown = list.shown.iter().map(|Shown { z, w, A, C, minus_e }| Equation {
             proof: 0,
             name: "C",
@@ -229,6 +229,7 @@ fn weights_depend_on_everything() {
         change(&mut equations);
         WeightKey::random(&mut rng(seed)).weights(key, &equations)
     };
+    let weights = |seed, change| weights_under(list.key.public(), seed, change);
     let honest = weights(1, |_| ());
     assert_eq!(honest, weights(1, |_| ()), "the same batch has the same weights");
     for weight in &honest {
@@ -238,6 +239,7 @@ fn weights_depend_on_everything() {
     }
     assert!(honest[0] != honest[1] && honest[1] != honest[2] && honest[0] != honest[2]);
     assert_ne!(honest[0], weights(2, |_| ())[0], "key");
+    assert_ne!(honest[0], weights_under(other.public(), 1, |_| ())[0], "N");
     let changes: [(&str, Change); 6] = [
         ("z", |list| list[1].z = integer(5)),
         ("w", |list| list[1].w = BoxedUint::from(2_u8)),

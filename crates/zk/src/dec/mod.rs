@@ -21,7 +21,7 @@ use crate::level::{Level, ceil_log2};
 use crate::natural::Natural;
 use crate::paillier::{Ciphertext, DecryptionKey, EncryptionKey, Nonce};
 use crate::rejection::{Rejection, require};
-use crate::relations::Relations;
+use crate::relations::verify_one;
 use crate::transcript::Purpose;
 use crate::wire;
 
@@ -186,16 +186,19 @@ pub fn verify<C: Curve>(
 
     let bits = challenge(context, statement, list.iter().map(|one| (&one.A, &one.B, &one.C)));
     let n = Integer::from_natural(prover.n().value());
-    let mut relations = Relations::new();
-    for (((one, e), A), nu) in list.iter().zip(bits).zip(&A).zip(&nu) {
+    for (one, &e) in list.iter().zip(&bits) {
         let (left, right) = if e { (one.C + *X, one.B + *S) } else { (one.C, one.B) };
         require(Point::mul_generator(&Scalar::from_integer(&one.z)) == left, Rejection::Equation("X"))?;
         require(*base * Scalar::from_integer(&one.w) == right, Rejection::Equation("S"))?;
-        let right: &[&BoxedUint] = if e { &[A, &D] } else { &[A] };
-        let powers = [(&K, &one.z.neg()), (nu, &n)];
-        relations.add("D", prover.nn(), &[&prover.embed(&one.w)], right, &powers);
     }
-    relations.verify()
+    verify_one(|relations| {
+        for (((one, &e), A), nu) in list.iter().zip(&bits).zip(&A).zip(&nu) {
+            let right: &[&BoxedUint] = if e { &[A, &D] } else { &[A] };
+            let powers = [(&K, &one.z.neg()), (nu, &n)];
+            relations.add("D", prover.nn(), &[&prover.embed(&one.w)], right, &powers);
+        }
+        Ok(())
+    })
 }
 
 /// First messages, all under the own key by CRT.

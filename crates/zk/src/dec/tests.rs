@@ -4,6 +4,7 @@ use super::*;
 use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
+use crate::powers::tests::on_a_broken_processor;
 use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, not_units, power_of_two, rng,
 };
@@ -114,6 +115,17 @@ fn honest_proofs_verify() {
     }
     let case = Case::<Secp256k1>::new(Level::Fast, 1);
     assert_eq!(case.verify(&case.prove()), Ok(()));
+}
+
+/// A mistake in the lanes or in a table accuses nobody, and who lies is refused for the same.
+#[test]
+fn a_broken_processor_accuses_nobody() {
+    let case = tiny();
+    let honest = case.prove();
+    assert_eq!(on_a_broken_processor(|| case.verify(&honest)), Ok(()));
+    let mut wrong = honest;
+    wrong.repetitions[3].nu = wrong.repetitions[4].nu.clone();
+    assert_eq!(on_a_broken_processor(|| case.verify(&wrong)), refused("D"));
 }
 
 /// too few or too many repetitions, and none at all.

@@ -15,7 +15,7 @@ use crate::level::Parameters;
 use crate::natural::Natural;
 use crate::powers::Powers;
 use crate::rejection::{Rejection, require};
-use crate::relations::Relations;
+use crate::relations::verify_one;
 use crate::ring_pedersen::RingPedersen;
 use crate::transcript::Purpose;
 
@@ -123,11 +123,12 @@ pub fn verify<C: Curve>(
         challenge::<C>(context, statement, [&proof.P, &proof.Q, &proof.A, &proof.B, &proof.T]).neg();
     let minus_eN = minus_e.mul(&Integer::from_natural(statement.N.value()));
     let rp = statement.ring;
-    let mut relations = Relations::new();
-    relations.add_commitment("P", rp, (&proof.z1, &proof.w1), &A, &[(&P, &minus_e)]);
-    relations.add_commitment("Q", rp, (&proof.z2, &proof.w2), &B, &[(&Q, &minus_e)]);
-    relations.add_commitment("N", rp, (&minus_eN, &proof.v), &T, &[(&Q, &proof.z1)]);
-    relations.verify()
+    verify_one(|relations| {
+        relations.add_commitment("P", rp, (&proof.z1, &proof.w1), &A, &[(&P, &minus_e)]);
+        relations.add_commitment("Q", rp, (&proof.z2, &proof.w2), &B, &[(&Q, &minus_e)]);
+        relations.add_commitment("N", rp, (&minus_eN, &proof.v), &T, &[(&Q, &proof.z1)]);
+        Ok(())
+    })
 }
 
 /// Decoder bounds of the responses no range check covers: they keep exponents short.

@@ -4,6 +4,7 @@ use super::*;
 use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
+use crate::powers::tests::on_a_broken_processor;
 use crate::ring_pedersen::Parameters;
 use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, not_units, other_modulus,
@@ -96,6 +97,21 @@ fn honest_proofs_verify() {
     let case = Case::new(Level::Fast, 1);
     let statement = case.statement();
     assert_eq!(verify::<Secp256k1>(&case.context, &statement, &case.prove::<Secp256k1>()), Ok(()));
+}
+
+/// A mistake in the lanes or in a table accuses nobody, and who lies is refused for the same.
+#[test]
+fn a_broken_processor_accuses_nobody() {
+    for tables in [false, true] {
+        let case = tiny();
+        if tables {
+            RingPedersen::prepare([&case.verifier.ring]);
+        }
+        let honest = case.prove::<Toy>();
+        assert_eq!(on_a_broken_processor(|| case.verify(&honest)), Ok(()));
+        let wrong = Proof { z2: honest.z1.clone(), ..honest };
+        assert_eq!(on_a_broken_processor(|| case.verify(&wrong)), refused("Q"));
+    }
 }
 
 /// everything is proved with the true factors, but they are of unequal sizes. The smallest factor that

@@ -5,6 +5,7 @@ use super::*;
 use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
+use crate::powers::tests::on_a_broken_processor;
 use crate::testing::cases::{changed_contexts, check_encoding, check_every_change, context, not_units, rng};
 use crate::testing::vectors::{self, Inputs, natural};
 use crate::testing::{Party, party};
@@ -55,6 +56,17 @@ fn honest_proofs_verify() {
             assert_eq!(case.verify(&case.prove::<Toy>()), Ok(()), "party {which}, seed {seed}");
         }
     }
+}
+
+/// A mistake in the lanes accuses nobody, and who lies is refused for the same.
+#[test]
+fn a_broken_processor_accuses_nobody() {
+    let case = tiny();
+    let honest = case.prove::<Toy>();
+    assert_eq!(on_a_broken_processor(|| case.verify(&honest)), Ok(()));
+    let mut wrong = honest;
+    wrong.responses[3].z = wrong.responses[4].z.clone();
+    assert_eq!(on_a_broken_processor(|| case.verify(&wrong)), Err(Rejection::Equation("N-th root")));
 }
 
 /// too few or too many responses, also those of a lower level, and none at all.

@@ -1,7 +1,39 @@
+use std::cell::Cell;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::testing::cases::integer;
+
+thread_local! {
+    static BROKEN: Cell<bool> = const { Cell::new(false) };
+    static FAST_RUNS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many lists that are not empty this thread has computed the fast way.
+pub(crate) fn fast_runs() -> usize {
+    FAST_RUNS.get()
+}
+
+/// Runs with a broken processor, on which all that is computed in lanes and from tables is 1.
+pub(crate) fn on_a_broken_processor<R>(run: impl FnOnce() -> R) -> R {
+    BROKEN.set(true);
+    let result = run();
+    BROKEN.set(false);
+    result
+}
+
+/// What a broken processor makes of results.
+pub(super) fn disturbed(scalar: bool, mut results: Results) -> Results {
+    let empty = results.powers.is_empty() && results.products.is_empty();
+    FAST_RUNS.set(FAST_RUNS.get() + usize::from(!scalar && !empty));
+    if BROKEN.get() && !scalar {
+        results.powers.iter_mut().chain(&mut results.products).for_each(|result| {
+            *result = BoxedUint::one_with_precision(result.bits_precision());
+        });
+    }
+    results
+}
 
 /// `3 * 2^61 + 1`, not prime, with units enough.
 const N: u64 = 0x6000_0000_0000_0001;

@@ -18,7 +18,7 @@ use crate::integer::{Integer, uniform_at_most};
 use crate::level::Level;
 use crate::natural::Natural;
 use crate::rejection::{Rejection, require};
-use crate::relations::Relations;
+use crate::relations::verify_one;
 use crate::ring_pedersen::RingPedersen;
 use crate::transcript::Purpose;
 use crate::wire;
@@ -144,13 +144,14 @@ pub fn verify<C: Curve>(
     let first = first.ok_or(Rejection::Unit("A"))?;
     let challenge =
         challenge::<C>(context, statement, proof.repetitions.iter().map(|repetition| &repetition.A));
-    let mut relations = Relations::new();
-    for ((repetition, A), e) in proof.repetitions.iter().zip(&first).zip(challenge) {
-        let z = Integer::from_natural(repetition.z.value());
-        let right = if e { vec![A, statement.ring.s()] } else { vec![A] };
-        relations.add_power_of_t("power of t", statement.ring, &z, &right);
-    }
-    relations.verify()
+    verify_one(|relations| {
+        for ((repetition, A), &e) in proof.repetitions.iter().zip(&first).zip(&challenge) {
+            let z = Integer::from_natural(repetition.z.value());
+            let right = if e { vec![A, statement.ring.s()] } else { vec![A] };
+            relations.add_power_of_t("power of t", statement.ring, &z, &right);
+        }
+        Ok(())
+    })
 }
 
 fn challenge<'a, C: Curve>(

@@ -4,6 +4,7 @@ use super::*;
 use crate::context::Role;
 use crate::curve::{Secp256k1, Toy};
 use crate::level::Level;
+use crate::powers::tests::on_a_broken_processor;
 use crate::ring_pedersen::Parameters;
 use crate::testing::cases::{
     changed_contexts, check_encoding, check_every_change, context, integer, multiple, not_units,
@@ -78,6 +79,22 @@ fn honest_proofs_verify() {
         let case = Case::new(Level::Tiny, seed);
         assert_eq!(case.verify(&case.prove::<Toy>()), Ok(()), "seed {seed}");
         assert_eq!(case.verify(&case.lie()), Ok(()), "the honest answers of the forger, seed {seed}");
+    }
+}
+
+/// A mistake in the lanes or in a table accuses nobody, and who lies is refused for the same.
+#[test]
+fn a_broken_processor_accuses_nobody() {
+    for tables in [false, true] {
+        let case = tiny();
+        if tables {
+            RingPedersen::prepare([&case.owner.ring]);
+        }
+        let honest = case.prove::<Toy>();
+        assert_eq!(on_a_broken_processor(|| case.verify(&honest)), Ok(()));
+        let mut wrong = honest;
+        wrong.repetitions[3].z = Natural::new(&BoxedUint::from(5_u8));
+        assert_eq!(on_a_broken_processor(|| case.verify(&wrong)), WRONG);
     }
 }
 
