@@ -165,13 +165,21 @@ fn numbers_of_any_width_are_compared_with_the_modulus() {
                 .map(|x| (x, true))
                 .chain([(n.clone(), false), (n.wrapping_add(&one), false)])
             {
-                assert_eq!(modulus.contains(&x.clone().resize(width)), below, "{x} of {width} bits, modulo {n}");
+                assert_eq!(
+                    modulus.contains(&x.clone().resize(width)),
+                    below,
+                    "{x} of {width} bits, modulo {n}"
+                );
             }
             let above = BoxedUint::one_with_precision(width + 1).shl(width);
             assert!(!modulus.contains(&above), "2^{width} modulo {n}");
         }
         for small in [BoxedUint::zero(), BoxedUint::one(), BoxedUint::from(u64::MAX)] {
-            assert_eq!(modulus.contains(&small), small.clone().resize(n.bits_precision()) < *n, "{small} modulo {n}");
+            assert_eq!(
+                modulus.contains(&small),
+                small.clone().resize(n.bits_precision()) < *n,
+                "{small} modulo {n}"
+            );
         }
     }
 }

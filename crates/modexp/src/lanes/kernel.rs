@@ -33,7 +33,7 @@ pub(super) struct Moduli {
 impl Moduli {
     pub(super) fn new(n: Numbers) -> Self {
         let mut inverse = Numbers::zeros(1);
-        for (inverse, digits) in inverse.iter_mut().flatten().zip(n.iter().flatten()).take(1) {
+        for (inverse, digits) in inverse.as_flattened_mut().iter_mut().zip(n.as_flattened().iter()).take(1) {
             let lanes = inverse.0.iter_mut().zip(&digits.0);
             lanes.for_each(|(inverse, digit)| *inverse = negated_inverse(*digit));
         }
@@ -130,6 +130,12 @@ fn split(number: &[Block]) -> (&Block, &[Block]) {
     number.split_first().expect("invariant: numbers have digits")
 }
 
+/// Columns of nothing yet.
+#[inline(always)]
+pub(super) fn clear_columns<V: Vector>(t: &mut [Block]) {
+    t.as_flattened_mut().iter_mut().for_each(|column| V::splat(0).store(column));
+}
+
 /// `out = a·b·R^(−1) mod n`, below `2n`, for factors below `8n`. `t` has at least twice the blocks of a number.
 #[inline(always)]
 pub(super) fn multiply<V: Vector>(
@@ -140,7 +146,7 @@ pub(super) fn multiply<V: Vector>(
     t: &mut [Block],
 ) {
     let (t, _) = t.split_at_mut(2 * out.len());
-    t.fill(Block::default());
+    clear_columns::<V>(t);
     add_product::<V>(t, a, b);
     let carry = clear::<V>(moduli, t);
     finish(out, t, carry);
@@ -150,7 +156,7 @@ pub(super) fn multiply<V: Vector>(
 #[inline(always)]
 pub(super) fn square<V: Vector>(out: &mut [Block], a: &[Block], moduli: &Moduli, t: &mut [Block]) {
     let (t, _) = t.split_at_mut(2 * out.len());
-    t.fill(Block::default());
+    clear_columns::<V>(t);
     add_square::<V>(t, a);
     let carry = clear::<V>(moduli, t);
     finish(out, t, carry);
@@ -167,13 +173,13 @@ pub(super) fn square_and_double<V: Vector>(
     t: &mut [Block],
 ) {
     let (t, _) = t.split_at_mut(2 * out.len());
-    t.fill(Block::default());
+    clear_columns::<V>(t);
     add_square::<V>(t, a);
     let carry = clear::<V>(moduli, t);
     let mask = V::load(active).equals(V::splat(1));
     let once_or_twice = |x: V| x.replace_where(mask, x.plus(x));
     let sums = t.get_mut(out.len()..).unwrap_or_default();
-    for sum in sums.iter_mut().flatten() {
+    for sum in sums.as_flattened_mut().iter_mut() {
         once_or_twice(V::load(sum)).store(sum);
     }
     finish(out, t, once_or_twice(carry));
@@ -296,7 +302,7 @@ pub(super) fn finish<V: Vector>(out: &mut [Block], t: &[Block], carry: V) {
 /// Columns as digits. Tells what is carried out of them.
 #[inline(always)]
 pub(super) fn carry_on<V: Vector>(out: &mut [Block], sums: &[Block], mut carry: V) -> V {
-    for (out, sum) in out.iter_mut().flatten().zip(sums.iter().flatten()) {
+    for (out, sum) in out.as_flattened_mut().iter_mut().zip(sums.as_flattened().iter()) {
         let sum = V::load(sum).plus(carry);
         sum.digit().store(out);
         carry = sum.carry();
@@ -308,7 +314,7 @@ pub(super) fn carry_on<V: Vector>(out: &mut [Block], sums: &[Block], mut carry: 
 #[inline(always)]
 pub(super) fn twice<V: Vector>(out: &mut [Block], x: &[Block]) {
     let mut carry = V::splat(0);
-    for (out, x) in out.iter_mut().flatten().zip(x.iter().flatten()) {
+    for (out, x) in out.as_flattened_mut().iter_mut().zip(x.as_flattened().iter()) {
         let digit = V::load(x);
         let sum = digit.plus(digit).plus(carry);
         sum.digit().store(out);
@@ -321,8 +327,8 @@ pub(super) fn twice<V: Vector>(out: &mut [Block], x: &[Block]) {
 pub(super) fn subtract<V: Vector>(out: &mut [Block], a: &[Block], b: &[Block]) -> V {
     // a − b + R = a + (R − 1 − b) + 1: there is a carry out of it exactly if a ≥ b.
     let mut carry = V::splat(1);
-    let digits = a.iter().flatten().zip(b.iter().flatten());
-    for (out, (a, b)) in out.iter_mut().flatten().zip(digits) {
+    let digits = a.as_flattened().iter().zip(b.as_flattened().iter());
+    for (out, (a, b)) in out.as_flattened_mut().iter_mut().zip(digits) {
         let sum = V::load(a).plus(V::load(b).complement()).plus(carry);
         sum.digit().store(out);
         carry = sum.carry();
@@ -349,7 +355,7 @@ pub(super) fn double<V: Vector>(x: &mut [Block], active: &Column, n: &[Block], t
 /// Copies the lanes of `from` where `mask` is all ones.
 #[inline(always)]
 fn replace_where<V: Vector>(mask: V, x: &mut [Block], from: &[Block]) {
-    for (x, from) in x.iter_mut().flatten().zip(from.iter().flatten()) {
+    for (x, from) in x.as_flattened_mut().iter_mut().zip(from.as_flattened().iter()) {
         V::load(x).replace_where(mask, V::load(from)).store(x);
     }
 }

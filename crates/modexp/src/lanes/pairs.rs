@@ -11,7 +11,7 @@
 //! Both halves of a result are below `2n` if those of the factors are below `4n`: `q + a·d + b·c < R + 32n²` and `R ≥ 64n`.
 
 use super::kernel::{
-    Moduli, add_product, add_square, carry_on, clear, finish, subtract, subtract_once, twice,
+    Moduli, add_product, add_square, carry_on, clear, clear_columns, finish, subtract, subtract_once, twice,
 };
 use super::vector::{Block, Vector};
 
@@ -35,7 +35,7 @@ pub(super) fn multiply_pairs<V: Vector>(
 ) {
     let ((a, b), (c, d)) = (halves(x), halves(y));
     let (t, _) = t.split_at_mut(x.len());
-    t.fill(Block::default());
+    clear_columns::<V>(t);
     add_product::<V>(t, a, c);
     first_half::<V>(out, moduli, t);
     add_product::<V>(t, a, d);
@@ -50,7 +50,7 @@ pub(super) fn square_pairs<V: Vector>(out: &mut [Block], x: &[Block], moduli: &M
     let (t, rest) = t.split_at_mut(x.len());
     let (doubled, _) = rest.split_at_mut(b.len());
     twice::<V>(doubled, b);
-    t.fill(Block::default());
+    clear_columns::<V>(t);
     add_square::<V>(t, a);
     first_half::<V>(out, moduli, t);
     add_product::<V>(t, a, doubled);
@@ -64,7 +64,7 @@ fn first_half<V: Vector>(out: &mut [Block], moduli: &Moduli, t: &mut [Block]) {
     let carry = clear::<V>(moduli, t);
     finish(out, t, carry);
     let (_, above) = t.split_at_mut(moduli.n.len());
-    above.fill(Block::default());
+    clear_columns::<V>(above);
 }
 
 /// The second half of a result from its columns.
@@ -82,7 +82,7 @@ pub(super) fn unit_pair<V: Vector>(out: &mut [Block], u: &[Block], moduli: &Modu
     let (t, _) = t.split_at_mut(out.len());
     let (first, second) = out.split_at_mut(u.len());
     first.copy_from_slice(u);
-    columns_of(t, u);
+    columns_of::<V>(t, u);
     clear::<V>(moduli, t);
     let (c, _) = t.split_at(u.len());
     subtract::<V>(second, &moduli.n, c);
@@ -113,7 +113,7 @@ pub(super) fn leave<V: Vector>(
     // a + (2n − b)·n is not negative and at most 2n² + n.
     twice::<V>(doubled, &moduli.n);
     subtract::<V>(difference, doubled, b);
-    columns_of(t, a);
+    columns_of::<V>(t, a);
     add_product::<V>(t, difference, &moduli.n);
     carry_on(out, t, V::splat(0));
     subtract_once::<V>(out, squares, t);
@@ -122,8 +122,8 @@ pub(super) fn leave<V: Vector>(
 
 /// The columns of a number: its digits, and zeros above.
 #[inline(always)]
-fn columns_of(t: &mut [Block], digits: &[Block]) {
+fn columns_of<V: Vector>(t: &mut [Block], digits: &[Block]) {
     let (low, high) = t.split_at_mut(digits.len());
     low.copy_from_slice(digits);
-    high.fill(Block::default());
+    clear_columns::<V>(high);
 }
