@@ -17,8 +17,8 @@ use crate::modulus::Modulus;
 /// Whether the operands of an exponentiation are secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timing {
-    /// Base and exponent are secret: run time and memory accesses depend on the limbs of modulus and exponent
-    /// only (lanes, `BN_mod_exp_mont_consttime`, or its paired form).
+    /// Base and exponent are secret: run time and memory accesses depend on the limbs of modulus and exponent, and of
+    /// others in its list, only (lanes, `BN_mod_exp_mont_consttime`, or its paired form).
     Secret,
     /// The base is secret, the exponent is public: run time and memory accesses depend on the exponent, too.
     SecretBase,

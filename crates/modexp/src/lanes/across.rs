@@ -15,7 +15,7 @@ pub(super) const MAX_DIGITS: usize = 64;
 const _: () = assert!(8 * MAX_DIGITS < 1 << (u64::BITS - DIGIT_BITS));
 
 /// The most columns of a number.
-const MAX_COLUMNS: usize = MAX_DIGITS / LANES;
+pub(super) const MAX_COLUMNS: usize = MAX_DIGITS / LANES;
 
 /// A modulus, or the root of one, with what its products need.
 #[derive(Clone, Copy)]

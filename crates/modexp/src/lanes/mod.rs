@@ -54,7 +54,8 @@ const MAX_WINDOW: u32 = 5;
 static SWITCH: Switch = Switch::new(detected);
 
 /// Switches the lanes of AVX512-IFMA on (as they are at first) or off for the whole process. Results are the same
-/// either way, processors without the instructions never use them.
+/// either way, processors without the instructions never use them. Bases that were prepared while they were off get no tables
+/// later.
 pub fn set_lanes(on: bool) {
     SWITCH.set(on);
 }
@@ -189,6 +190,10 @@ pub(crate) fn powers(
         (Base::Any, Exponents::Common) => {
             let exponent = group.first().expect("invariant: a group is not empty").exponent;
             Group::new(kernel, group).powers_by(exponent, exponent_bits)
+        }
+        // A pair has no doubling.
+        (Base::Two, _) if group.iter().any(|lane| Shape::of(lane.modulus).square) => {
+            Group::new(kernel, group).powers(exponent_bits.max(1))
         }
         (Base::Two, _) => {
             assert!(group.iter().all(|lane| is_two(lane.base)), "invariant: the bases are two");

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crypto_bigint::{BoxedUint, ConcatenatingSquare};
 
-use super::{Base, Exponents, Kernel, LANES, alone, fixed, powers};
+use super::across::MAX_COLUMNS;
+use super::vector::DIGIT_BITS;
+use super::{Base, Exponents, Kernel, LANES, SPARE_BITS, alone, fixed, powers};
 use crate::awslc::Word;
 use crate::modulus::Modulus;
 use crate::powers::{Power, Timing, power};
@@ -103,6 +105,9 @@ const TEST_BITS: (u32, u32) = (515, 774);
 /// Bits of the test's exponents: more than two words, and no whole number of windows.
 const TEST_EXPONENT_BITS: u32 = 131;
 
+/// Bits of the exponent of numbers of every width.
+const WIDTHS_EXPONENT_BITS: u32 = 12;
+
 /// Whether the kernel computes what AWS-LC does: eight moduli of two lengths with the most and the fewest carries,
 /// bases and exponents at both ends and between, and a root of zero, whose powers alone need the last subtraction; then
 /// the powers of two modulo the same; and modulo their squares;
@@ -155,7 +160,24 @@ fn agrees(kernel: &Kernel) -> bool {
         let alone = |lane| alone::power(kernel, lane, TEST_EXPONENT_BITS, Exponents::Secret);
         powers(kernel, &group, TEST_EXPONENT_BITS, (*base, Exponents::Secret)) == expected
             && group.iter().map(alone).eq(expected)
-    }) && tables_agree(kernel, m0, &exponents)
+    }) && every_width_agrees(kernel)
+        && tables_agree(kernel, m0, &exponents)
+}
+
+/// Whether numbers of every width across the lanes, each of them with code of its own, have the powers that AWS-LC computes.
+fn every_width_agrees(kernel: &Kernel) -> bool {
+    let exponent = pattern(WIDTHS_EXPONENT_BITS, 14);
+    let places = u32::try_from(LANES).expect("invariant: eight lanes") * DIGIT_BITS;
+    (1..).map(|columns| places * columns - SPARE_BITS).take(MAX_COLUMNS).all(|bits| {
+        let n = pattern(bits, 15).bitor(&power_of_two(bits - 1)).bitor(&BoxedUint::one());
+        let root = Modulus::new(&n).expect("invariant: odd and of bounded size");
+        let square = root.squared().expect("invariant: of bounded size");
+        [&root, &square].into_iter().all(|modulus| {
+            let base = modulus.reduce(&pattern(2 * bits, 16));
+            let entry = Power { base: &base, exponent: &exponent, modulus, timing: Timing::Secret };
+            alone::power(kernel, &entry.lane(), WIDTHS_EXPONENT_BITS, Exponents::Secret) == power(entry)
+        })
+    })
 }
 
 /// Whether powers of two from a table are what AWS-LC computes: in lanes that have the same table, in lanes that have not, and

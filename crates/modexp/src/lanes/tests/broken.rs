@@ -3,7 +3,7 @@
 use super::*;
 
 /// Kernels with a fault in one function each, as a processor might have in one lane.
-static BROKEN: [Kernel; 16] = [
+static BROKEN: [Kernel; 17] = [
     Kernel {
         multiply: |out, a, b, moduli, t| {
             kernel::multiply::<Model>(out, a, b, moduli, t);
@@ -74,12 +74,22 @@ static BROKEN: [Kernel; 16] = [
         },
         ..MODEL_KERNEL
     },
+    // Wrong at one width alone.
+    Kernel {
+        multiply_pairs_across: |out, x, y, n| {
+            across::multiply_pairs_across::<Model>(out, x, y, n);
+            if n.n.len() == 7 {
+                out[6].0[5] ^= 1;
+            }
+        },
+        ..MODEL_KERNEL
+    },
 ];
 
 /// A kernel that computes something else is never given out; a sound one is.
 #[test]
 fn a_broken_kernel_stays_off() {
-    let detect: [fn() -> Option<&'static Kernel>; 16] = [
+    let detect: [fn() -> Option<&'static Kernel>; 17] = [
         || Some(&BROKEN[0]),
         || Some(&BROKEN[1]),
         || Some(&BROKEN[2]),
@@ -96,6 +106,7 @@ fn a_broken_kernel_stays_off() {
         || Some(&BROKEN[13]),
         || Some(&BROKEN[14]),
         || Some(&BROKEN[15]),
+        || Some(&BROKEN[16]),
     ];
     for (index, detect) in detect.into_iter().enumerate() {
         let switch = Switch::new(detect);
