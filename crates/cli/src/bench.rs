@@ -135,6 +135,8 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<(), BenchError> {
         return Err(BenchError::Threshold { threshold: args.threshold, parties: args.parties });
     }
     args.lanes.apply();
+    #[cfg(feature = "census")]
+    census::start();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(args.threads)).build()?;
     pool.install(|| measure(args, &mut Report::new(args, json)?))
 }

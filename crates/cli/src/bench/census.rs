@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use consign_modexp::census::{Way, take};
+use consign_modexp::census::{self, Way};
 use serde::Serialize;
 
 /// Exponentiations of one kind, of all parties together.
@@ -17,9 +17,14 @@ struct Line {
     ms: f64,
 }
 
+/// Counts from now on.
+pub(super) fn start() {
+    census::start(super::local::thread_cpu);
+}
+
 /// Writes what was counted since the last phase.
 pub(super) fn write(out: &mut impl Write, phase: &'static str, json: bool) -> io::Result<()> {
-    for (kind, count) in take() {
+    for (kind, count) in census::take() {
         let line = Line {
             phase,
             modulus_bits: kind.modulus,

@@ -91,7 +91,17 @@ impl Began {
 
 /// CPU time of all threads so far.
 fn process_cpu() -> Duration {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
+    cpu(ClockId::ProcessCPUTime)
+}
+
+/// CPU time of this thread so far.
+#[cfg(feature = "census")]
+pub(super) fn thread_cpu() -> Duration {
+    cpu(ClockId::ThreadCPUTime)
+}
+
+fn cpu(clock: ClockId) -> Duration {
+    let now = clock_gettime(clock);
     // The clock starts at zero and only goes forward.
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
