@@ -63,17 +63,25 @@ impl Entry {
     }
 }
 
-/// The next entry; it may share the modulus of the one before, whose root and square these are.
-fn entry(input: &mut Input<'_>, last: &mut Option<[Modulus; 2]>) -> Entry {
+/// What the entry before had: the root and the square of its modulus, and its exponent.
+type Last = Option<([Modulus; 2], BoxedUint)>;
+
+/// The next entry; it may share modulus and exponent of the one before.
+fn entry(input: &mut Input<'_>, last: &mut Last) -> Entry {
     let choices = input.byte();
     let bit = |position: u8| choices >> position & 1 == 1;
-    let [root, square] = last.take().filter(|_| bit(0)).unwrap_or_else(|| {
+    let (moduli, shared) = last.take().unzip();
+    let [root, square] = moduli.filter(|_| bit(0)).unwrap_or_else(|| {
         let root = input.modulus();
         let square = root.squared().expect("short enough");
         [root, square]
     });
     let modulus = if bit(1) { square.clone() } else { root.clone() };
-    let timing = if bit(2) { Timing::Secret } else { Timing::Public };
+    let timing = match (bit(2), bit(6)) {
+        (true, _) => Timing::Secret,
+        (false, true) => Timing::SecretBase,
+        (false, false) => Timing::Public,
+    };
     let base = match (bit(3), bit(4)) {
         (false, _) => {
             let bytes = input.byte();
@@ -83,9 +91,11 @@ fn entry(input: &mut Input<'_>, last: &mut Option<[Modulus; 2]>) -> Entry {
         // Zero, or a multiple of the root.
         (true, true) => modulus.mul(&modulus.reduce(root.value()), &BoxedUint::from(input.byte())),
     };
-    let bytes = input.byte() % (EXPONENT_BYTES + 1);
-    let exponent = input.number(usize::from(bytes));
-    *last = Some([root, square]);
+    let exponent = shared.filter(|_| bit(5)).unwrap_or_else(|| {
+        let bytes = input.byte() % (EXPONENT_BYTES + 1);
+        input.number(usize::from(bytes))
+    });
+    *last = Some(([root, square], exponent.clone()));
     Entry { modulus, base, exponent, timing }
 }
 

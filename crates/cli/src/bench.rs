@@ -1,7 +1,7 @@
 //! `consign bench`: what the cryptography costs on this machine. All parties run in this process one after another, with
 //! fresh primes; what is printed is one party's share.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +23,16 @@ use consign_rounds::{PartyIndex, PerParty};
 use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use serde::Serialize;
 use thiserror::Error;
 
 use self::local::{Began, Cost, Keys};
+use self::report::Report;
 use crate::flags::{Batches, Lanes};
 
 #[cfg(feature = "census")]
 mod census;
 mod local;
+mod report;
 
 /// The curve measured.
 type Curve = Secp256k1;
@@ -111,24 +112,6 @@ pub(crate) enum BenchError {
 /// Everybody's result of a phase, and what it took.
 type Measured<T> = Result<(PerParty<T>, Cost), BenchError>;
 
-/// One line of the result.
-#[derive(Debug, Serialize)]
-struct Line {
-    phase: &'static str,
-    level: u16,
-    parties: u16,
-    threshold: u16,
-    batch: u32,
-    threads: u16,
-    /// `used`, `off`, `absent` or `faulty`.
-    lanes: &'static str,
-    batch_verification: bool,
-    cpu_s_per_party: f64,
-    wall_s_per_party: f64,
-    bytes_sent_per_party: u64,
-    rounds: u8,
-}
-
 /// Measures and prints every phase as soon as it is done: a table, or one JSON object a line.
 pub(crate) fn run(args: &Bench, json: bool) -> Result<(), BenchError> {
     if args.threshold > args.parties {
@@ -175,66 +158,6 @@ fn measure(args: &Bench, report: &mut Report<'_>) -> Result<(), BenchError> {
     report.begin("sign");
     let cost = committee.sign(&shares, &aux)?;
     report.end("sign", signers, &cost)
-}
-
-/// Prints lines, and on a terminal what is being measured.
-struct Report<'a> {
-    args: &'a Bench,
-    json: bool,
-    progress: bool,
-}
-
-/// Rubs out the line that says what is being measured.
-const ERASE_LINE: &str = "\r\x1b[K";
-
-impl<'a> Report<'a> {
-    fn new(args: &'a Bench, json: bool) -> Result<Self, BenchError> {
-        if !json {
-            let (phase, cpu, wall) = ("phase", "CPU s/party", "wall s/party");
-            let (sent, rounds) = ("bytes sent/party", "rounds");
-            writeln!(io::stdout(), "{phase:<8} {cpu:>12} {wall:>13} {sent:>17} {rounds:>7}")?;
-        }
-        Ok(Self { args, json, progress: io::stderr().is_terminal() })
-    }
-
-    fn begin(&self, phase: &str) {
-        if self.progress {
-            // Nobody is left to be told that progress cannot be told.
-            let _ = write!(io::stderr(), "{ERASE_LINE}measuring: {phase} …");
-        }
-    }
-
-    fn end(&self, phase: &'static str, parties: u16, cost: &Cost) -> Result<(), BenchError> {
-        if self.progress {
-            let _ = write!(io::stderr(), "{ERASE_LINE}");
-        }
-        let line = Line {
-            phase,
-            level: if self.args.level == Level::L112 { 112 } else { 128 },
-            parties: self.args.parties,
-            threshold: self.args.threshold,
-            batch: self.args.batch,
-            threads: self.args.threads,
-            lanes: consign_modexp::lanes().name(),
-            batch_verification: self.args.batches.batch_verification,
-            cpu_s_per_party: cost.cpu.as_secs_f64() / f64::from(parties),
-            wall_s_per_party: cost.wall.as_secs_f64() / f64::from(parties),
-            bytes_sent_per_party: cost.bytes / u64::from(parties),
-            rounds: cost.rounds,
-        };
-        let mut out = io::stdout();
-        if self.json {
-            let text = serde_json::to_string(&line).map_err(io::Error::from)?;
-            writeln!(out, "{text}")?;
-        } else {
-            let Line { cpu_s_per_party: cpu, wall_s_per_party: wall, .. } = line;
-            let Line { bytes_sent_per_party: sent, rounds, .. } = line;
-            writeln!(out, "{phase:<8} {cpu:>12.6} {wall:>13.6} {sent:>17} {rounds:>7}")?;
-        }
-        #[cfg(feature = "census")]
-        census::write(&mut out, phase, self.json)?;
-        Ok(out.flush()?)
-    }
 }
 
 /// The parties, and everything random.

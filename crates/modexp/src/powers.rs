@@ -60,11 +60,14 @@ const LANES_COST_IN_PAIRS: u64 = 2;
 /// What a group costs by the cost of its longest entry with its digits across the lanes: 3.3 measured for 3072 bits.
 const LANES_COST_ACROSS: (u64, u64) = (10, 3);
 
-/// The same modulo squares of known roots: 3.7, 4.0, 4.6 measured for roots of 1536, 2048, 3072 bits, and 5.4 for the last
-/// with a public exponent.
-const SQUARES_COST_ACROSS: (u64, u64) = (5, 1);
+/// The same modulo squares of known roots: 3.7 and 4.0 measured for roots of 1536 and 2048 bits.
+const SQUARES_COST_ACROSS: (u64, u64) = (4, 1);
 
-/// Moduli that are no squares go across the lanes above these bits: below, AWS-LC has its paired kernel.
+/// The same for longer roots: 4.6 measured for 3072 bits, 5.4 with a public exponent.
+const LONG_SQUARES_COST_ACROSS: (u64, u64) = (5, 1);
+
+/// Moduli that are no squares go across the lanes above these bits: below, AWS-LC has its paired kernel. Roots above them
+/// are long.
 const ACROSS_BITS: u32 = 2048;
 
 /// Public exponents up to this many bits go to sliding windows: filling the 32-entry table of the fixed-window
@@ -225,10 +228,12 @@ fn longest_alone(group: &[Entry<'_>]) -> usize {
         let pays = group.len().div_ceil(2) as u64 > LANES_COST_IN_PAIRS;
         return if pays { 0 } else { group.len() };
     }
-    let (paid, of) = match group.first() {
-        Some((_, power)) if across_pays(power) && power.modulus.root().is_some() => SQUARES_COST_ACROSS,
-        Some((_, power)) if across_pays(power) => LANES_COST_ACROSS,
-        _ => LANES_COST,
+    let modulus = group.first().filter(|(_, power)| across_pays(power)).map(|(_, power)| power.modulus);
+    let (paid, of) = match modulus.map(|modulus| modulus.root().map(Modulus::bits)) {
+        Some(Some(root)) if root > ACROSS_BITS => LONG_SQUARES_COST_ACROSS,
+        Some(Some(_)) => SQUARES_COST_ACROSS,
+        Some(None) => LANES_COST_ACROSS,
+        None => LANES_COST,
     };
     let bits: Vec<_> = group.iter().map(|(_, power)| u64::from(power.exponent_bits())).collect();
     let cost = |singles: usize| {

@@ -142,7 +142,7 @@ impl<P: Protocol, I: Identities + ?Sized> Court<'_, P, I> {
 
     fn misbehaviour(&self, before: &Past, charge: &Envelope) -> Sentence<P::Fault> {
         let header = &charge.signed.header;
-        // A party's copy for itself has no direct part: it must not be judged as a message to a peer.
+        // What a party shows of itself in a reveal has no direct part: it must not be judged as a message to a peer.
         let is_message = header.to != header.from && self.is_party(header.to);
         if !is_message || !self.admits(&charge.signed) || !charge.is_whole() {
             return None;

@@ -17,7 +17,7 @@ use consign_zk::BoxedUint;
 use consign_zk::curve::{Curve, P256, Point, Scalar, Secp256k1};
 use consign_zk::integer::Integer;
 use consign_zk::level::Level;
-use consign_zk::paillier::{Affine, Nonce};
+use consign_zk::paillier::{Affine, EncryptionKey, Nonce};
 use consign_zk::powers::Powers;
 use consign_zk::ring_pedersen::RingPedersen;
 use consign_zk::testing::{Party, party};
@@ -146,6 +146,18 @@ fn powers_of<const COUNT: usize>(modulus: &Modulus) -> Times {
     times(FEW, || std::array::from_fn(|_| small(modulus)), random, run)
 }
 
+/// So many nonces to the power of the modulus, at once: secret bases, and an exponent that everybody knows.
+fn nonces_of<const COUNT: usize>(key: &EncryptionKey) -> Times {
+    let (n, modulus) = (key.n().value(), key.nn());
+    let run = |bases: &[BoxedUint; COUNT]| {
+        let timing = Timing::SecretBase;
+        let list = bases.each_ref().map(|base| Power { base, exponent: n, modulus, timing });
+        black_box(powers(&list));
+    };
+    let random = |rng: &mut ChaCha20Rng| std::array::from_fn(|_| modulus.random_below(rng));
+    times(FEW, || std::array::from_fn(|_| small(modulus)), random, run)
+}
+
 fn decrypt(own: &Party) -> Times {
     let factors = own.paillier.factors();
     let nn = factors.modulus_squared();
@@ -232,13 +244,15 @@ fn main() -> ExitCode {
     let prepared = RingPedersen::new(&other.ring.parameters(), LEVEL).unwrap();
     RingPedersen::prepare([&prepared]);
     println!("lanes: {}", lanes());
-    let secret: [Measured<'_>; 17] = [
+    let secret: [Measured<'_>; 19] = [
         ("power modulo N, secret exponent", Box::new(|| power_of(n, Timing::Secret))),
         ("power modulo N^2, secret exponent", Box::new(|| power_of(nn, Timing::Secret))),
         ("eight powers modulo N, secret exponents", Box::new(|| powers_of::<8>(n))),
         ("eight powers modulo N^2, secret exponents", Box::new(|| powers_of::<8>(nn))),
         ("list of one power modulo N, secret exponent", Box::new(|| powers_of::<1>(n))),
         ("list of one power modulo N^2, secret exponent", Box::new(|| powers_of::<1>(nn))),
+        ("eight powers modulo N^2, secret bases", Box::new(|| nonces_of::<8>(own.paillier.public()))),
+        ("list of one power modulo N^2, secret base", Box::new(|| nonces_of::<1>(own.paillier.public()))),
         ("decryption, ciphertexts", Box::new(|| decrypt(own))),
         ("decryption, keys", Box::new(|| decrypt_under_keys(&parties))),
         ("nonce of a ciphertext", Box::new(|| open(own))),

@@ -204,7 +204,7 @@ pub(super) fn speak<C: Curve>(
             claims.push(enc_elg::Claim { context: bound(Role::Psi1), statement, witness });
         }
     }
-    let mut proofs = enc_elg::prove_with(&claims, &masks, encrypted.collect()).into_iter();
+    let mut proofs = enc_elg::prove_with(&claims, masks, encrypted.collect()).into_iter();
     let mut next = || proofs.next().expect("invariant: two proofs per slot and peer");
     let mut one = || Direct { psi0: next(), psi1: next() };
     let peers = public.signers().others(me);

@@ -13,8 +13,8 @@
 //!
 //! and `p·q = N` is recomputed from the stored primes.
 //!
-//! **Modulo `p²`** a number may be kept as `a − b·p` (`lanes/pairs.rs`), and a fault in `b` does not show mod `p`. Only
-//! `r^N` is computed so, since it is compared mod `p²`: it has the order of a power by `p`. For all others the lanes are
+//! **Modulo `p²`** a number may be kept as `a − b·p` (`lanes/pairs.rs`), and a fault in `b` does not show mod `p`. Of what
+//! leaves only `r^N` is computed so, since it is compared mod `p²`: it has the order of a power by `p`. For all others the lanes are
 //! not told that `p²` is a square, so that a fault anywhere changes the value mod `p` as well.
 //!
 //! **Lists.** Where all entries have one exponent, as in the second and third row, or one base, they are compared at once: the product of
@@ -22,7 +22,8 @@
 //! of a list costs one or two long exponentiations for each half, and a tenth of one for each entry.
 //!
 //! **Covered**: any error in reducing operands, in an exponentiation mod `p` or mod `p²`, in a stored CRT
-//! constant, in the recombination, in one of the two primes; whether it strikes once or, since the second way has other operands
+//! constant, in the recombination, in one of the two primes (of a plaintext the exponentiation alone, for the power of any
+//! other unit is one as well); whether it strikes once or, since the second way has other operands
 //! at every step, a kernel computes wrongly for certain inputs. An error in a value mod `p²` that is compared mod `p` escapes
 //! if it is a multiple of `p`: about `1/p`. In a list errors escape if they cancel: `Π d^w = 1`,
 //! for what each wrong `x` is off by. Without knowing `p` that has a chance of about `1/p` again, but for factors `d = −1`,
@@ -96,7 +97,9 @@ impl Factors {
             sum = Zeroizing::new(sum.wrapping_add(&*term));
         }
         let product = self.weighted_product(found, Half::prime);
-        exponents.len() == found.len() && self.are_halves_of_powers(&[(base, &sum)], &[product])
+        exponents.len() == found.len()
+            && self.is_intact()
+            && self.are_halves_of_powers(&[(base, &sum)], &[product])
     }
 
     /// Whether each pair of halves is `b^e` mod `p` and mod `q`.
@@ -138,7 +141,7 @@ impl Factors {
     pub fn are_nth_roots(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
         let found: Vec<_> = found.iter().collect();
         let [from, to] = [&found, list].map(|list| self.weighted_product(list, Half::prime));
-        list.len() == found.len() && self.is_image(&from, &to, Half::cofactor)
+        list.len() == found.len() && self.is_intact() && self.is_image(&from, &to, Half::cofactor)
     }
 
     /// Whether `from^e` is `to` mod `p` and mod `q`, `e` being that of the half.

@@ -142,7 +142,7 @@ impl Factors {
 
     /// As [`Factors::powers`] without the check against faults, at half its cost: **only for values that are
     /// compared here and never leave**, as when the owner of `N` verifies a proof made for it, or that leave only after
-    /// what they should satisfy has been verified modulo `N`.
+    /// what they should satisfy has been verified, modulo `N` or by [`Factors::are_powers_of`] or [`Factors::are_nth_roots`].
     #[must_use]
     pub fn powers_unpublished(&self, list: &[(&BoxedUint, &BoxedUint)]) -> Vec<BoxedUint> {
         let halves = self.run(list, Half::prime, |half, _, (base, exponent)| {

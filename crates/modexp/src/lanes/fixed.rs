@@ -297,9 +297,9 @@ impl Group<'_> {
             (self.kernel.select_shared)(chosen.as_flattened_mut(), shared, row.len(), &keys);
             return;
         }
-        for (lane, ((powers, _), key)) in step.iter().zip(keys.0).enumerate() {
+        for (lane, ((powers, _), key)) in step.iter().zip(&keys.0).enumerate() {
             let mut own = Zeroizing::new(Column::default());
-            own.0.fill(key);
+            own.0.fill(*key);
             (self.kernel.select)(row, powers, &own);
             let digits = row.iter().flat_map(|column| column.0);
             for (column, digit) in chosen.iter_mut().flatten().zip(digits) {

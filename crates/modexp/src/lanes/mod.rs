@@ -15,7 +15,7 @@
 //!
 //! **Secrets.** All lanes do the same operations on the same addresses: their number depends on the longest modulus
 //! and the longest exponent of the group, which are public, each entry of the table of powers is read for each
-//! window, and choices are made by arithmetic on all bits. Tables, digits of exponents and intermediate numbers are wiped. So public
+//! window (but for a public exponent that all lanes have, which alone says what is read and done then), and choices are made by arithmetic on all bits. Tables, digits of exponents and intermediate numbers are wiped. So public
 //! operands may share a group with secret ones; nothing is gained from their being public but the length.
 
 mod across;

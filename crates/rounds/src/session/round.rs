@@ -247,9 +247,11 @@ impl<P: Protocol, I: Identities> Session<P, I> {
             assert!(direct.len() <= limit, "invariant: we keep to the limit of a direct part");
             let envelope = self.seal(round, to, &broadcast, direct);
             // The public part of the first one is our own copy: what it is needed for does not ask whom it went to.
-            self.current
-                .entry(me)
-                .or_insert_with(|| Envelope { direct: Bytes(Vec::new()), ..envelope.clone() });
+            self.current.entry(me).or_insert_with(|| Envelope {
+                signed: envelope.signed,
+                broadcast: envelope.broadcast.clone(),
+                direct: Bytes(Vec::new()),
+            });
             effects.push(Effect::Send { to, message: Message::Envelope(envelope) });
         }
         self.own = Some(speech.broadcast);

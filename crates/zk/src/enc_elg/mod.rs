@@ -161,16 +161,23 @@ pub fn prove_all<C: Curve>(
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Vec<Proof<C>> {
     let masks: Vec<_> = claims.iter().map(|claim| Masks::of(claim, rng)).collect();
-    prove_with(claims, &masks, encrypt(&masks, key))
+    let encrypted = encrypt(&masks, key);
+    prove_with(claims, masks, encrypted)
 }
 
 /// As [`prove_all`] with masks that have been drawn, one for each claim, and the `D` of each: [`Masks::plain`], encrypted.
+/// Masks are spent: two challenges to the same would give the witness away.
+///
+/// # Panics
+/// Unless there is one of each for every claim.
 pub fn prove_with<C: Curve>(
     claims: &[Claim<'_, C>],
-    masks: &[Masks<C>],
+    masks: Vec<Masks<C>>,
     encrypted: Vec<Ciphertext>,
 ) -> Vec<Proof<C>> {
-    answer(claims, masks, commit(claims, masks, encrypted))
+    let complete = claims.len() == masks.len() && claims.len() == encrypted.len();
+    assert!(complete, "invariant: one mask and one ciphertext for each claim");
+    answer(claims, &masks, commit(claims, &masks, encrypted))
 }
 
 /// One proof of a list to be verified.

@@ -78,7 +78,8 @@ pub fn prove<C: Curve>(
     proof
 }
 
-/// Whether `t^z = A s^e` for each repetition of an own proof, by the factors.
+/// What others will ask of an own proof, its equations by the factors: as many repetitions as the level says, `z` below
+/// `phi(N^)`, and `t^z = A s^e` for each.
 fn holds<C: Curve>(
     context: &Context<'_>,
     statement: &Statement<'_>,
@@ -94,7 +95,9 @@ fn holds<C: Curve>(
     });
     let right: Vec<_> = right.collect();
     let exponents: Vec<_> = proof.repetitions.iter().map(|repetition| repetition.z.value()).collect();
-    factors.are_powers_of(ring.t(), &exponents, &right.iter().collect::<Vec<_>>())
+    exponents.len() == context.level.parameters().repetitions
+        && exponents.iter().all(|z| z.cmp_vartime(factors.phi()).is_lt())
+        && factors.are_powers_of(ring.t(), &exponents, &right.iter().collect::<Vec<_>>())
 }
 
 /// An exponent `a` below `phi(N^)` per repetition.
@@ -115,7 +118,7 @@ fn answer<C: Curve>(
     let phi = NonZero::new(witness.factors.phi().clone()).into_option().expect("invariant: phi is not zero");
     let phi = Zeroizing::new(phi);
     let t = statement.ring.t();
-    // Faults are found when the whole proof is verified.
+    // Faults are found when the equations are verified.
     let first = witness.factors.powers_unpublished(&masks.iter().map(|a| (t, &**a)).collect::<Vec<_>>());
     let first: Vec<_> = first.iter().map(Natural::new).collect();
     let challenge = challenge::<C>(context, statement, first.iter());

@@ -367,3 +367,37 @@ fn frozen_vectors() {
     }
     vectors::check("prm", &[vector::<Toy>(Level::Tiny), vector::<Secp256k1>(Level::L128)]);
 }
+
+/// What an owner asks of its own proof before it leaves: whatever went wrong in one repetition is seen.
+#[test]
+fn an_own_proof_that_is_wrong_does_not_leave() {
+    let case = tiny();
+    let factors = case.witness().factors;
+    let modulus = case.owner.ring.modulus();
+    let honest = case.prove::<Toy>();
+    let holds = |proof: &Proof| holds::<Toy>(&case.context, &case.statement(), factors, proof);
+    assert!(holds(&honest));
+    let other =
+        |x: &BoxedUint, by: &BoxedUint| Natural::new(&modulus.mul(&modulus.reduce(x), &modulus.reduce(by)));
+    let p_and_one = factors.p().wrapping_add(BoxedUint::one());
+    let q_and_one = factors.q().wrapping_add(BoxedUint::one());
+    for index in 0..honest.repetitions.len() {
+        let mut wrong = Vec::new();
+        for by in [&p_and_one, &q_and_one, &BoxedUint::from(2_u8)] {
+            let mut proof = honest.clone();
+            proof.repetitions[index].A = other(proof.repetitions[index].A.value(), by);
+            wrong.push(proof);
+        }
+        // As far off as a reduction that was left out, which the equation does not see.
+        for more in [BoxedUint::one(), factors.phi().clone()] {
+            let mut proof = honest.clone();
+            let z = proof.repetitions[index].z.value().concatenating_add(more);
+            proof.repetitions[index].z = Natural::new(&z);
+            wrong.push(proof);
+        }
+        assert!(wrong.iter().all(|proof| !holds(proof)), "repetition {index}");
+    }
+    let mut shorter = honest.clone();
+    shorter.repetitions.pop();
+    assert!(!holds(&shorter));
+}
