@@ -68,6 +68,14 @@ impl Number {
         number
     }
 
+    /// Takes over `words`, with as many stored.
+    fn replace(&mut self, words: &[Word]) {
+        let bytes = words.len() * WORD_BYTES;
+        // SAFETY: as in `load_exact`.
+        let got = unsafe { ffi::BN_le2bn(words.as_ptr().cast(), bytes, self.0.as_ptr()) };
+        assert!(!got.is_null(), "invariant: memory for a number");
+    }
+
     /// Writes the value, zero-padded, over all of `out`.
     fn store(&self, out: &mut [Word]) {
         let bytes = out.len() * WORD_BYTES;
@@ -258,6 +266,71 @@ impl Montgomery {
         succeed(status, "an inversion");
         result.store(out);
         true
+    }
+}
+
+/// A product that grows, in Montgomery form: `R` is `2^64` to the power of the modulus's width. Each step takes constant time.
+pub(crate) struct Chain<'a> {
+    modulus: &'a Montgomery,
+    value: Number,
+    factor: Number,
+    next: Number,
+    scratch: Scratch,
+}
+
+impl<'a> Chain<'a> {
+    /// Begins with a number below the modulus that is in Montgomery form already, as wide as the modulus.
+    pub(crate) fn new(modulus: &'a Montgomery, value: &[Word]) -> Self {
+        let value = Number::load(value, modulus.width);
+        let (factor, next) = (Number::empty(), Number::empty());
+        Self { modulus, value, factor, next, scratch: Scratch::new() }
+    }
+
+    /// Begins with a number below the modulus.
+    pub(crate) fn entering(modulus: &'a Montgomery, value: &[Word]) -> Self {
+        let mut chain = Self::new(modulus, value);
+        let (context, scratch) = (modulus.context.as_ptr(), chain.scratch.0.as_ptr());
+        // SAFETY: valid objects of ours; `next` is written by this call alone.
+        let status =
+            unsafe { ffi::BN_to_montgomery(chain.next.0.as_ptr(), chain.value.0.as_ptr(), context, scratch) };
+        succeed(status, "a product");
+        std::mem::swap(&mut chain.value, &mut chain.next);
+        chain
+    }
+
+    /// Times a factor below the modulus, in Montgomery form and as wide as it.
+    pub(crate) fn multiply(&mut self, factor: &[Word]) {
+        self.factor.replace(factor);
+        let (next, value, factor) = (self.next.0.as_ptr(), self.value.0.as_ptr(), self.factor.0.as_ptr());
+        self.step(next, value, factor);
+    }
+
+    pub(crate) fn square(&mut self) {
+        let (next, value) = (self.next.0.as_ptr(), self.value.0.as_ptr());
+        self.step(next, value, value);
+    }
+
+    fn step(&mut self, next: *mut ffi::BIGNUM, a: *const ffi::BIGNUM, b: *const ffi::BIGNUM) {
+        let (context, scratch) = (self.modulus.context.as_ptr(), self.scratch.0.as_ptr());
+        // SAFETY: all are valid objects of `self`; `next` is none of the factors and written by this call alone.
+        let status = unsafe { ffi::BN_mod_mul_montgomery(next, a, b, context, scratch) };
+        succeed(status, "a product");
+        std::mem::swap(&mut self.value, &mut self.next);
+    }
+
+    /// The product in Montgomery form.
+    pub(crate) fn write(&self, out: &mut [Word]) {
+        self.value.store(out);
+    }
+
+    /// The product.
+    pub(crate) fn leave(self, out: &mut [Word]) {
+        let (context, scratch) = (self.modulus.context.as_ptr(), self.scratch.0.as_ptr());
+        // SAFETY: valid objects of ours; `next` is written by this call alone.
+        let status =
+            unsafe { ffi::BN_from_montgomery(self.next.0.as_ptr(), self.value.0.as_ptr(), context, scratch) };
+        succeed(status, "a product");
+        self.next.store(out);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A [`FixedBase`] is prepared once, which takes about as long as eight exponentiations in lanes for up to four bases;
 //! afterwards a power of 3840 bits takes about a fifth of an exponentiation, and products share a part of that. Without
-//! lanes nothing is prepared and products are computed from plain exponentiations, with the same results.
+//! lanes tables are made and used on AWS-LC one by one, with the same results.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::lanes::fixed::{Digits, Product, Table, Unit, fits_across, product_acr
 use crate::lanes::{self, Kernel, LANES, Shape};
 use crate::modulus::Modulus;
 use crate::powers::{LANE_BITS, Power, Timing, powers_with};
+use crate::scalar_tables;
 
 /// A public unit with its inverse and, where lanes are used, a table of powers. Cloning copies a pointer.
 ///
@@ -25,7 +26,13 @@ struct Inner {
     modulus: Modulus,
     base: BoxedUint,
     inverse: BoxedUint,
-    table: Option<Table>,
+    table: Option<Made>,
+}
+
+/// How a table was made.
+enum Made {
+    ForLanes(Table),
+    InWords(scalar_tables::Table),
 }
 
 /// One factor of a product: `base^exponent`, or `base^(−exponent)` if `negative`.
@@ -67,16 +74,19 @@ impl FixedBase {
     ) -> Vec<Self> {
         let units: Vec<_> =
             list.iter().map(|&(modulus, base, inverse)| Unit { modulus, base, inverse }).collect();
-        let made = |group: &[Unit<'_>]| -> Vec<Option<Table>> {
+        let made = |group: &[Unit<'_>]| -> Vec<Option<Made>> {
             let fits = group.iter().all(|unit| LANE_BITS.contains(&unit.modulus.bits()));
-            match kernel.filter(|_| fits) {
-                Some(kernel) => tables(kernel, group, bits).into_iter().map(Some).collect(),
-                None => group.iter().map(|_| None).collect(),
+            match kernel {
+                Some(kernel) if fits => {
+                    tables(kernel, group, bits).into_iter().map(|table| Some(Made::ForLanes(table))).collect()
+                }
+                Some(_) => group.iter().map(|_| None).collect(),
+                None => group.iter().map(|unit| Some(Made::InWords(in_words(unit, bits)))).collect(),
             }
         };
         let groups: Vec<_> = units
             .chunk_by(|a, b| Shape::of(a.modulus) == Shape::of(b.modulus))
-            .flat_map(|alike| alike.chunks(BASES))
+            .flat_map(|alike| alike.chunks(if kernel.is_some() { BASES } else { 1 }))
             .collect();
         let tables: Vec<_> = groups.par_iter().flat_map_iter(|group| made(group)).collect();
         let with_tables = units.iter().zip(tables);
@@ -109,8 +119,20 @@ impl FixedPower<'_> {
         }
     }
 
+    /// The table for lanes, if it serves.
     fn table(&self) -> Option<&Table> {
-        self.base.0.table.as_ref().filter(|table| table.serves(self.bits()))
+        match &self.base.0.table {
+            Some(Made::ForLanes(table)) if table.serves(self.bits()) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The table in words, if it serves.
+    fn table_in_words(&self) -> Option<&scalar_tables::Table> {
+        match &self.base.0.table {
+            Some(Made::InWords(table)) if table.serves(self.bits()) => Some(table),
+            _ => None,
+        }
     }
 
     fn digits(&self) -> Digits {
@@ -134,9 +156,12 @@ fn products_with(kernel: Option<&Kernel>, list: &[Vec<FixedPower<'_>>]) -> Vec<B
         assert!(alike, "invariant: the factors of a product have one modulus");
     }
     let from_tables = |position: &usize| list.get(*position).is_some_and(|entry| serves(entry));
-    let (mut tabled, plain): (Vec<usize>, Vec<usize>) =
+    let (mut tabled, others): (Vec<usize>, Vec<usize>) =
         (0..list.len()).partition(|position| kernel.is_some() && from_tables(position));
     let entry = |position: &usize| list.get(*position).map(Vec::as_slice).unwrap_or_default();
+    let (in_words, plain): (Vec<usize>, Vec<usize>) = others
+        .into_iter()
+        .partition(|position| entry(position).iter().all(|factor| factor.table_in_words().is_some()));
     let size = |position: &usize| entry(position).first().map(|one| Shape::of(&one.base.0.modulus));
     // Entries from the same tables together, and among them those with exponents of like lengths.
     let tables = |position: &usize| -> Vec<_> {
@@ -156,12 +181,16 @@ fn products_with(kernel: Option<&Kernel>, list: &[Vec<FixedPower<'_>>]) -> Vec<B
         }
         compute()
     };
-    let (mut results, others) = rayon::join(
+    let (mut results, (from_words, others)) = rayon::join(
         || groups.par_iter().flat_map_iter(computed).collect::<Vec<_>>(),
-        || without_tables(kernel, &plain.iter().map(entry).collect::<Vec<_>>()),
+        || {
+            let one_by_one =
+                || in_words.par_iter().map(|position| from_words(entry(position))).collect::<Vec<_>>();
+            rayon::join(one_by_one, || without_tables(kernel, &plain.iter().map(entry).collect::<Vec<_>>()))
+        },
     );
-    results.extend(others);
-    let mut numbered: Vec<_> = tabled.iter().chain(&plain).zip(results).collect();
+    results.extend(from_words.into_iter().chain(others));
+    let mut numbered: Vec<_> = tabled.iter().chain(&in_words).chain(&plain).zip(results).collect();
     numbered.sort_unstable_by_key(|(position, _)| **position);
     numbered.into_iter().map(|(_, value)| value).collect()
 }
@@ -173,6 +202,24 @@ fn run(kernel: &Kernel, group: &[Product<'_>]) -> Vec<BoxedUint> {
         return group.iter().map(|product| product_across(kernel, product)).collect();
     }
     products(kernel, group)
+}
+
+/// A table in words.
+fn in_words(unit: &Unit<'_>, bits: u32) -> scalar_tables::Table {
+    scalar_tables::Table::new(unit.modulus, [unit.base, unit.inverse], bits)
+}
+
+/// The product of an entry whose factors all have tables in words.
+fn from_words(entry: &[FixedPower<'_>]) -> BoxedUint {
+    let factors: Vec<_> =
+        entry.iter().filter_map(|factor| Some((factor.table_in_words()?, factor.digits()))).collect();
+    let first = entry.first().expect("invariant: a product has factors");
+    let compute = || scalar_tables::product(&first.base.0.modulus, &factors);
+    #[cfg(feature = "census")]
+    if let Some(kind) = kind(entry) {
+        return crate::census::counted(kind, 1, compute);
+    }
+    compute()
 }
 
 /// Whether all factors of an entry have tables for their exponents, and numbers lie alike in all of them: the same
@@ -284,7 +331,9 @@ mod tests {
             .collect();
         for kernel in kernels().into_iter().map(Some).chain([None]) {
             let bases = FixedBase::prepare_with(kernel, &list, BITS);
-            assert_eq!(bases.iter().all(|base| base.0.table.is_some()), kernel.is_some());
+            let for_lanes = bases.iter().all(|base| matches!(base.0.table, Some(Made::ForLanes(_))));
+            assert_eq!(for_lanes, kernel.is_some());
+            assert!(bases.iter().all(|base| base.0.table.is_some()));
             for (count, alike) in [1, 2, 8, 19].into_iter().flat_map(|count| [(count, false), (count, true)])
             {
                 let factor = |base, index: usize| FixedPower {
@@ -354,12 +403,12 @@ mod tests {
         let n = modulus(512, &mut rng);
         let (base, inverse) = unit(&n, &mut rng);
         let exponent = BoxedUint::random_bits(&mut rng, 2 * BITS).resize_unchecked(2 * BITS);
-        for kernel in kernels() {
-            let fixed = FixedBase::prepare_with(Some(kernel), &[(&n, &base, &inverse)], BITS).remove(0);
+        for kernel in kernels().into_iter().map(Some).chain([None]) {
+            let fixed = FixedBase::prepare_with(kernel, &[(&n, &base, &inverse)], BITS).remove(0);
             let timing = Timing::Secret;
             let factor = FixedPower { base: &fixed, exponent: &exponent, negative: Choice::FALSE, timing };
             let power = Power { base: &base, exponent: &exponent, modulus: &n, timing };
-            assert_eq!(products_with(Some(kernel), &[vec![factor]]), [crate::powers::power(power)]);
+            assert_eq!(products_with(kernel, &[vec![factor]]), [crate::powers::power(power)]);
         }
     }
 }

@@ -40,6 +40,7 @@ mod lanes;
 mod modulus;
 mod powers;
 pub mod primes;
+mod scalar_tables;
 
 pub use crypto_bigint::BoxedUint;
 pub use factors::Factors;

@@ -23,19 +23,19 @@ use crate::awslc::Word;
 use crate::modulus::Modulus;
 
 /// Bits of a digit of an exponent.
-const WIDTH: u32 = 5;
+pub(crate) const WIDTH: u32 = 5;
 
 /// The largest digit; its negative is the least.
-const LARGEST: usize = 1 << (WIDTH - 1);
+pub(crate) const LARGEST: usize = 1 << (WIDTH - 1);
 
 /// Powers for one place of a digit.
-const ENTRIES: usize = 2 * LARGEST + 1;
+pub(crate) const ENTRIES: usize = 2 * LARGEST + 1;
 
 /// Which places have powers: every sixteenth.
-const STRIDE: usize = 16;
+pub(crate) const STRIDE: usize = 16;
 
 /// Bits between one place with powers and the next.
-const PLACE_BITS: u32 = 16 * WIDTH;
+pub(crate) const PLACE_BITS: u32 = 16 * WIDTH;
 const _: () = assert!(PLACE_BITS as usize == STRIDE * WIDTH as usize);
 
 /// Powers of one base and of its inverse, in Montgomery form.
@@ -55,7 +55,7 @@ pub(crate) struct Unit<'a> {
 }
 
 /// An exponent in digits, each as the number of its power in a table. Wiped when dropped.
-pub(crate) struct Digits(Zeroizing<Vec<u64>>);
+pub(crate) struct Digits(pub(crate) Zeroizing<Vec<u64>>);
 
 /// One product: a modulus and the factors, at least one.
 pub(crate) struct Product<'a> {
@@ -105,7 +105,7 @@ fn count(bits: u32) -> usize {
 }
 
 /// Places with powers that exponents of so many bits need.
-fn places(bits: u32) -> usize {
+pub(crate) fn places(bits: u32) -> usize {
     count(bits).div_ceil(STRIDE)
 }
 
