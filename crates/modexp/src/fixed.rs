@@ -16,7 +16,7 @@ use crate::modulus::Modulus;
 use crate::powers::{LANE_BITS, Power, Timing, powers_with};
 use crate::scalar_tables;
 
-/// A public unit with its inverse and, where lanes are used, a table of powers. Cloning copies a pointer.
+/// A public unit with its inverse and a table of powers. Cloning copies a pointer.
 ///
 /// A table for exponents of 3842 bits modulo 3072 bits takes 0.8 MiB.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ struct Inner {
     modulus: Modulus,
     base: BoxedUint,
     inverse: BoxedUint,
-    table: Option<Made>,
+    table: Made,
 }
 
 /// How a table was made.
@@ -74,14 +74,11 @@ impl FixedBase {
     ) -> Vec<Self> {
         let units: Vec<_> =
             list.iter().map(|&(modulus, base, inverse)| Unit { modulus, base, inverse }).collect();
-        let made = |group: &[Unit<'_>]| -> Vec<Option<Made>> {
+        let made = |group: &[Unit<'_>]| -> Vec<Made> {
             let fits = group.iter().all(|unit| LANE_BITS.contains(&unit.modulus.bits()));
-            match kernel {
-                Some(kernel) if fits => {
-                    tables(kernel, group, bits).into_iter().map(|table| Some(Made::ForLanes(table))).collect()
-                }
-                Some(_) => group.iter().map(|_| None).collect(),
-                None => group.iter().map(|unit| Some(Made::InWords(in_words(unit, bits)))).collect(),
+            match kernel.filter(|_| fits) {
+                Some(kernel) => tables(kernel, group, bits).into_iter().map(Made::ForLanes).collect(),
+                None => group.iter().map(|unit| Made::InWords(in_words(unit, bits))).collect(),
             }
         };
         let groups: Vec<_> = units
@@ -122,16 +119,16 @@ impl FixedPower<'_> {
     /// The table for lanes, if it serves.
     fn table(&self) -> Option<&Table> {
         match &self.base.0.table {
-            Some(Made::ForLanes(table)) if table.serves(self.bits()) => Some(table),
-            _ => None,
+            Made::ForLanes(table) => Some(table).filter(|table| table.serves(self.bits())),
+            Made::InWords(_) => None,
         }
     }
 
     /// The table in words, if it serves.
     fn table_in_words(&self) -> Option<&scalar_tables::Table> {
         match &self.base.0.table {
-            Some(Made::InWords(table)) if table.serves(self.bits()) => Some(table),
-            _ => None,
+            Made::InWords(table) => Some(table).filter(|table| table.serves(self.bits())),
+            Made::ForLanes(_) => None,
         }
     }
 
@@ -331,9 +328,8 @@ mod tests {
             .collect();
         for kernel in kernels().into_iter().map(Some).chain([None]) {
             let bases = FixedBase::prepare_with(kernel, &list, BITS);
-            let for_lanes = bases.iter().all(|base| matches!(base.0.table, Some(Made::ForLanes(_))));
+            let for_lanes = bases.iter().all(|base| matches!(base.0.table, Made::ForLanes(_)));
             assert_eq!(for_lanes, kernel.is_some());
-            assert!(bases.iter().all(|base| base.0.table.is_some()));
             for (count, alike) in [1, 2, 8, 19].into_iter().flat_map(|count| [(count, false), (count, true)])
             {
                 let factor = |base, index: usize| FixedPower {

@@ -54,8 +54,8 @@ const MAX_WINDOW: u32 = 5;
 static SWITCH: Switch = Switch::new(detected);
 
 /// Switches the lanes of AVX512-IFMA on (as they are at first) or off for the whole process. Results are the same
-/// either way, processors without the instructions never use them. Bases that were prepared while they were off get no tables
-/// later.
+/// either way, processors without the instructions never use them. Bases that were prepared while they were off keep the slower
+/// tables of then, and those prepared for lanes have none while they are off.
 pub fn set_lanes(on: bool) {
     SWITCH.set(on);
 }
