@@ -216,6 +216,13 @@ fn every_entry_of_a_list_is_checked() {
     let list: Vec<_> = bases.iter().collect();
     let powers: Vec<_> = bases.iter().zip(&exponents).collect();
     let less_one = n.value().wrapping_sub(BoxedUint::one());
+    // The last one is an N-th power: a wrong one has the order of a right one.
+    let offs = [
+        BoxedUint::from(2u64),
+        less_one,
+        factors.p().concatenating_add(BoxedUint::one()),
+        direct(&BoxedUint::from(2u64), n.value(), factors.modulus_squared()),
+    ];
     for length in 1..=5 {
         let list = &list[..length];
         let roots = factors.nth_roots_unpublished(list);
@@ -237,11 +244,9 @@ fn every_entry_of_a_list_is_checked() {
             assert!(check(right), "{index}, {length}");
             assert!(!check(&right[1..]), "{index}, {length}");
             for wrong in 0..length {
-                for off in
-                    [BoxedUint::from(2u64), less_one.clone(), factors.p().concatenating_add(BoxedUint::one())]
-                {
+                for off in &offs {
                     let mut found = right.clone();
-                    found[wrong] = modulus.mul(&found[wrong], &modulus.reduce(&off));
+                    found[wrong] = modulus.mul(&found[wrong], &modulus.reduce(off));
                     assert!(!check(&found), "{index}, {length}: {wrong} off by {off}");
                 }
             }
@@ -277,6 +282,9 @@ fn disturbed_constants_are_found() {
     for (index, disturb) in disturbances.iter().enumerate() {
         let mut factors = factors(256, 256, 29);
         disturb(&mut factors, flip);
+        // Whether the primes are those of N is asked for every list, were it empty.
+        assert_eq!(factors.are_nth_roots(&[], &[]), index != 2, "{index}");
+        assert_eq!(factors.are_powers_of(&base, &[], &[]), index != 2, "{index}");
         for (name, operation) in CHECKED {
             // Each recombination constant serves one of the two moduli.
             let squared = matches!(name, "powers_squared" | "nth_powers");
