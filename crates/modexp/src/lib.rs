@@ -43,7 +43,7 @@ pub mod primes;
 mod scalar_tables;
 
 pub use crypto_bigint::BoxedUint;
-pub use factors::Factors;
+pub use factors::{Factors, RandomUnit};
 pub use fixed::{FixedBase, FixedPower, fixed_products};
 pub use lanes::{Lanes, lanes, set_lanes};
 pub use modulus::{MAX_MODULUS_BITS, Modulus};

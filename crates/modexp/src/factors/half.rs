@@ -1,6 +1,7 @@
 //! The constants of one prime of a factorisation, and what is done with them mod `p` and mod `p²`.
 
-use crypto_bigint::{BoxedUint, ConcatenatingMul, CtSelect, NonZero};
+use crypto_bigint::{BoxedUint, ConcatenatingMul, CtSelect, NonZero, RandomMod};
+use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::modulus::Modulus;
@@ -82,12 +83,12 @@ impl Half {
         &self.prime
     }
 
-    /// `p²`, for what is compared mod `p²` or never leaves.
+    /// `p²`, for what never leaves.
     pub(super) fn square(&self) -> &Modulus {
         &self.square
     }
 
-    /// `p²`, for what is compared mod `p` only.
+    /// `p²`, for what is compared mod `p`.
     pub(super) fn plain_square(&self) -> &Modulus {
         &self.plain_square
     }
@@ -103,6 +104,19 @@ impl Half {
 
     pub(super) fn cofactor_inverse(&self) -> &BoxedUint {
         &self.cofactor_inverse
+    }
+
+    /// A generator of the units, if `p` is a safe prime above 5: see `units.rs`.
+    pub(super) fn generator(&self) -> Secret {
+        let two = Zeroizing::new(self.prime.fit(&BoxedUint::from(2u64)));
+        let negated = Zeroizing::new(self.prime.neg(&two));
+        // p is 3 mod 4, and 7 mod 8 if the next bit is set, too.
+        Zeroizing::new(two.ct_select(&negated, self.prime.value().bit(2)))
+    }
+
+    /// Uniform below `p − 1`, by rejection: the number of draws is all that run time tells.
+    pub(super) fn random_exponent(&self, rng: &mut (impl CryptoRng + ?Sized)) -> BoxedUint {
+        BoxedUint::random_mod_vartime(rng, &self.order)
     }
 
     /// `e mod (p − 1)`, for units mod `p`.
