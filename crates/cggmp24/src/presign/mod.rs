@@ -293,6 +293,7 @@ pub(crate) fn first_round<C: Curve>(
 ) -> Result<round1::FirstRound<C>, PresignError> {
     let w = public.admit(share, aux)?;
     public.make_tables();
+    aux.paillier().make_tables();
     Ok(round1::speak(public, session, share.index(), w, Arc::clone(aux.paillier()), rng))
 }
 

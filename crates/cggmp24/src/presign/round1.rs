@@ -156,21 +156,25 @@ pub(super) fn speak<C: Curve>(
     let slots: Vec<_> = (0..public.slots())
         .map(|_| Slot { k: scalar(), gamma: scalar(), a: scalar(), b: scalar() })
         .collect();
+    // Two for each slot, and as many for each peer that gets proofs.
+    let mut nonces = paillier.nonces(2 * slots.len() * (1 + public.others()), rng).into_iter();
+    let mut nonce = || nonces.next().expect("invariant: enough nonces");
     let drawn: Vec<_> = slots
         .iter()
         .map(|slot| Drawn {
             k: slot.k.expose().to_integer(),
             gamma: slot.gamma.expose().to_integer(),
-            rho: Nonce::random(paillier.public(), rng),
-            nu: Nonce::random(paillier.public(), rng),
+            rho: nonce(),
+            nu: nonce(),
         })
         .collect();
     let keys: Vec<_> = slots.iter().map(|_| elgamal::random_key(rng)).collect();
     let prover = public.known(me);
     let mut masks = Vec::with_capacity(2 * slots.len() * public.others());
     for to in public.signers().others(me) {
-        let moduli = (&prover.paillier, &public.known(to).ring);
-        masks.extend((0..2 * slots.len()).map(|_| enc_elg::Masks::random(public.level(), moduli, rng)));
+        let ring = &public.known(to).ring;
+        let draw = |_| enc_elg::Masks::random(public.level(), ring, nonce(), rng);
+        masks.extend((0..2 * slots.len()).map(draw));
     }
     // The ciphertexts of the slots and those of the proofs for all peers form one list.
     let plain = drawn.iter().flat_map(|d| [(&d.k, &d.rho), (&d.gamma, &d.nu)]);

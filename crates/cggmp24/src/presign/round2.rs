@@ -289,14 +289,26 @@ impl<C: Curve> Speaker<'_, C> {
 
     /// Everything random for each peer in all slots, and for the two proofs of each.
     fn draw(&self, rng: &mut impl CryptoRng) -> (PerParty<Vec<Drawn>>, Vec<aff_g::Masks>) {
-        let prover = self.public.known(self.state.me);
+        let (level, slots) = (self.public.level(), self.public.slots());
         let (mut all, mut masks) = (PerParty::new(), Vec::new());
+        // Two masks for each slot and peer, and as many for the proofs about them.
+        let mut own = self.state.paillier.nonces(4 * slots * self.public.others(), rng).into_iter();
         for to in self.public.signers().others(self.state.me) {
-            let receiver = self.public.known(to);
-            all.insert(to, self.gamma.iter().map(|_| draw(self.public, prover, receiver, rng)).collect());
-            let keys = (&receiver.paillier, &prover.paillier, &receiver.ring);
-            let proofs = 2 * self.public.slots();
-            masks.extend((0..proofs).map(|_| aff_g::Masks::random(self.public.level(), keys, rng)));
+            let Member { paillier: receiver, ring, .. } = self.public.known(to);
+            let mut theirs = receiver.nonces(4 * slots, rng).into_iter();
+            let mut pair = || {
+                let pair = theirs.next().zip(own.next());
+                <[Nonce; 2]>::from(pair.expect("invariant: enough nonces"))
+            };
+            let drawn = (0..slots).map(|_| {
+                let mut mask = || {
+                    let [s, r] = pair();
+                    Mask { b: Integer::sample(level.parameters().ell_prime, rng), s, r }
+                };
+                Drawn { nonce: mask(), key: mask() }
+            });
+            all.insert(to, drawn.collect());
+            masks.extend((0..2 * slots).map(|_| aff_g::Masks::random(level, ring, pair(), rng)));
         }
         (all, masks)
     }
@@ -377,17 +389,4 @@ fn witnesses<'a>(drawn: &'a Drawn, gamma: &'a Integer, w: &'a Integer) -> [aff_g
     let Drawn { nonce, key } = drawn;
     let of_nonce = aff_g::Witness { x: gamma, y: &nonce.b, rho: &nonce.s, rho_y: &nonce.r };
     [of_nonce, aff_g::Witness { x: w, y: &key.b, rho: &key.s, rho_y: &key.r }]
-}
-
-fn draw<C: Curve>(
-    public: &Public<C>,
-    prover: &Member<C>,
-    receiver: &Member<C>,
-    rng: &mut impl CryptoRng,
-) -> Drawn {
-    let bits = public.level().parameters().ell_prime;
-    let (b, b_hat) = (Integer::sample(bits, rng), Integer::sample(bits, rng));
-    let mut nonces = || (Nonce::random(&receiver.paillier, rng), Nonce::random(&prover.paillier, rng));
-    let ((s, r), (s_hat, r_hat)) = (nonces(), nonces());
-    Drawn { nonce: Mask { b, s, r }, key: Mask { b: b_hat, s: s_hat, r: r_hat } }
 }

@@ -110,10 +110,11 @@ pub struct Masks {
 }
 
 impl Masks {
-    /// For a proof by the owner of `prover` to that of `receiver` and `rp`.
+    /// For a proof to the owner of `rp`, but for the nonces: under that party's key, and under the own.
     pub fn random(
         level: Level,
-        (receiver, prover, rp): (&EncryptionKey, &EncryptionKey, &RingPedersen),
+        rp: &RingPedersen,
+        [r, r_y]: [Nonce; 2],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Self {
         let (p, modulus) = (level.parameters(), rp.modulus().value());
@@ -124,17 +125,9 @@ impl Masks {
             delta: Integer::sample_scaled(p.ell + p.epsilon, modulus, rng),
             m: Integer::sample_scaled(p.ell, modulus, rng),
             mu: Integer::sample_scaled(p.ell, modulus, rng),
-            r: Nonce::random(receiver, rng),
-            r_y: Nonce::random(prover, rng),
+            r,
+            r_y,
         }
-    }
-
-    fn of<C: Curve>(
-        context: &Context<'_>,
-        statement: &Statement<'_, C>,
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Self {
-        Self::random(context.level, (statement.receiver, statement.prover, statement.rp), rng)
     }
 }
 
@@ -149,6 +142,19 @@ pub struct Part<'a> {
     pub rp: &'a RingPedersen,
     /// The factor, the mask, and their nonces.
     pub witness: Witness<'a>,
+}
+
+impl<'a> Part<'a> {
+    /// What makes `D`.
+    fn response(&self) -> Affine<'a> {
+        let Witness { x, y, rho, .. } = self.witness;
+        Affine { ciphertext: self.C, x, y, rho }
+    }
+
+    /// What makes `A`.
+    fn masked(&self, masks: &'a Masks) -> Affine<'a> {
+        Affine { ciphertext: self.C, x: &masks.alpha, y: &masks.beta, rho: &masks.r }
+    }
 }
 
 /// Responses and proofs about them on their way: everything but the challenges.
@@ -208,15 +214,29 @@ pub fn prove<C: Curve>(
     Ok(prove_all(&[claim], key, rng)?.pop().expect("invariant: one proof per claim"))
 }
 
-/// As [`prove`] for a list, as if one after another, with the exponentiations of all proofs in one list.
+/// As [`prove`] for a list, with the exponentiations of all proofs in one list.
 pub fn prove_all<C: Curve>(
     claims: &[Claim<'_, C>],
     key: &DecryptionKey,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Vec<Proof<C>>, Rejection> {
-    let masks: Vec<_> = claims.iter().map(|claim| Masks::of(&claim.context, &claim.statement, rng)).collect();
+    let masks = draw(claims, key, rng);
     let first = commit(claims, &masks, key)?;
     Ok(answer(claims, &masks, first))
+}
+
+/// Masks for each claim.
+fn draw<C: Curve>(
+    claims: &[Claim<'_, C>],
+    key: &DecryptionKey,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Vec<Masks> {
+    let own = key.nonces(claims.len(), rng);
+    let draw = |(Claim { context, statement, .. }, own): (&Claim<'_, C>, Nonce)| {
+        let nonces = [Nonce::random(statement.receiver, rng), own];
+        Masks::random(context.level, statement.rp, nonces, rng)
+    };
+    claims.iter().zip(own).map(draw).collect()
 }
 
 /// One proof of a list to be verified.
@@ -328,11 +348,10 @@ fn compute<C: Curve>(
     let bases = bases(parts)?;
     let mut powers = Powers::new();
     let mut queued = Vec::with_capacity(parts.len());
-    for ((Part { receiver, C, rp, witness }, masks), base) in parts.iter().zip(masks).zip(&bases) {
-        let own = Affine { ciphertext: C, x: witness.x, y: witness.y, rho: witness.rho };
-        let D = with_responses.then(|| receiver.queue_affine(&mut powers, &own, base));
-        let masked = Affine { ciphertext: C, x: &masks.alpha, y: &masks.beta, rho: &masks.r };
-        let A = receiver.queue_affine(&mut powers, &masked, base);
+    for ((part, masks), base) in parts.iter().zip(masks).zip(&bases) {
+        let Part { receiver, rp, witness, .. } = part;
+        let D = with_responses.then(|| receiver.queue_affine(&mut powers, &part.response(), base));
+        let A = receiver.queue_affine(&mut powers, &part.masked(masks), base);
         let E = rp.queue(&mut powers, &masks.alpha, &masks.gamma);
         let S = rp.queue(&mut powers, witness.x, &masks.m);
         let F = rp.queue(&mut powers, &masks.beta, &masks.delta);
@@ -347,12 +366,13 @@ fn compute<C: Curve>(
     let mut own = encrypted.into_iter();
     let mut first = Vec::with_capacity(parts.len());
     let list = parts.iter().zip(masks).zip(queued.into_iter().zip(of_masks));
-    for ((Part { receiver, rp, witness, .. }, masks), ((D, A, E, S, F, T), B_y)) in list {
+    for ((part, masks), ((D, A, E, S, F, T), B_y)) in list {
+        let Part { receiver, rp, .. } = part;
         if let Some((D, Y)) = D.zip(own.next()) {
-            responses.push([receiver.finish_affine(&results, &D, witness.y), Y]);
+            responses.push([receiver.finish_affine(&results, &D, &part.response()), Y]);
         }
         first.push(FirstMessages {
-            A: receiver.finish_affine(&results, &A, &masks.beta),
+            A: receiver.finish_affine(&results, &A, &part.masked(masks)),
             B_x: Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
             B_y,
             E: rp.finish(&results, E),

@@ -95,25 +95,17 @@ pub struct Masks<C: Curve> {
 }
 
 impl<C: Curve> Masks<C> {
-    /// Draws them, for a prover's key and the verifier's parameters.
-    pub fn random(
-        level: Level,
-        (prover, rp): (&EncryptionKey, &RingPedersen),
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Self {
+    /// Draws them for the verifier's parameters, but for a nonce under the prover's key, which nobody else may get.
+    pub fn random(level: Level, rp: &RingPedersen, r: Nonce, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let p = level.parameters();
         let modulus = rp.modulus().value();
         Self {
             alpha: Integer::sample(p.ell + p.epsilon, rng),
             mu: Integer::sample_scaled(p.ell, modulus, rng),
             gamma: Integer::sample_scaled(p.ell + p.epsilon, modulus, rng),
-            r: Nonce::random(prover, rng),
+            r,
             beta: Scalar::random(rng),
         }
-    }
-
-    fn of(Claim { context, statement, .. }: &Claim<'_, C>, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        Self::random(context.level, (statement.prover, statement.rp), rng)
     }
 
     /// What `D` encrypts, and under which nonce.
@@ -154,15 +146,28 @@ pub fn prove<C: Curve>(
     prove_all(&[claim], key, rng).pop().expect("invariant: one proof per claim")
 }
 
-/// As [`prove`] for a list, as if one after another, with the exponentiations of all proofs in one list.
+/// As [`prove`] for a list, with the exponentiations of all proofs in one list.
 pub fn prove_all<C: Curve>(
     claims: &[Claim<'_, C>],
     key: &DecryptionKey,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Vec<Proof<C>> {
-    let masks: Vec<_> = claims.iter().map(|claim| Masks::of(claim, rng)).collect();
+    let masks = draw(claims, key, rng);
     let encrypted = encrypt(&masks, key);
     prove_with(claims, masks, encrypted)
+}
+
+/// Masks for each claim.
+fn draw<C: Curve>(
+    claims: &[Claim<'_, C>],
+    key: &DecryptionKey,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Vec<Masks<C>> {
+    let nonces = key.nonces(claims.len(), rng);
+    let draw = |(Claim { context, statement, .. }, r): (&Claim<'_, C>, Nonce)| {
+        Masks::random(context.level, statement.rp, r, rng)
+    };
+    claims.iter().zip(nonces).map(draw).collect()
 }
 
 /// As [`prove_all`] with masks that have been drawn, one for each claim, and the `D` of each: [`Masks::plain`], encrypted.
