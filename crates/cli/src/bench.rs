@@ -263,7 +263,11 @@ impl<'a> Committee<'a> {
         )?;
         let began = Began::now();
         public.make_tables();
-        Ok(began.cost(0, 0))
+        moduli.paillier().make_tables();
+        let cost = began.cost(0, 0);
+        // In this process all parties share the tables of public parameters; those of own keys are everybody's own.
+        aux.values().for_each(|own| own.paillier().make_tables());
+        Ok(cost)
     }
 
     fn presign(

@@ -263,11 +263,12 @@ fn random_units_are_all_units_alike() {
 /// At sizes that go to lanes, from few to more than fill a group; with primes of two sizes as well.
 #[test]
 fn random_units_have_their_powers() {
-    for (p_bits, q_bits) in [(512, 512), (256, 256), (520, 256)] {
+    let kinds =
+        [(PrimeKind::NearlySafe, 512, 512), (PrimeKind::Safe, 256, 256), (PrimeKind::NearlySafe, 520, 256)];
+    for (kind, p_bits, q_bits) in kinds {
         let mut rng = rng(41);
-        let [p, q] = [p_bits, q_bits].map(|bits| {
-            generate(PrimeKind::Safe, bits, &mut rng, &mut |_| ControlFlow::Continue(())).unwrap()
-        });
+        let [p, q] = [p_bits, q_bits]
+            .map(|bits| generate(kind, bits, &mut rng, &mut |_| ControlFlow::Continue(())).unwrap());
         let factors = Factors::new(&p, &q).unwrap();
         let (n, n2) = (factors.modulus(), factors.modulus_squared());
         for count in [0, 1, 2, 3, 4, 9] {
@@ -283,7 +284,6 @@ fn random_units_have_their_powers() {
     }
 }
 
-/// 2 or −2 generates, whichever is no square.
 #[test]
 fn generators_generate() {
     for p in [7u64, 11, 23, 47, 59, 83, 107, 167, 179, 227] {
@@ -295,6 +295,24 @@ fn generators_generate() {
             power == 1
         });
         assert_eq!(order, Some(p - 1), "{p}");
+    }
+    nearly_safe_generators(&[160, 192]);
+}
+
+/// The generator of a nearly safe prime has no order that is a proper divisor of `p − 1 = 2rp'`.
+fn nearly_safe_generators(sizes: &[u32]) {
+    let mut rng = rng(44);
+    for bits in sizes {
+        let p = generate(PrimeKind::NearlySafe, *bits, &mut rng, &mut |_| ControlFlow::Continue(())).unwrap();
+        let factors = Factors::new(&p, &prime(128, &mut rng)).unwrap();
+        let (generator, large) = (factors.p.generator(), crate::primes::large_factor(&p));
+        let order = factors.p.order();
+        let cofactor = BoxedUint::from(u64::from(crate::primes::nearly_safe::cofactor(&p)));
+        assert!(cofactor > BoxedUint::one());
+        for divisor in [&BoxedUint::from(2u64), &cofactor, &large] {
+            let exponent = order.div_rem_vartime(&divisor.to_nz().unwrap()).0;
+            assert_ne!(direct(&generator, &exponent, factors.p_modulus()), factors.p_modulus().one());
+        }
     }
 }
 

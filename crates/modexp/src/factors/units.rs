@@ -1,8 +1,9 @@
-//! Random units mod `N` with their N-th powers mod `N²`, for the owner of two safe primes: what own encryptions take.
+//! Random units mod `N` with their N-th powers mod `N²`, for the owner of primes `p = 2rp' + 1` with `r` prime or 1: what own
+//! encryptions take.
 //!
-//! Modulo a safe prime `p = 2p' + 1` above 5 a unit that is no square, and not −1, generates all units: its order divides `2p'`, but
-//! not `p'`. Of 2 and −2 one is no square, that is 2 if `p ≡ 3 (mod 8)` and −2 if `p ≡ 7`. With this `g` and an `x` uniform below
-//! `p − 1`, `r = g^x mod p` is uniform among the units. N-th powers mod `p²` depend on what `r` is mod `p` alone, so
+//! −1 is no square mod `p`, and squares have orders that divide `rp'`. So `−a²` generates all units unless `a²` has order
+//! 1, `r` or `p'`: `a = 2` but for one `p` in `r` (that `2^(2r) ≢ 1` is known of primes found by the search, and is so for all but some thousand
+//! primes of any length). With this `g` and an `x` uniform below `p − 1`, `r = g^x mod p` is uniform among the units. N-th powers mod `p²` depend on what `r` is mod `p` alone, so
 //! `r^N = (g^N)^x mod p²`. Bases stay the same, so both are products from tables: a fifth of the work of a power by `q` mod `p` and
 //! one by `p` mod `p²`. That `r mod N` comes from its halves makes it uniform among the units mod `N`.
 //!
@@ -35,8 +36,8 @@ pub struct RandomUnit {
 }
 
 impl Factors {
-    /// Uniform units mod `N` with their N-th powers mod `N²`, checked against faults. Both primes must be safe primes above 5,
-    /// which is the caller's word: modulo others not all units might come.
+    /// Uniform units mod `N` with their N-th powers mod `N²`, checked against faults. Both primes must be safe or nearly
+    /// safe ones above 5, which is the caller's word: modulo others not all units might come.
     ///
     /// The first call makes tables: see [`Factors::prepare_units`].
     pub fn random_units(&self, count: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Vec<RandomUnit> {
