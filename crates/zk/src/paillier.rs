@@ -22,7 +22,7 @@ pub struct EncryptionKey {
     nn: Modulus,
 }
 
-/// A secret key: the factors of `N`, safe primes.
+/// A secret key: the factors of `N`, safe or nearly safe primes.
 pub struct DecryptionKey {
     public: EncryptionKey,
     factors: Factors,
@@ -338,8 +338,8 @@ impl EncryptionKey {
 }
 
 impl DecryptionKey {
-    /// Takes two distinct safe primes, both half the level's modulus size. That they are safe, and prime at all, is the caller's
-    /// word; here they are only seen to be `3 mod 4`.
+    /// Takes two distinct safe or nearly safe primes, both half the level's modulus size. That they are, and prime at all, is
+    /// the caller's word; here they are only seen to be `3 mod 4`.
     pub fn new(p: &BoxedUint, q: &BoxedUint, level: Level) -> Result<Self, Rejection> {
         let factors = Factors::new(p, q).ok_or(Rejection::Domain("p, q"))?;
         let public = EncryptionKey::new(&Natural::new(factors.modulus().value()), level)?;

@@ -296,6 +296,10 @@ fn generators_generate() {
         });
         assert_eq!(order, Some(p - 1), "{p}");
     }
+    // 2^6022 = 1 modulo this p = 2·515653·3011 + 1: 4 does not generate the squares, 9 does.
+    let p = BoxedUint::from(3_105_262_367u64);
+    let factors = Factors::new(&p, &BoxedUint::from(1187u64)).unwrap();
+    assert_eq!(*factors.p.generator(), factors.p_modulus().neg(&BoxedUint::from(9u64)));
     nearly_safe_generators(&[160, 192]);
 }
 

@@ -17,11 +17,11 @@ pub(crate) mod vectors;
 
 const PRIMES: &str = include_str!("primes.txt");
 
-/// The ready-made safe primes of one party.
+/// The ready-made primes of one party.
 pub struct Primes {
-    /// For Paillier.
+    /// For Paillier, nearly safe.
     pub paillier: [BoxedUint; 2],
-    /// For ring-Pedersen.
+    /// For ring-Pedersen, safe.
     pub ring_pedersen: [BoxedUint; 2],
 }
 
