@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use consign_rounds::{PartyIndex, SessionId};
+use consign_rounds::{PartyIndex, PerParty, SessionId};
 use consign_zk::aid::Aid;
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
@@ -22,13 +22,24 @@ use crate::sizes;
 /// The round's number in challenges: that of the specification.
 const ROUND: u8 = 1;
 
-/// Kept: the own share in additive form and the secrets of every slot.
+/// Kept: the own share in additive form, the secrets of every slot, and nonces for round 2 that were made ahead of time.
 pub struct Round1<C: Curve> {
     pub(super) me: PartyIndex,
     pub(super) session: SessionId,
     pub(super) w: Secret<Scalar<C>>,
     pub(super) paillier: Arc<DecryptionKey>,
     pub(super) slots: Vec<Slot<C>>,
+    pub(super) ready: PerParty<Vec<Nonce>>,
+}
+
+/// What a signer brings along.
+pub(super) struct Own<C: Curve> {
+    pub(super) me: PartyIndex,
+    /// The own share in additive form.
+    pub(super) w: Secret<Scalar<C>>,
+    pub(super) paillier: Arc<DecryptionKey>,
+    /// Nonces under the peers' keys for round 2 that were made ahead of time.
+    pub(super) ready: PerParty<Vec<Nonce>>,
 }
 
 impl<C: Curve> Round1<C> {
@@ -147,11 +158,10 @@ struct Drawn {
 pub(super) fn speak<C: Curve>(
     public: &Public<C>,
     session: SessionId,
-    me: PartyIndex,
-    w: Secret<Scalar<C>>,
-    paillier: Arc<DecryptionKey>,
+    own: Own<C>,
     rng: &mut impl CryptoRng,
 ) -> FirstRound<C> {
+    let Own { me, w, paillier, ready } = own;
     let mut scalar = || Secret::new(Scalar::random_nonzero(rng));
     let slots: Vec<_> = (0..public.slots())
         .map(|_| Slot { k: scalar(), gamma: scalar(), a: scalar(), b: scalar() })
@@ -213,5 +223,5 @@ pub(super) fn speak<C: Curve>(
     let mut one = || Direct { psi0: next(), psi1: next() };
     let peers = public.signers().others(me);
     let direct = peers.map(|to| (to, sessions.iter().map(|_| one()).collect())).collect();
-    Spoken { state: Round1 { me, session, w, paillier, slots }, broadcast, direct }
+    Spoken { state: Round1 { me, session, w, paillier, slots, ready }, broadcast, direct }
 }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::public::{Member, context};
 use super::round1::{self, Round1};
 use super::{Fault, Public, Shape, Spoken, View};
+use crate::aux_info::PER_SLOT;
 use crate::sizes;
 
 /// The round's number in challenges: that of the specification.
@@ -242,11 +243,12 @@ struct Speaker<'a, C: Curve> {
 }
 
 pub(crate) fn speak<C: Curve>(
-    state: Round1<C>,
+    mut state: Round1<C>,
     public: &Public<C>,
     view: &View<C>,
     rng: &mut impl CryptoRng,
 ) -> Spoken<Round2<C>, Vec<Broadcast<C>>, Vec<Direct<C>>> {
+    let ready = std::mem::take(&mut state.ready);
     let sessions = public.slot_sessions(state.session);
     let Gamma: Vec<_> = state.slots.iter().map(|slot| Point::mul_generator(slot.gamma.expose())).collect();
     let gamma: Vec<_> = state.slots.iter().map(|slot| slot.gamma.expose().to_integer()).collect();
@@ -254,7 +256,7 @@ pub(crate) fn speak<C: Curve>(
     let speaker =
         Speaker { public, view, state: &state, sessions: &sessions, Gamma: &Gamma, gamma: &gamma, w: &w };
     let mut broadcast = speaker.show_gamma(rng);
-    let (drawn, masks) = speaker.draw(rng);
+    let (drawn, masks) = speaker.draw(ready, rng);
     let direct = speaker.respond(&drawn, masks, &mut broadcast);
     let mut kept: Vec<PerParty<Drawn>> = state.slots.iter().map(|_| PerParty::new()).collect();
     for (to, drawn) in drawn {
@@ -262,7 +264,7 @@ pub(crate) fn speak<C: Curve>(
             kept.insert(to, drawn);
         }
     }
-    let Round1 { me, session, w, paillier, slots } = state;
+    let Round1 { me, session, w, paillier, slots, ready: _ } = state;
     let slots = slots
         .into_iter()
         .zip(kept)
@@ -288,14 +290,21 @@ impl<C: Curve> Speaker<'_, C> {
     }
 
     /// Everything random for each peer in all slots, and for the two proofs of each.
-    fn draw(&self, rng: &mut impl CryptoRng) -> (PerParty<Vec<Drawn>>, Vec<aff_g::Masks>) {
+    /// Nonces under the peers' keys are those that are ready, and fresh ones where they do not suffice.
+    fn draw(
+        &self,
+        mut ready: PerParty<Vec<Nonce>>,
+        rng: &mut impl CryptoRng,
+    ) -> (PerParty<Vec<Drawn>>, Vec<aff_g::Masks>) {
         let (level, slots) = (self.public.level(), self.public.slots());
         let (mut all, mut masks) = (PerParty::new(), Vec::new());
-        // Two masks for each slot and peer, and as many for the proofs about them.
-        let mut own = self.state.paillier.nonces(4 * slots * self.public.others(), rng).into_iter();
+        let wanted = PER_SLOT * slots;
+        let mut own = self.state.paillier.nonces(wanted * self.public.others(), rng).into_iter();
         for to in self.public.signers().others(self.state.me) {
             let Member { paillier: receiver, ring, .. } = self.public.known(to);
-            let mut theirs = receiver.nonces(4 * slots, rng).into_iter();
+            let mut theirs = ready.remove(&to).unwrap_or_default();
+            theirs.extend(receiver.nonces(wanted.saturating_sub(theirs.len()), rng));
+            let mut theirs = theirs.into_iter();
             let mut pair = || {
                 let pair = theirs.next().zip(own.next());
                 <[Nonce; 2]>::from(pair.expect("invariant: enough nonces"))
