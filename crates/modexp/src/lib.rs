@@ -47,7 +47,7 @@ pub use factors::{Factors, RandomUnit};
 pub use fixed::{FixedBase, FixedPower, fixed_products};
 pub use lanes::{Lanes, lanes, set_lanes};
 pub use modulus::{MAX_MODULUS_BITS, Modulus};
-pub use powers::{Power, Timing, power, powers, powers_without_lanes};
+pub use powers::{Power, Timing, for_each, power, powers, powers_without_lanes};
 pub use primes::{
     PrimeKind, SMALL_FACTOR_BOUND, fermat_composites, generate, generate_many, large_factor, small_factor,
 };

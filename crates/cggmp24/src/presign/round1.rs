@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use consign_modexp::for_each;
 use consign_rounds::{PartyIndex, PerParty, SessionId};
 use consign_zk::aid::Aid;
 use consign_zk::context::Role;
@@ -191,17 +192,14 @@ pub(super) fn speak<C: Curve>(
     let plain: Vec<_> = plain.chain(masks.iter().map(enc_elg::Masks::plain)).collect();
     let mut encrypted = paillier.encrypt(&plain).into_iter();
     let mut next = || encrypted.next().expect("invariant: two ciphertexts per slot");
-    let broadcast: Vec<_> = slots
-        .iter()
-        .zip(keys)
-        .map(|(slot, Y)| Broadcast {
-            K: next(),
-            G: next(),
-            Y,
-            A: elgamal::commit(&Y, slot.k.expose(), slot.a.expose()),
-            B: elgamal::commit(&Y, slot.gamma.expose(), slot.b.expose()),
-        })
-        .collect();
+    let ciphertexts: Vec<_> = slots.iter().map(|_| (next(), next())).collect();
+    let broadcast = for_each(slots.iter().zip(keys).zip(ciphertexts), |((slot, Y), (K, G))| Broadcast {
+        K,
+        G,
+        Y,
+        A: elgamal::commit(&Y, slot.k.expose(), slot.a.expose()),
+        B: elgamal::commit(&Y, slot.gamma.expose(), slot.b.expose()),
+    });
 
     let sessions = public.slot_sessions(session);
     // The proofs for all peers form one list.

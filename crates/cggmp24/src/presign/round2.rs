@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use consign_modexp::for_each;
 use consign_rounds::{PartyIndex, PerParty, SessionId};
 use consign_zk::aid::Aid;
 use consign_zk::context::Role;
@@ -169,8 +170,12 @@ pub(super) fn check<C: Curve>(
     // What is cheap first, up to the first slot that fails; then the proofs of all slots before it in one list.
     let mut list = Vec::with_capacity(2 * broadcast.len());
     let mut cheap = Ok(());
-    for (b, ((said, proofs), ssid)) in broadcast.iter().zip(direct).zip(&sessions).enumerate() {
-        if let Err(fault) = check_broadcast(public, view, (from, b), said, ssid) {
+    let checked = for_each(broadcast.iter().zip(&sessions).enumerate(), |(b, (said, ssid))| {
+        check_broadcast(public, view, (from, b), said, ssid)
+    });
+    let slots = broadcast.iter().zip(direct).zip(sessions.iter().zip(checked)).enumerate();
+    for (b, ((said, proofs), (ssid, checked))) in slots {
+        if let Err(fault) = checked {
             cheap = Err(fault);
             break;
         }
@@ -250,7 +255,7 @@ pub(crate) fn speak<C: Curve>(
 ) -> Spoken<Round2<C>, Vec<Broadcast<C>>, Vec<Direct<C>>> {
     let ready = std::mem::take(&mut state.ready);
     let sessions = public.slot_sessions(state.session);
-    let Gamma: Vec<_> = state.slots.iter().map(|slot| Point::mul_generator(slot.gamma.expose())).collect();
+    let Gamma = for_each(&state.slots, |slot| Point::mul_generator(slot.gamma.expose()));
     let gamma: Vec<_> = state.slots.iter().map(|slot| slot.gamma.expose().to_integer()).collect();
     let w = state.w.expose().to_integer();
     let speaker =
@@ -277,16 +282,15 @@ impl<C: Curve> Speaker<'_, C> {
     /// The broadcasts of all slots, still without responses.
     fn show_gamma(&self, rng: &mut impl CryptoRng) -> Vec<Broadcast<C>> {
         let me = self.state.me;
-        let slots = self.state.slots.iter().zip(self.Gamma).zip(self.sessions).enumerate();
-        slots
-            .map(|(b, ((slot, &Gamma), ssid))| {
-                let committed = self.view.committed(me, b).expect("invariant: the view holds round 1");
-                let bound = context(self.public, ssid, Role::Elog, ROUND, me, None);
-                let witness = elog::Witness { y: slot.gamma.expose(), lambda: slot.b.expose() };
-                let elog = elog::prove(&bound, &psi_elog(committed, Gamma), &witness, rng);
-                Broadcast { Gamma, elog, responses: Vec::with_capacity(self.public.others()) }
-            })
-            .collect()
+        let masks: Vec<_> = self.Gamma.iter().map(|_| elog::Masks::random(rng)).collect();
+        let slots = self.state.slots.iter().zip(self.Gamma).zip(self.sessions.iter().zip(masks)).enumerate();
+        for_each(slots, |(b, ((slot, &Gamma), (ssid, masks)))| {
+            let committed = self.view.committed(me, b).expect("invariant: the view holds round 1");
+            let bound = context(self.public, ssid, Role::Elog, ROUND, me, None);
+            let witness = elog::Witness { y: slot.gamma.expose(), lambda: slot.b.expose() };
+            let elog = elog::prove(&bound, &psi_elog(committed, Gamma), &witness, masks);
+            Broadcast { Gamma, elog, responses: Vec::with_capacity(self.public.others()) }
+        })
     }
 
     /// Everything random for each peer in all slots, and for the two proofs of each.

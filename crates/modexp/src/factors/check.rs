@@ -129,7 +129,12 @@ impl Factors {
     }
 
     /// Whether `from^e` is `to` mod `p` and mod `q`, `e` being that of the half.
-    fn is_image(&self, from: &[Secret; 2], to: &[Secret; 2], exponent: impl Fn(&Half) -> &BoxedUint) -> bool {
+    fn is_image(
+        &self,
+        from: &[Secret; 2],
+        to: &[Secret; 2],
+        exponent: impl Fn(&Half) -> &BoxedUint + Sync,
+    ) -> bool {
         let raised = self.run(&[from], Half::prime, |half, side, from| {
             Operands::new(BoxedUint::clone(side.of(from)), exponent(half).clone())
         });

@@ -33,7 +33,7 @@ use crypto_bigint::{BoxedUint, ConcatenatingMul};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::modulus::Modulus;
-use crate::powers::powers;
+use crate::powers::{for_each, powers};
 use half::{Half, Operands, Secret};
 use units::Generator;
 pub use units::RandomUnit;
@@ -251,18 +251,17 @@ impl Factors {
     }
 
     /// Exponentiations of both halves for each entry, as one list for the engine.
-    fn run<T>(
+    fn run<T: Sync>(
         &self,
         entries: &[T],
         modulus: fn(&Half) -> &Modulus,
-        operands: impl Fn(&Half, Side, &T) -> Operands,
+        operands: impl Fn(&Half, Side, &T) -> Operands + Sync,
     ) -> Vec<[Secret; 2]> {
         let sides = self.sides();
-        let operands: Vec<(Operands, &Modulus)> = entries
-            .iter()
-            .flat_map(|entry| sides.map(|(half, side)| (operands(half, side, entry), modulus(half))))
-            .collect();
-        let list: Vec<_> = operands.iter().map(|(operands, modulus)| operands.power(modulus)).collect();
+        let operands =
+            for_each(entries, |entry| sides.map(|(half, side)| (operands(half, side, entry), modulus(half))));
+        let list: Vec<_> =
+            operands.iter().flatten().map(|(operands, modulus)| operands.power(modulus)).collect();
         let mut results = powers(&list).into_iter().map(Zeroizing::new);
         let mut halves = Vec::with_capacity(entries.len());
         while let (Some(x), Some(y)) = (results.next(), results.next()) {
@@ -293,7 +292,7 @@ impl Factors {
     ) -> Vec<BoxedUint> {
         #[cfg(test)]
         let halves = &self.disturb(halves);
-        halves.iter().map(|[x, y]| combine(self, x, y)).collect()
+        for_each(halves, |[x, y]| combine(self, x, y))
     }
 }
 

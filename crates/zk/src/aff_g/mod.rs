@@ -5,7 +5,7 @@
 //! Made for one verifier, the owner of `C`, under that verifier's ring-Pedersen parameters. The simpler
 //! [`crate::enc_elg`] explains the technique.
 
-use consign_modexp::{BoxedUint, Modulus};
+use consign_modexp::{BoxedUint, Modulus, for_each};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
@@ -264,7 +264,12 @@ pub fn verify<C: Curve>(
 /// some aid.
 pub fn verify_all<C: Curve>(list: &[Claimed<'_, C>], aid: &Aid) -> Result<(), Refused> {
     let units = Units::of(list.iter().flat_map(numbers));
-    verify_list(list, aid, |relations, claimed| queue(relations, claimed, &units))
+    let checked = for_each(list, |claimed| check(claimed, &units));
+    let list: Vec<_> = list.iter().zip(checked).collect();
+    verify_list(&list, aid, |relations, (claimed, checked)| {
+        queue(relations, claimed, checked.as_ref().map_err(Rejection::clone)?);
+        Ok(())
+    })
 }
 
 /// What has to be a unit, with its modulus.
@@ -279,12 +284,24 @@ fn numbers<'a, C: Curve>(claimed: &Claimed<'a, C>) -> [(&'a Modulus, &'a Natural
     [c, d, a, (n0, &proof.w), y, b, (n1, &proof.w_y), (ring, E), (ring, S), (ring, F), (ring, T)]
 }
 
-/// All checks of a proof but the equations modulo large numbers, which are queued.
-fn queue<'a, C: Curve>(
-    relations: &mut Relations<'a>,
-    claimed: &Claimed<'a, C>,
-    units: &Units,
-) -> Result<(), Rejection> {
+/// What the equations modulo large numbers are made of, once everything else was checked.
+struct Checked {
+    C: BoxedUint,
+    D: BoxedUint,
+    A: BoxedUint,
+    w: BoxedUint,
+    Y: BoxedUint,
+    B_y: BoxedUint,
+    w_y: BoxedUint,
+    E: BoxedUint,
+    S: BoxedUint,
+    F: BoxedUint,
+    T: BoxedUint,
+    minus_e: Integer,
+}
+
+/// All checks of a proof but the equations modulo large numbers.
+fn check<C: Curve>(claimed: &Claimed<'_, C>, units: &Units) -> Result<Checked, Rejection> {
     let Claimed { context, statement, proof } = claimed;
     let p = context.level.parameters();
     let Statement { receiver, prover, X, rp, .. } = statement;
@@ -314,12 +331,18 @@ fn queue<'a, C: Curve>(
     let left = Point::mul_generator(&Scalar::from_integer(z1));
     require(left == first.B_x + *X * scalar, Rejection::Equation("X"))?;
 
-    let minus_e = scalar.to_integer().neg();
-    relations.add_ciphertext("D", receiver, (z2, &w), &A, &[(&C, z1), (&D, &minus_e)]);
-    relations.add_ciphertext("Y", prover, (z2, &w_y), &B_y, &[(&Y, &minus_e)]);
-    relations.add_commitment("S", rp, (z1, z3), &E, &[(&S, &minus_e)]);
-    relations.add_commitment("T", rp, (z2, z4), &F, &[(&T, &minus_e)]);
-    Ok(())
+    Ok(Checked { C, D, A, w, Y, B_y, w_y, E, S, F, T, minus_e: scalar.to_integer().neg() })
+}
+
+/// Queues the equations modulo large numbers.
+fn queue<'a, C: Curve>(relations: &mut Relations<'a>, claimed: &Claimed<'a, C>, checked: &Checked) {
+    let Claimed { statement: Statement { receiver, prover, rp, .. }, proof, .. } = claimed;
+    let Proof { z1, z2, z3, z4, .. } = proof;
+    let Checked { C, D, A, w, Y, B_y, w_y, E, S, F, T, minus_e } = checked;
+    relations.add_ciphertext("D", receiver, (z2, w), A, &[(C, z1), (D, minus_e)]);
+    relations.add_ciphertext("Y", prover, (z2, w_y), B_y, &[(Y, minus_e)]);
+    relations.add_commitment("S", rp, (z1, z3), E, &[(S, minus_e)]);
+    relations.add_commitment("T", rp, (z2, z4), F, &[(T, minus_e)]);
 }
 
 /// First messages.
@@ -362,24 +385,23 @@ fn compute<C: Curve>(
     let plain: Vec<_> = own.chain(masks.iter().map(|masks| (&masks.beta, &masks.r_y))).collect();
     let mut encrypted = key.encrypt(&plain);
     let of_masks = encrypted.split_off(if with_responses { parts.len() } else { 0 });
-    let mut responses = Vec::with_capacity(encrypted.len());
+    // D, A, E to T, and B_x of each.
+    let finished = for_each(parts.iter().zip(masks).zip(&queued), |((part, masks), queued)| {
+        let (receiver, rp) = (part.receiver, part.rp);
+        let finish = |queued: &_, affine: &Affine<'_>| receiver.finish_affine(&results, queued, affine);
+        let (D, A, E, S, F, T) = queued;
+        (
+            D.as_ref().map(|D| finish(D, &part.response())),
+            finish(A, &part.masked(masks)),
+            [*E, *S, *F, *T].map(|commitment| rp.finish(&results, commitment)),
+            Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
+        )
+    });
     let mut own = encrypted.into_iter();
-    let mut first = Vec::with_capacity(parts.len());
-    let list = parts.iter().zip(masks).zip(queued.into_iter().zip(of_masks));
-    for ((part, masks), ((D, A, E, S, F, T), B_y)) in list {
-        let Part { receiver, rp, .. } = part;
-        if let Some((D, Y)) = D.zip(own.next()) {
-            responses.push([receiver.finish_affine(&results, &D, &part.response()), Y]);
-        }
-        first.push(FirstMessages {
-            A: receiver.finish_affine(&results, &A, &part.masked(masks)),
-            B_x: Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
-            B_y,
-            E: rp.finish(&results, E),
-            S: rp.finish(&results, S),
-            F: rp.finish(&results, F),
-            T: rp.finish(&results, T),
-        });
+    let (mut responses, mut first) = (Vec::with_capacity(own.len()), Vec::with_capacity(parts.len()));
+    for ((D, A, [E, S, F, T], B_x), B_y) in finished.into_iter().zip(of_masks) {
+        responses.extend(D.zip(own.next()).map(|(D, Y)| [D, Y]));
+        first.push(FirstMessages { A, B_x, B_y, E, S, F, T });
     }
     Ok((responses, first))
 }
@@ -398,11 +420,8 @@ fn bases(parts: &[Part<'_>]) -> Result<Vec<[BoxedUint; 2]>, Rejection> {
 
 /// Responses to the challenges that the first messages give.
 fn answer<C: Curve>(claims: &[Claim<'_, C>], masks: &[Masks], first: Vec<FirstMessages<C>>) -> Vec<Proof<C>> {
-    let e: Vec<_> = claims
-        .iter()
-        .zip(&first)
-        .map(|(claim, first)| challenge(&claim.context, &claim.statement, first).to_integer())
-        .collect();
+    let said: Vec<_> = claims.iter().zip(&first).collect();
+    let e = for_each(&said, |(claim, first)| challenge(&claim.context, &claim.statement, first).to_integer());
     let nonces =
         claims.iter().zip(masks).zip(&e).flat_map(|((Claim { statement, witness, .. }, masks), e)| {
             let w = Response { key: statement.receiver, e, r: &masks.r, rho: witness.rho };

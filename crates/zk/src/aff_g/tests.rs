@@ -110,7 +110,11 @@ impl<C: Curve> Case<C> {
         let claimed =
             proofs.map(|proof| Claimed { context: self.context, statement: self.statement(), proof });
         let units = Units::of(claimed.iter().flat_map(numbers));
-        verify_once(&claimed, aid, &|list, claimed| queue(list, claimed, &units)).map_err(|(_, why)| why)
+        verify_once(&claimed, aid, &|list, claimed| {
+            queue(list, claimed, &check(claimed, &units)?);
+            Ok(())
+        })
+        .map_err(|(_, why)| why)
     }
 
     /// A proof by a prover who draws and sends what `lie` wants, and computes the rest honestly.

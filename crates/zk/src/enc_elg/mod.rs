@@ -4,7 +4,7 @@
 //! Made for one verifier, under that verifier's ring-Pedersen parameters. Read [`crate::aff_g`] next: the same
 //! technique with two ciphertexts.
 
-use consign_modexp::Modulus;
+use consign_modexp::{BoxedUint, Modulus, for_each};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
@@ -210,7 +210,12 @@ pub fn verify<C: Curve>(
 /// some aid.
 pub fn verify_all<C: Curve>(list: &[Claimed<'_, C>], aid: &Aid) -> Result<(), Refused> {
     let units = Units::of(list.iter().flat_map(numbers));
-    verify_list(list, aid, |relations, claimed| queue(relations, claimed, &units))
+    let checked = for_each(list, |claimed| check(claimed, &units));
+    let list: Vec<_> = list.iter().zip(checked).collect();
+    verify_list(&list, aid, |relations, (claimed, checked)| {
+        queue(relations, claimed, checked.as_ref().map_err(Rejection::clone)?);
+        Ok(())
+    })
 }
 
 /// What has to be a unit, with its modulus.
@@ -221,12 +226,18 @@ fn numbers<'a, C: Curve>(claimed: &Claimed<'a, C>) -> [(&'a Modulus, &'a Natural
     [(n, C.natural()), (n, D.natural()), (n, &proof.z2), (ring, S), (ring, T)]
 }
 
-/// All checks of a proof but the equations modulo large numbers, which are queued.
-fn queue<'a, C: Curve>(
-    relations: &mut Relations<'a>,
-    claimed: &Claimed<'a, C>,
-    units: &Units,
-) -> Result<(), Rejection> {
+/// What the equations modulo large numbers are made of, once everything else was checked.
+struct Checked {
+    C: BoxedUint,
+    D: BoxedUint,
+    z2: BoxedUint,
+    S: BoxedUint,
+    T: BoxedUint,
+    minus_e: Integer,
+}
+
+/// All checks of a proof but the equations modulo large numbers.
+fn check<C: Curve>(claimed: &Claimed<'_, C>, units: &Units) -> Result<Checked, Rejection> {
     let Claimed { context, statement, proof } = claimed;
     let p = context.level.parameters();
     let Statement { prover, rp, .. } = statement;
@@ -251,10 +262,15 @@ fn queue<'a, C: Curve>(
     require(key_times_w + Point::mul_generator(&z1) == *Y + statement.X * scalar, Rejection::Equation("X"))?;
     require(Point::mul_generator(&proof.w) == *Z + statement.B * scalar, Rejection::Equation("B"))?;
 
-    let minus_e = scalar.to_integer().neg();
-    relations.add_ciphertext("C", prover, (&proof.z1, &z2), &D, &[(&C, &minus_e)]);
-    relations.add_commitment("S", rp, (&proof.z1, &proof.z3), &T, &[(&S, &minus_e)]);
-    Ok(())
+    Ok(Checked { C, D, z2, S, T, minus_e: scalar.to_integer().neg() })
+}
+
+/// Queues the equations modulo large numbers.
+fn queue<'a, C: Curve>(relations: &mut Relations<'a>, claimed: &Claimed<'a, C>, checked: &Checked) {
+    let Claimed { statement: Statement { prover, rp, .. }, proof, .. } = claimed;
+    let Checked { C, D, z2, S, T, minus_e } = checked;
+    relations.add_ciphertext("C", prover, (&proof.z1, z2), D, &[(C, minus_e)]);
+    relations.add_commitment("S", rp, (&proof.z1, &proof.z3), T, &[(S, minus_e)]);
 }
 
 /// The `D` of all.
@@ -279,16 +295,20 @@ fn commit<C: Curve>(
         })
         .collect();
     let results = powers.run();
+    let points = for_each(claims.iter().zip(masks), |(Claim { statement, .. }, masks)| {
+        let alpha = Point::mul_generator(&Scalar::from_integer(&masks.alpha));
+        (statement.A * masks.beta + alpha, Point::mul_generator(&masks.beta))
+    });
     claims
         .iter()
-        .zip(masks)
+        .zip(points)
         .zip(queued.into_iter().zip(encrypted))
-        .map(|((Claim { statement, .. }, masks), ((S, T), D))| FirstMessages {
+        .map(|((Claim { statement, .. }, (Y, Z)), ((S, T), D))| FirstMessages {
             S: statement.rp.finish(&results, S),
             T: statement.rp.finish(&results, T),
             D,
-            Y: statement.A * masks.beta + Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
-            Z: Point::mul_generator(&masks.beta),
+            Y,
+            Z,
         })
         .collect()
 }
@@ -299,11 +319,9 @@ fn answer<C: Curve>(
     masks: &[Masks<C>],
     first: Vec<FirstMessages<C>>,
 ) -> Vec<Proof<C>> {
-    let challenges: Vec<_> = claims
-        .iter()
-        .zip(&first)
-        .map(|(claim, first)| challenge(&claim.context, &claim.statement, first))
-        .collect();
+    let challenges = for_each(claims.iter().zip(&first), |(claim, first)| {
+        challenge(&claim.context, &claim.statement, first)
+    });
     let integers: Vec<_> = challenges.iter().map(Scalar::to_integer).collect();
     let nonces =
         claims.iter().zip(masks).zip(&integers).map(|((Claim { statement, witness, .. }, masks), e)| {

@@ -70,7 +70,10 @@ impl<C: Curve> Case<C> {
         let claimed = [Claimed { context: self.context, statement: self.statement(), proof }; 2];
         let units = Units::of(claimed.iter().flat_map(numbers));
         let aid = Aid::default().batching(&mut rng(97));
-        let batched = verify_once(&claimed, &aid, &|list, claimed| queue(list, claimed, &units));
+        let batched = verify_once(&claimed, &aid, &|list, claimed| {
+            queue(list, claimed, &check(claimed, &units)?);
+            Ok(())
+        });
         assert_eq!(batched.is_ok(), verdict.is_ok());
         verdict
     }
