@@ -133,7 +133,7 @@ impl Factors {
         &self,
         from: &[Secret; 2],
         to: &[Secret; 2],
-        exponent: impl Fn(&Half) -> &BoxedUint + Sync,
+        exponent: impl Fn(&Half) -> &BoxedUint + Sync + Send,
     ) -> bool {
         let raised = self.run(&[from], Half::prime, |half, side, from| {
             Operands::new(BoxedUint::clone(side.of(from)), exponent(half).clone())

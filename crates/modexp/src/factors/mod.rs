@@ -255,7 +255,7 @@ impl Factors {
         &self,
         entries: &[T],
         modulus: fn(&Half) -> &Modulus,
-        operands: impl Fn(&Half, Side, &T) -> Operands + Sync,
+        operands: impl Fn(&Half, Side, &T) -> Operands + Sync + Send,
     ) -> Vec<[Secret; 2]> {
         let sides = self.sides();
         let operands =
