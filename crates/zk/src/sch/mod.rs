@@ -49,6 +49,11 @@ impl<C: Curve> Commitment<C> {
     pub fn public(&self) -> Point<C> {
         self.A
     }
+
+    /// The first message, to let it keep its encoding.
+    pub fn public_mut(&mut self) -> &mut Point<C> {
+        &mut self.A
+    }
 }
 
 impl<C: Curve> Drop for Commitment<C> {
@@ -71,7 +76,7 @@ pub fn verify<C: Curve>(
 ) -> Result<(), Rejection> {
     require(!statement.A.is_identity(), Rejection::Domain("A"))?;
     let e = challenge(context, statement);
-    let A = Point::sum_public(&[(Point::generator(), proof.z), (statement.X, -e)]);
+    let A = Point::mul_generator(&proof.z) - Point::sum_public(&[(statement.X, e)]);
     require(A == statement.A, Rejection::Equation("schnorr"))
 }
 
