@@ -4,12 +4,11 @@
 use std::sync::LazyLock;
 
 use consign_modexp::BoxedUint;
-use primeorder::{PrimeCurveWithBasepointTable, Radix16Decomposition, Radix16Digits};
 
 use super::Curve;
 
 macro_rules! real_curve {
-    ($(#[$doc:meta])* $curve:ident, $family:ident, $name:literal, $order:literal, $mul_generator:path) => {
+    ($(#[$doc:meta])* $curve:ident, $family:ident, $name:literal, $order:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $curve;
@@ -40,7 +39,7 @@ macro_rules! real_curve {
             }
 
             fn mul_generator(k: &Self::Scalar) -> Self::Point {
-                $mul_generator(k)
+                $family::elliptic_curve::group::Group::mul_by_generator(k)
             }
 
             fn sum_public(terms: &[(Self::Point, Self::Scalar)]) -> Self::Point {
@@ -111,8 +110,7 @@ real_curve!(
     Secp256k1,
     k256,
     "secp256k1",
-    "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
-    mul_generator_k256
+    "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"
 );
 
 real_curve!(
@@ -120,27 +118,5 @@ real_curve!(
     P256,
     p256,
     "p256",
-    "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
-    p256::elliptic_curve::group::Group::mul_by_generator
+    "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"
 );
-
-/// Parts of the table of multiples of `G` in `k256`: part `i` holds `[1]` to `[8]` of `[256^i]G`.
-const K256_PARTS: usize = 33;
-
-/// `[k]G` in constant time, from the table of `k256`. That crate copies the whole table, 31 KB, for every product, which
-/// takes a fifth of the time; so the digits are looked up here.
-fn mul_generator_k256(k: &k256::Scalar) -> k256::ProjectivePoint {
-    type Table = &'static primeorder::BasepointTable<k256::ProjectivePoint, K256_PARTS>;
-    let table: Table = <k256::Secp256k1 as PrimeCurveWithBasepointTable<K256_PARTS>>::BASEPOINT_TABLE;
-    // Signed digits to the base 16, two for each part. The last is a carry, alone with its part.
-    let digits = Radix16Decomposition::<Radix16Digits<k256::Secp256k1>>::new(k);
-    let identity = k256::ProjectivePoint::IDENTITY;
-    let (mut even, mut odd) = (identity, identity);
-    for (i, part) in table.iter().enumerate() {
-        even += part.select(digits[2 * i]);
-        if i + 1 < K256_PARTS {
-            odd += part.select(digits[2 * i + 1]);
-        }
-    }
-    even + odd.double().double().double().double()
-}

@@ -76,7 +76,7 @@ pub fn verify<C: Curve>(
 ) -> Result<(), Rejection> {
     require(!statement.A.is_identity(), Rejection::Domain("A"))?;
     let e = challenge(context, statement);
-    let A = Point::mul_generator(&proof.z) - Point::sum_public(&[(statement.X, e)]);
+    let A = Point::sum_public(&[(Point::generator(), proof.z), (statement.X, -e)]);
     require(A == statement.A, Rejection::Equation("schnorr"))
 }
 
