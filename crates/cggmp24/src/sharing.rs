@@ -119,9 +119,9 @@ pub(crate) struct Pair<'a, C: Curve> {
 }
 
 impl<C: Curve> Pair<'_, C> {
-    /// The point that both share, from the dealer's secret `key`.
+    /// The point that both share, from the dealer's secret `key`. Both directions hash it, so it keeps its encoding.
     pub(crate) fn shared(&self, key: &Scalar<C>) -> Secret<Point<C>> {
-        Secret::new(self.receiver_key * *key)
+        Secret::new((self.receiver_key * *key).keeping_encoding())
     }
 
     /// Masks a share under the dealer's secret `key`.

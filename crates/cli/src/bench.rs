@@ -19,8 +19,8 @@ use consign_cggmp24::presign::{self, Aid, MAX_BATCH, Presign};
 use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_cggmp24::sign::{Partial, Presignature, Signing};
 use consign_cggmp24::ssid::{ProtocolKind, sid};
+use consign_node::identity::{ID_BYTES, Identity};
 use consign_rounds::{PartyIndex, PerParty};
-use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use thiserror::Error;
@@ -164,7 +164,9 @@ fn measure(args: &Bench, report: &mut Report<'_>) -> Result<(), BenchError> {
 struct Committee<'a> {
     args: &'a Bench,
     rng: ChaCha20Rng,
-    keys: Arc<Keys>,
+    keys: Keys,
+    /// Those of the first `t`.
+    signer_keys: Keys,
     parties: Parties,
     /// The first `t`.
     signers: Parties,
@@ -173,29 +175,21 @@ struct Committee<'a> {
 impl<'a> Committee<'a> {
     fn new(args: &'a Bench, mut rng: ChaCha20Rng) -> Result<Self, BenchError> {
         let mut key = |index| {
-            let mut seed = [0; 32];
+            let mut seed = [0; ID_BYTES];
             rng.fill_bytes(&mut seed);
-            PartyIndex::new(index).map(|party| (party, SigningKey::from_bytes(&seed)))
+            PartyIndex::new(index).map(|party| (party, Arc::new(Identity::from_seed(&seed))))
         };
-        let list: Vec<_> = (1..=args.parties).filter_map(&mut key).collect();
-        let keys = Arc::new(Keys::new(list.into_iter()));
-        let first = |count: u16| {
-            let indices = (1..=count).filter_map(PartyIndex::new);
-            let list = indices.filter_map(|index| Some((index, keys.identity(index)?))).collect();
-            Parties::new(list).map_err(|_| BenchError::Failed("numbering the parties"))
-        };
-        let (parties, signers) = (first(args.parties)?, first(args.threshold)?);
-        Ok(Self { args, rng, keys, parties, signers })
+        let list: PerParty<_> = (1..=args.parties).filter_map(&mut key).collect();
+        let first = |count: u16| Keys::new(list.iter().take(count.into()));
+        let (keys, signer_keys) = (first(args.parties), first(args.threshold));
+        let (parties, signers) = (keys.parties()?, signer_keys.parties()?);
+        Ok(Self { args, rng, keys, signer_keys, parties, signers })
     }
 
     fn nonce(&mut self) -> [u8; 32] {
         let mut nonce = [0; 32];
         self.rng.fill_bytes(&mut nonce);
         nonce
-    }
-
-    fn signer_keys(&self) -> Arc<Keys> {
-        Arc::new(self.keys.only(self.signers.indices()))
     }
 
     /// One key generation takes milliseconds, and the first in a process makes tables that all later ones use. So it is
@@ -280,10 +274,9 @@ impl<'a> Committee<'a> {
         let public = presign::Public::new(key.info(), moduli.public(), signers, &Path::root(), batch)?;
         let (public, session) = (Arc::new(public), self.nonce());
         let session = public.session(&session);
-        let keys = self.signer_keys();
         let aids = self.aids(aux);
         let aid = |me| aids.get(&me).cloned().unwrap_or_default();
-        local::run::<Presign<Curve>>(&keys, session, &public, &mut self.rng, aid, |me, rng| {
+        local::run::<Presign<Curve>>(&self.signer_keys, session, &public, &mut self.rng, aid, |me, rng| {
             Ok(presign::start(&public, session, of(shares, me)?, of(aux, me)?, rng)?)
         })
     }
@@ -299,7 +292,6 @@ impl<'a> Committee<'a> {
     fn sign(&mut self, shares: &PerParty<KeyShare<Curve>>, aux: &PerParty<Aux>) -> Result<Cost, BenchError> {
         let (key, moduli) = agreed(shares, aux)?;
         let digest = message()?.digest();
-        let keys = self.signer_keys();
         let mut sum = Cost::default();
         for _ in 0..self.args.batch {
             let (signers, root) = (self.signers.clone(), Path::root());
@@ -308,8 +300,8 @@ impl<'a> Committee<'a> {
             let session = public.session(&nonce);
             let aids = self.aids(aux);
             let aid = |me| aids.get(&me).cloned().unwrap_or_default();
-            let rng = &mut self.rng;
-            let run = local::run::<Interactive<Curve>>(&keys, session, &public, rng, aid, |me, rng| {
+            let (keys, rng) = (&self.signer_keys, &mut self.rng);
+            let run = local::run::<Interactive<Curve>>(keys, session, &public, rng, aid, |me, rng| {
                 Ok(interactive::start(&public, session, of(shares, me)?, of(aux, me)?, rng)?)
             });
             let (_, cost) = run?;

@@ -8,12 +8,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ed25519_dalek::{Signature as Ed25519Signature, Signer, SigningKey, VerifyingKey};
 use libp2p::PeerId;
 use libp2p::identity::{Keypair, PublicKey};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
+
+mod ed25519;
 
 /// Bytes of a node id, a cluster id, and an identity's seed.
 pub const ID_BYTES: usize = 32;
@@ -128,12 +129,7 @@ impl NodeId {
     /// [`BadId::NotAKey`] otherwise: under such a key signatures could be forged, or one node could
     /// have two ids.
     pub fn from_bytes(bytes: &[u8; ID_BYTES]) -> Result<NodeId, BadId> {
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| BadId::NotAKey)?;
-        let canonical = key.to_edwards().compress();
-        if key.is_weak() || canonical.as_bytes() != bytes {
-            return Err(BadId::NotAKey);
-        }
-        Ok(NodeId(*bytes))
+        if ed25519::is_key(bytes) { Ok(NodeId(*bytes)) } else { Err(BadId::NotAKey) }
     }
 
     /// The public key's bytes.
@@ -187,10 +183,8 @@ impl NodeId {
         bytes: &[u8],
         signature: &Signature,
     ) -> Result<(), BadSignature> {
-        let bad = BadSignature { signer: *self, purpose };
-        let key = VerifyingKey::from_bytes(&self.0).map_err(|_| bad)?;
-        key.verify_strict(&signed_bytes(purpose, cluster, bytes), &Ed25519Signature::from_bytes(&signature.0))
-            .map_err(|_| bad)
+        let holds = ed25519::verify(&self.0, &signed_bytes(purpose, cluster, bytes), &signature.0);
+        if holds { Ok(()) } else { Err(BadSignature { signer: *self, purpose }) }
     }
 }
 
@@ -231,31 +225,31 @@ impl Signature {
 }
 
 /// A node's secret key. Zeroised when dropped; it has neither `Debug` nor `Clone`.
-pub struct Identity(SigningKey);
+pub struct Identity(ed25519::SecretKey);
 
 impl Identity {
     /// The identity of a secret seed of 32 random bytes.
     #[must_use]
     pub fn from_seed(seed: &[u8; ID_BYTES]) -> Identity {
-        Identity(SigningKey::from_bytes(seed))
+        Identity(ed25519::SecretKey::from_seed(seed))
     }
 
     /// The seed, to store it sealed.
     #[must_use]
     pub fn expose_seed(&self) -> Zeroizing<[u8; ID_BYTES]> {
-        Zeroizing::new(self.0.to_bytes())
+        self.0.seed().clone()
     }
 
     /// The public half.
     #[must_use]
     pub fn node_id(&self) -> NodeId {
-        NodeId(self.0.verifying_key().to_bytes())
+        NodeId(self.0.public())
     }
 
     /// Signs `bytes` for one purpose in one cluster.
     #[must_use]
     pub fn sign(&self, purpose: Purpose, cluster: &ClusterId, bytes: &[u8]) -> Signature {
-        Signature(self.0.sign(&signed_bytes(purpose, cluster, bytes)).to_bytes())
+        Signature(self.0.sign(&signed_bytes(purpose, cluster, bytes)))
     }
 
     /// The same key for libp2p, which authenticates connections with it.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use postcard::ser_flavors::Flavor;
 use serde::de::{DeserializeOwned, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -45,9 +46,34 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], max: usize) -> Resu
         return Err(DecodeError::Malformed);
     }
     // Maps with repeated keys and padded integers decode too; two encodings of one value would have two hashes.
-    match postcard::to_stdvec(&value) {
-        Ok(again) if again == bytes => Ok(value),
-        _ => Err(DecodeError::NotCanonical),
+    match postcard::serialize_with_flavor(&value, Expected { rest: bytes }) {
+        Ok(true) => Ok(value),
+        Ok(false) | Err(_) => Err(DecodeError::NotCanonical),
+    }
+}
+
+/// Where an encoding is compared with the one that is expected, and not written: what may be secret is not copied.
+struct Expected<'a> {
+    rest: &'a [u8],
+}
+
+impl Flavor for Expected<'_> {
+    /// Was that all of it?
+    type Output = bool;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        let (first, rest) = self.rest.split_first().ok_or(postcard::Error::SerializeBufferFull)?;
+        self.rest = rest;
+        if *first == byte { Ok(()) } else { Err(postcard::Error::SerializeBufferFull) }
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.rest = self.rest.strip_prefix(bytes).ok_or(postcard::Error::SerializeBufferFull)?;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<bool> {
+        Ok(self.rest.is_empty())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Shamir sharing with Feldman commitments (`docs/spec/primitives.md`, section 2.5).
 
+use core::ops::{Mul, Neg};
+
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
@@ -86,30 +88,58 @@ fn times<C: Curve>(factor: u16, point: Point<C>) -> Point<C> {
     })
 }
 
+/// Bits of the numbers up to which [`interpolates_to`] computes with them as they are.
+const SHORT_BITS: usize = 62;
+
 /// Whether the polynomial in the exponent through `points`, each with its index, has the value `expected` at `at`.
 /// Public points only. `false` unless all indices are nonzero and distinct.
 ///
 /// The equation is multiplied by all denominators: that saves their inversion, and for few and small indices all
-/// factors stay short.
+/// factors stay short, so that a few additions of points do.
 pub fn interpolates_to<C: Curve>(points: &[(u16, Point<C>)], at: u16, expected: &Point<C>) -> bool {
-    let scalar = |i: u16| Scalar::<C>::from_u64(i.into());
-    let others = |i: usize| points.iter().enumerate().filter(move |(k, _)| *k != i).map(|(_, (j, _))| *j);
-    let product = |list: &mut dyn Iterator<Item = Scalar<C>>| list.fold(Scalar::one(), |all, k| all * k);
-    let denominators: Vec<_> = points
-        .iter()
-        .enumerate()
-        .map(|(i, (index, _))| product(&mut others(i).map(|j| scalar(j) - scalar(*index))))
-        .collect();
-    if points.iter().any(|(index, _)| *index == 0) || denominators.iter().any(Scalar::is_zero) {
+    let indices: Vec<_> = points.iter().map(|(index, _)| *index).collect();
+    if indices.contains(&0) || !are_distinct(&indices) {
         return false;
     }
-    let mut terms = vec![(*expected, -product(&mut denominators.iter().copied()))];
-    for (i, (_, point)) in points.iter().enumerate() {
-        let numerator = product(&mut others(i).map(|j| scalar(j) - scalar(at)));
-        let rest = product(&mut denominators.iter().enumerate().filter(|(k, _)| *k != i).map(|(_, d)| *d));
-        terms.push((*point, numerator * rest));
-    }
-    Point::sum_public(&terms).is_identity()
+    let all = || [expected].into_iter().chain(points.iter().map(|(_, point)| point)).copied();
+    // Each factor is a product of fewer differences than the square of their number, and no difference is longer than this.
+    let longest = indices.iter().chain([&at]).fold(0, |all, index| all | index);
+    let bits = (u16::BITS - longest.leading_zeros()) as usize;
+    let sum = if bits.saturating_mul(indices.len().saturating_pow(2)) <= SHORT_BITS {
+        let factors = factors(&indices, at, 1, |i, j| i64::from(i) - i64::from(j));
+        Point::sum_short(&all().zip(factors).collect::<Vec<_>>())
+    } else {
+        let scalar = |i: u16| Scalar::<C>::from_u64(i.into());
+        let factors = factors(&indices, at, Scalar::one(), |i, j| scalar(i) - scalar(j));
+        Point::sum_public(&all().zip(factors).collect::<Vec<_>>())
+    };
+    sum.is_identity()
+}
+
+/// With what the value at `at`, then those at `indices`, are multiplied to add up to zero, for a polynomial of a degree below
+/// their number: minus the product of all denominators of the Lagrange coefficients, then these times that product.
+fn factors<T: Copy + Mul<Output = T> + Neg<Output = T>>(
+    indices: &[u16],
+    at: u16,
+    one: T,
+    difference: impl Fn(u16, u16) -> T,
+) -> Vec<T> {
+    let product = |list: &mut dyn Iterator<Item = T>| list.fold(one, |all, k| all * k);
+    let others = |i: usize| indices.iter().enumerate().filter(move |(k, _)| *k != i).map(|(_, j)| *j);
+    let numbered = || indices.iter().copied().enumerate();
+    let denominators: Vec<_> =
+        numbered().map(|(i, index)| product(&mut others(i).map(|j| difference(j, index)))).collect();
+    let own = numbered().map(|(i, _)| {
+        let numerator = product(&mut others(i).map(|j| difference(j, at)));
+        let rest = denominators.iter().enumerate().filter(|(k, _)| *k != i);
+        numerator * product(&mut rest.map(|(_, d)| *d))
+    });
+    [-product(&mut denominators.iter().copied())].into_iter().chain(own).collect()
+}
+
+/// Every group order exceeds 16 bits, so indices are equal modulo it only if they are so as numbers.
+fn are_distinct(indices: &[u16]) -> bool {
+    indices.iter().enumerate().all(|(position, i)| !indices.iter().skip(position + 1).any(|j| j == i))
 }
 
 /// The Lagrange coefficient at zero of `index` within `indices`: `product of j / (j - index)`.
@@ -122,10 +152,7 @@ pub fn lagrange_at_zero<C: Curve>(indices: &[u16], index: u16) -> Option<Scalar<
 /// The Lagrange coefficient of `index` within `indices`, for interpolation at `at`; `None` as above.
 pub fn lagrange<C: Curve>(indices: &[u16], index: u16, at: u16) -> Option<Scalar<C>> {
     let scalar = |i: u16| Scalar::<C>::from_u64(i.into());
-    // Every group order exceeds 16 bits, so indices are zero or equal modulo it only if they are so as numbers.
-    let distinct =
-        indices.iter().enumerate().all(|(position, i)| !indices.iter().skip(position + 1).any(|j| j == i));
-    if !distinct || indices.contains(&0) || !indices.contains(&index) {
+    if !are_distinct(indices) || indices.contains(&0) || !indices.contains(&index) {
         return None;
     }
     let mut numerator = Scalar::one();

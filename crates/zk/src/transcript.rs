@@ -206,7 +206,7 @@ impl Transcript {
 
     /// Absorbs a point.
     pub fn point<C: Curve>(&mut self, label: &str, point: &Point<C>) -> &mut Self {
-        self.labelled(label, TAG_POINT, &point.to_bytes())
+        self.labelled(label, TAG_POINT, &point.written())
     }
 
     /// Absorbs a list of points, with its length.
@@ -238,7 +238,7 @@ impl Transcript {
     pub fn challenge_scalar<C: Curve>(&self) -> Scalar<C> {
         let mut bytes = [0; SCALAR_CHALLENGE_BYTES];
         self.stream().read(&mut bytes);
-        Scalar::from_natural(&BoxedUint::from_be_slice_vartime(&bytes))
+        Scalar::from_wide(&bytes)
     }
 
     /// Uniform in `I(bits)`, by rejection.

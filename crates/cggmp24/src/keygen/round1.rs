@@ -37,18 +37,19 @@ pub(super) fn speak<C: Curve>(
 ) -> (Round1<C>, Broadcast) {
     let polynomial = Polynomial::random(public.threshold, rng);
     let mask_keys = draw_mask_keys(public.parties.others(me), rng);
-    let proof = sch::Commitment::random(rng);
-    let mut opening = round3::Broadcast {
+    let mut proof = sch::Commitment::random(rng);
+    let (mut coefficients, mut public_keys) = (polynomial.commit(), public_mask_keys(&mask_keys));
+    // All of them are hashed now and sent later.
+    let first_message = [proof.public_mut()];
+    Point::keep_encodings(coefficients.0.iter_mut().chain(first_message).chain(&mut public_keys));
+    let opening = round3::Broadcast {
         rid: random_part(rng),
-        coefficients: polynomial.commit(),
+        coefficients,
         first_message: proof.public(),
-        mask_keys: public_mask_keys(&mask_keys),
+        mask_keys: public_keys,
         chain_code: public.derivable.then(|| random_part(rng)),
         nonce: random_part(rng),
     };
-    // All of them are hashed now and sent later.
-    Point::keep_encodings(&mut opening.coefficients.0);
-    Point::keep_encodings(&mut opening.mask_keys);
     let commitment = commit(session, me, &opening);
     (Round1 { me, session, polynomial, mask_keys, proof, opening }, Broadcast { commitment })
 }

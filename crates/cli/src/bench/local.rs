@@ -5,61 +5,39 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use consign_cggmp24::parties::Parties;
+use consign_node::core::roll::{Roll, Seal};
+use consign_node::identity::{ClusterId, ID_BYTES, Identity};
 use consign_rounds::limits::MAX_MESSAGE_BYTES;
 use consign_rounds::{
-    Effect, Identities, Message, PartyIndex, PerParty, Protocol, Seat, Session, SessionId, Signature, Signer,
-    Speech,
+    Effect, Message, PartyIndex, PerParty, Protocol, Seat, Session, SessionId, Signer, Speech,
 };
-use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use rand_chacha::ChaCha20Rng;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{BenchError, Measured};
 
-/// Ed25519 keys of the parties of one session.
+/// The cluster of the measured parties.
+const CLUSTER: ClusterId = ClusterId::from_bytes([0; ID_BYTES]);
+
+/// Identity keys of the parties of one session. They sign and verify as nodes do.
 pub(super) struct Keys {
-    parties: Vec<PartyIndex>,
-    secret: PerParty<Arc<Key>>,
-}
-
-/// One party's key.
-struct Key(SigningKey);
-
-impl Signer for Key {
-    fn sign(&self, bytes: &[u8]) -> Signature {
-        Signature(self.0.sign(bytes).to_bytes())
-    }
+    roll: Arc<Roll>,
+    seals: PerParty<Arc<Seal>>,
 }
 
 impl Keys {
     /// The keys of some parties.
-    pub(super) fn new(list: impl Iterator<Item = (PartyIndex, SigningKey)>) -> Self {
-        let secret: PerParty<_> = list.map(|(party, key)| (party, Arc::new(Key(key)))).collect();
-        Self { parties: secret.keys().copied().collect(), secret }
+    pub(super) fn new<'a>(list: impl Iterator<Item = (&'a PartyIndex, &'a Arc<Identity>)>) -> Self {
+        let seal = |identity: &Arc<_>| Arc::new(Seal { identity: Arc::clone(identity), cluster: CLUSTER });
+        let seals: PerParty<_> = list.map(|(&party, identity)| (party, seal(identity))).collect();
+        let ids = seals.iter().map(|(party, seal)| (party.get(), seal.identity.node_id()));
+        Self { roll: Arc::new(Roll::new(CLUSTER, ids)), seals }
     }
 
-    /// The public half of a party's key.
-    pub(super) fn identity(&self, party: PartyIndex) -> Option<[u8; 32]> {
-        self.secret.get(&party).map(|key| key.0.verifying_key().to_bytes())
-    }
-
-    /// The same keys for fewer parties.
-    pub(super) fn only(&self, parties: impl Iterator<Item = PartyIndex>) -> Self {
-        let secret: PerParty<_> =
-            parties.filter_map(|party| Some((party, Arc::clone(self.secret.get(&party)?)))).collect();
-        Self { parties: secret.keys().copied().collect(), secret }
-    }
-}
-
-impl Identities for Keys {
-    fn parties(&self) -> &[PartyIndex] {
-        &self.parties
-    }
-
-    fn verify(&self, from: PartyIndex, bytes: &[u8], signature: &Signature) -> bool {
-        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        let key = self.secret.get(&from).map(|key| key.0.verifying_key());
-        key.is_some_and(|key: VerifyingKey| key.verify_strict(bytes, &signature).is_ok())
+    /// The parties as the protocols have them.
+    pub(super) fn parties(&self) -> Result<Parties, BenchError> {
+        self.roll.parties().map_err(|_| BenchError::Failed("numbering the parties"))
     }
 }
 
@@ -109,7 +87,7 @@ fn cpu(clock: ClockId) -> Duration {
 
 /// Runs a protocol to its end, for every party of `keys`. Nothing is stored.
 pub(super) fn run<P: Protocol>(
-    keys: &Arc<Keys>,
+    keys: &Keys,
     session: SessionId,
     public: &Arc<P::Public>,
     rng: &mut ChaCha20Rng,
@@ -119,15 +97,15 @@ pub(super) fn run<P: Protocol>(
     let began = Began::now();
     let mut network = Network::<P> { letters: VecDeque::new(), outputs: PerParty::new(), bytes: 0 };
     let mut sessions = PerParty::new();
-    for (&me, key) in &keys.secret {
+    for (&me, seal) in &keys.seals {
         let (state, speech) = start(me, rng)?;
         let seat = Seat {
             session,
             me,
             public: Arc::clone(public),
             aid: aid(me),
-            identities: Arc::clone(keys),
-            signer: Arc::clone(key) as Arc<dyn Signer>,
+            identities: Arc::clone(&keys.roll),
+            signer: Arc::clone(seal) as Arc<dyn Signer>,
         };
         let (own, effects) = Session::start(seat, state, speech).map_err(|_| BenchError::Failed("start"))?;
         sessions.insert(me, own);

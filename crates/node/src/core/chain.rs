@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::curves::{InfoRef, NodeCurve, map_curve, on_curve, per_curve};
 use super::hash::Hash;
-use super::sessions::Roll;
+use super::roll::Roll;
 use crate::identity::ClusterId;
 
 /// One change of a key. Untrusted until it [`proves`](Self::proves) itself.

@@ -13,7 +13,7 @@ use super::hash::Hash;
 use super::keys::Key;
 use super::proposal::{Kind, MAX_PARTIES, Participant, Proposal};
 use super::requests::{Free, Unfit, Wanted, committee, level_number, quorum};
-use super::sessions::Roll;
+use super::roll::Roll;
 use crate::identity::NodeId;
 
 /// The record of the key that a request is about, in the epoch that it names.

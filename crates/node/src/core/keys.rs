@@ -24,7 +24,7 @@ use super::hash::Hash;
 use super::proposal::{Accept, Kind, Participant, Proposal};
 use super::records::encode;
 use super::requests::{RawRequest, Wanted};
-use super::sessions::Roll;
+use super::roll::Roll;
 use super::wire::MAX_MESSAGE_BYTES;
 use crate::identity::NodeId;
 use crate::store::{Table, Write};

@@ -46,6 +46,7 @@ mod records;
 pub mod refill;
 pub mod remembered;
 pub mod requests;
+pub mod roll;
 pub mod roster;
 mod sessions;
 pub mod setup;

@@ -10,7 +10,8 @@ use super::keys::Key;
 use super::node::Node;
 use super::proposal::{Kind, Proposal};
 use super::requests::{Free, Unfit, Wanted, level_number, quorum};
-use super::sessions::{PublicInput, Roll};
+use super::roll::Roll;
+use super::sessions::PublicInput;
 use super::stories::wanted_of;
 use crate::identity::NodeId;
 

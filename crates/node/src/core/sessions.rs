@@ -10,15 +10,14 @@ use consign_cggmp24::epoch::{Pending, Record};
 use consign_cggmp24::key::KeyShare;
 use consign_cggmp24::keygen::{self, Keygen};
 use consign_cggmp24::misbehave::WrongDelta;
-use consign_cggmp24::parties::{Parties, PartiesError};
 use consign_cggmp24::presign::{self, Presign};
 use consign_cggmp24::refresh::{self, Refresh};
 use consign_cggmp24::reshare::{self, Reshare};
 use consign_cggmp24::sign::interactive::{self, Interactive};
 use consign_cggmp24::sign::online::{self, Online};
 use consign_rounds::{
-    Effect, Evidence, Failure, Finished, Identities, Message, PartyIndex, PerParty, Protocol, PublicPart,
-    Seat, Session, SessionId, Signature, Signer, Speech,
+    Effect, Evidence, Failure, Finished, Message, PartyIndex, PerParty, Protocol, PublicPart, Seat, Session,
+    SessionId, Speech,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -26,69 +25,7 @@ use zeroize::Zeroizing;
 
 use super::chain::{AnyStep, Step};
 use super::curves::{NewShares, NodeCurve, OwnHalf, PendingShare, Share, Signed};
-use super::proposal::Proposal;
-use crate::identity::{self, ClusterId, Identity, NodeId, Purpose};
-
-/// The parties of one session and their identity keys, as the engine asks for them.
-#[derive(Clone)]
-pub(super) struct Roll {
-    cluster: ClusterId,
-    indices: Vec<PartyIndex>,
-    ids: Vec<NodeId>,
-}
-
-impl Roll {
-    /// The participants of a proposal.
-    pub(super) fn of(proposal: &Proposal) -> Self {
-        Self::new(proposal.cluster, proposal.participants.iter().map(|p| (p.index, p.id)))
-    }
-
-    /// Any ascending list.
-    pub(super) fn new(cluster: ClusterId, list: impl Iterator<Item = (u16, NodeId)>) -> Self {
-        let (indices, ids) = list.filter_map(|(i, id)| Some((PartyIndex::new(i)?, id))).unzip();
-        Self { cluster, indices, ids }
-    }
-
-    /// The parties of a session as the protocols have them.
-    pub(super) fn of_parties(cluster: ClusterId, parties: &Parties) -> Self {
-        let id = |id: &[u8; 32]| NodeId::from_bytes(id).ok();
-        Self::new(cluster, parties.iter().filter_map(|(index, identity)| Some((index.get(), id(identity)?))))
-    }
-
-    /// The same list as the protocols want it.
-    pub(super) fn parties(&self) -> Result<Parties, PartiesError> {
-        let ids = self.ids.iter().map(|id| *id.as_bytes());
-        Parties::new(self.indices.iter().copied().zip(ids).collect())
-    }
-}
-
-impl Identities for Roll {
-    fn parties(&self) -> &[PartyIndex] {
-        &self.indices
-    }
-
-    fn verify(&self, from: PartyIndex, bytes: &[u8], signature: &Signature) -> bool {
-        let position = self.indices.binary_search(&from);
-        position.ok().and_then(|i| self.ids.get(i)).is_some_and(|id| {
-            let signature = identity::Signature::from_bytes(signature.0);
-            id.verify(Purpose::Envelope, &self.cluster, bytes, &signature).is_ok()
-        })
-    }
-}
-
-/// Signs envelopes with the node's identity key, for one cluster.
-pub(super) struct Seal {
-    /// The key.
-    pub(super) identity: Arc<Identity>,
-    /// The cluster.
-    pub(super) cluster: ClusterId,
-}
-
-impl Signer for Seal {
-    fn sign(&self, bytes: &[u8]) -> Signature {
-        Signature(*self.identity.sign(Purpose::Envelope, &self.cluster, bytes).as_bytes())
-    }
-}
+use super::roll::Roll;
 
 /// What a node must do for a session, in order.
 pub(super) enum Act {

@@ -25,7 +25,7 @@ use super::jobs::{public_input, session_id};
 use super::keys::Key;
 use super::presigning::online_input;
 use super::proposal::{Kind, NoEntry, PROTOCOL_VERSION, Proposal, session_nonce};
-use super::sessions::Roll;
+use super::roll::Roll;
 use super::wire::{EvidenceFile, Inputs, MAX_MESSAGE_BYTES};
 use crate::identity::{ClusterId, NodeId};
 

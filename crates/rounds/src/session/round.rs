@@ -239,13 +239,25 @@ impl<P: Protocol, I: Identities> Session<P, I> {
         assert!(broadcast.len() <= limit, "invariant: we keep to the limit of a broadcast");
         assert!(P::fits_broadcast(round, &speech.broadcast), "invariant: a broadcast fits its round");
 
+        let said = broadcast_hash(&broadcast);
+
         let mut effects: Vec<_> = speech.durable.into_iter().map(Effect::Store).collect();
         let limit = P::max_direct_bytes(&self.seat.public, round);
         for (to, direct) in speech.direct {
             assert!(P::fits_direct(round, &direct), "invariant: a direct part fits its round");
             let direct = encode(&direct);
             assert!(direct.len() <= limit, "invariant: we keep to the limit of a direct part");
-            let envelope = self.seal(round, to, &broadcast, direct);
+            let header = Header {
+                session: self.seat.session,
+                round,
+                from: me,
+                to,
+                echo: self.echo(),
+                broadcast_hash: said,
+                direct_hash: direct_hash(&direct),
+            };
+            let signed = SignedHeader::sign(header, &*self.seat.signer);
+            let envelope = Envelope { signed, broadcast: Bytes(broadcast.clone()), direct: Bytes(direct) };
             // The public part of the first one is our own copy: what it is needed for does not ask whom it went to.
             self.current.entry(me).or_insert_with(|| Envelope {
                 signed: envelope.signed,
@@ -257,19 +269,5 @@ impl<P: Protocol, I: Identities> Session<P, I> {
         self.own = Some(speech.broadcast);
         self.phase = Phase::Running(state);
         effects
-    }
-
-    fn seal(&self, round: u8, to: PartyIndex, broadcast: &[u8], direct: Vec<u8>) -> Envelope {
-        let header = Header {
-            session: self.seat.session,
-            round,
-            from: self.seat.me,
-            to,
-            echo: self.echo(),
-            broadcast_hash: broadcast_hash(broadcast),
-            direct_hash: direct_hash(&direct),
-        };
-        let signed = SignedHeader::sign(header, &*self.seat.signer);
-        Envelope { signed, broadcast: Bytes(broadcast.to_vec()), direct: Bytes(direct) }
     }
 }

@@ -6,6 +6,7 @@
 use core::fmt::{self, Debug};
 use core::iter::Sum;
 use core::ops::{Add, Mul, Neg, Sub};
+use std::borrow::Cow;
 
 use consign_modexp::BoxedUint;
 use crypto_bigint::{CtGt, CtNeg, CtSelect, NonZero, Resize};
@@ -26,6 +27,12 @@ mod toy;
 pub use real::{P256, Secp256k1};
 #[cfg(all(feature = "test-levels", debug_assertions))]
 pub use toy::Toy;
+
+/// Most bytes that a scalar takes on any curve here.
+const MAX_SCALAR_BYTES: usize = 32;
+
+/// Bytes that are read at once where a longer number is reduced: half of a scalar of the real curves.
+const PART_BYTES: usize = 16;
 
 /// Most bytes that a compressed point takes on any curve here.
 const MAX_POINT_BYTES: usize = 33;
@@ -66,6 +73,8 @@ pub trait Curve: Copy + Clone + Debug + Default + PartialEq + Eq + Send + Sync +
     fn order() -> BoxedUint;
     /// `G`.
     fn generator() -> Self::Point;
+    /// [`Curve::encode_point`] of `G`, computed once.
+    fn encoded_generator() -> &'static [u8];
     /// `[k]P` in constant time.
     fn mul(point: &Self::Point, k: &Self::Scalar) -> Self::Point;
     /// `[k]G` in constant time.
@@ -122,7 +131,27 @@ impl<C: Curve> Scalar<C> {
 
     /// A small number modulo `q`.
     pub fn from_u64(value: u64) -> Self {
-        Self::from_natural(&BoxedUint::from(value))
+        Self::from_part(&value.to_be_bytes()).unwrap_or_else(|| Self::from_natural(&BoxedUint::from(value)))
+    }
+
+    /// Big-endian bytes modulo `q`, in time that depends on their number only.
+    pub fn from_wide(bytes: &[u8]) -> Self {
+        let (mut base, zero) = (Self::from_u64(1 << 32), Self::zero());
+        base = base * base;
+        base = base * base;
+        let parts = bytes.rchunks(PART_BYTES).rev();
+        let sum = parts.map(Self::from_part).try_fold(zero, |sum, part| Some(sum * base + part?));
+        sum.unwrap_or_else(|| Self::from_natural(&BoxedUint::from_be_slice_vartime(bytes)))
+    }
+
+    /// At most [`PART_BYTES`] big-endian bytes, which are below `q`; `None` on the toy curve, whose `q` is short.
+    fn from_part(bytes: &[u8]) -> Option<Self> {
+        let start = MAX_SCALAR_BYTES.checked_sub(C::SCALAR_BYTES)?;
+        let mut padded = [0; MAX_SCALAR_BYTES];
+        padded.get_mut(MAX_SCALAR_BYTES.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
+        let scalar = padded.get(start..).filter(|_| C::SCALAR_BYTES > PART_BYTES).and_then(C::decode_scalar);
+        padded.zeroize();
+        scalar.map(Self)
     }
 
     /// `value mod q`, in time that depends on the width of `value` only.
@@ -234,7 +263,7 @@ impl<C: Curve> Point<C> {
 
     /// `G`.
     pub fn generator() -> Self {
-        Self::new(C::generator())
+        Self { value: C::generator(), encoding: kept(C::encoded_generator()) }
     }
 
     /// `[k]G` in constant time.
@@ -248,6 +277,15 @@ impl<C: Curve> Point<C> {
         Self::new(C::sum_public(&terms))
     }
 
+    /// The sum of all `[k]P` for short `k`: a doubling for each bit of the longest. **Public ones only.**
+    pub fn sum_short(terms: &[(Self, i64)]) -> Self {
+        let bits = u64::BITS - terms.iter().fold(0, |all, (_, k)| all | k.unsigned_abs()).leading_zeros();
+        (0..bits).rev().fold(Self::identity(), |sum, bit| {
+            let chosen = terms.iter().filter(|(_, k)| k.unsigned_abs() >> bit & 1 == 1);
+            chosen.fold(sum + sum, |sum, (point, k)| if *k < 0 { sum - *point } else { sum + *point })
+        })
+    }
+
     /// Whether this is the identity.
     pub fn is_identity(&self) -> bool {
         *self == Self::identity()
@@ -255,9 +293,14 @@ impl<C: Curve> Point<C> {
 
     /// Compressed SEC1 bytes; zero bytes for the identity.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.written().into_owned()
+    }
+
+    /// The same, without a copy if it is kept.
+    pub(crate) fn written(&self) -> Cow<'_, [u8]> {
         match self.encoding.as_ref().and_then(|kept| kept.get(..C::POINT_BYTES)) {
-            Some(bytes) => bytes.to_vec(),
-            None => C::encode_point(&self.value),
+            Some(bytes) => Cow::Borrowed(bytes),
+            None => Cow::Owned(C::encode_point(&self.value)),
         }
     }
 
@@ -268,17 +311,26 @@ impl<C: Curve> Point<C> {
         C::decode_point(bytes).map(|value| Self { value, encoding: kept(bytes) })
     }
 
-    /// Lets all points keep their encodings, with one inversion for all.
-    pub fn keep_encodings(points: &mut [Self]) {
+    /// Lets all points keep their encodings, with one inversion for all. Copies stay in memory: **public points only**.
+    pub fn keep_encodings<'a>(points: impl IntoIterator<Item = &'a mut Self>) {
+        let points: Vec<_> = points.into_iter().collect();
         let values: Vec<_> = points.iter().map(|point| point.value).collect();
-        for (point, bytes) in points.iter_mut().zip(C::encode_points(&values)) {
+        for (point, bytes) in points.into_iter().zip(C::encode_points(&values)) {
             point.encoding = kept(&bytes);
         }
     }
 
+    /// The same point, which keeps its encoding. It may be secret.
+    pub fn keeping_encoding(self) -> Self {
+        let mut bytes = C::encode_point(&self.value);
+        let encoding = kept(&bytes);
+        bytes.zeroize();
+        Self { encoding, ..self }
+    }
+
     /// Big-endian affine x and whether y is odd; `None` for the identity.
     pub fn affine(&self) -> Option<(Vec<u8>, bool)> {
-        let bytes = self.to_bytes();
+        let bytes = self.written();
         let (tag, x) = bytes.split_first()?;
         (*tag != 0).then(|| (x.to_vec(), tag & 1 == 1))
     }
@@ -401,7 +453,7 @@ impl<C: Curve> Zeroize for Point<C> {
 
 impl<C: Curve> Debug for Point<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Point({})", hex::encode(self.to_bytes()))
+        write!(f, "Point({})", hex::encode(self.written()))
     }
 }
 
@@ -420,7 +472,7 @@ impl<'de, C: Curve> Deserialize<'de> for Scalar<C> {
 
 impl<C: Curve> Serialize for Point<C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        wire::serialize(&self.to_bytes(), serializer)
+        wire::serialize(&self.written(), serializer)
     }
 }
 

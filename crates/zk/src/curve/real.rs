@@ -1,6 +1,8 @@
 //! The curves of real keys: secp256k1 (SEC2 2.4.1) by the `k256` crate, NIST P-256 (SEC2 2.4.2, FIPS 186) by `p256`.
 //! Both crates are of one family and give the same names to the same things, so one text implements [`Curve`] for both.
 
+use std::sync::LazyLock;
+
 use consign_modexp::BoxedUint;
 
 use super::Curve;
@@ -25,6 +27,11 @@ macro_rules! real_curve {
 
             fn generator() -> Self::Point {
                 $family::ProjectivePoint::GENERATOR
+            }
+
+            fn encoded_generator() -> &'static [u8] {
+                static ENCODED: LazyLock<Vec<u8>> = LazyLock::new(|| $curve::encode_point(&$curve::generator()));
+                &ENCODED
             }
 
             fn mul(point: &Self::Point, k: &Self::Scalar) -> Self::Point {

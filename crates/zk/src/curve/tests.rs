@@ -50,6 +50,7 @@ fn multiples_of_the_generator_are_the_published_ones() {
             let expected = Point::from_bytes(&hex::decode(point).unwrap()).unwrap();
             assert_eq!(Point::mul_generator(&k), expected);
             assert_eq!(Point::generator() * k, expected);
+            assert_eq!(Point::<C>::generator().to_bytes(), C::encode_point(&C::generator()));
             assert_eq!(hex::encode(expected.to_bytes()), *point);
             let (x, odd) = expected.affine().unwrap();
             assert_eq!((hex::encode(x), odd), (point[2..].to_owned(), point.starts_with("03")));
@@ -116,15 +117,25 @@ fn sums_and_encodings<C: Curve>(terms: &[(Point<C>, Scalar<C>)]) {
         let one_by_one = terms[..end].iter().map(|(point, k)| *point * *k).sum::<Point<C>>();
         assert_eq!(Point::sum_public(&terms[..end]), one_by_one, "{end} terms");
     }
+    let short = [1, -5, 0, i64::MAX, i64::MIN, 12];
+    let short: Vec<_> = terms.iter().map(|(point, _)| *point).zip(short).collect();
+    let long = short.iter().map(|(point, k)| {
+        let k = Integer::new(BoxedUint::from(k.unsigned_abs()), u8::from(*k < 0).into());
+        *point * Scalar::from_integer(&k)
+    });
+    assert_eq!(Point::sum_short(&short), long.sum::<Point<C>>());
+    assert!(Point::<C>::sum_short(&[]).is_identity());
     let plain: Vec<_> = terms.iter().map(|(point, k)| *point * *k).collect();
     let mut keeping = plain.clone();
     Point::keep_encodings(&mut keeping);
-    Point::<C>::keep_encodings(&mut []);
+    Point::<C>::keep_encodings([]);
     for (plain, keeping) in plain.iter().zip(&keeping) {
         assert_eq!(
             (plain, plain.to_bytes(), plain.affine()),
             (keeping, keeping.to_bytes(), keeping.affine())
         );
+        let alone = plain.keeping_encoding();
+        assert_eq!((alone, alone.encoding), (*keeping, keeping.encoding));
         let coordinates = plain.coordinates().map(|(x, y)| (x, y.last().unwrap() & 1 == 1));
         assert_eq!(plain.affine(), coordinates);
         // What is computed from a point keeps nothing of it.
@@ -138,6 +149,28 @@ fn sums_and_encodings<C: Curve>(terms: &[(Point<C>, Scalar<C>)]) {
     let mut wiped = keeping;
     wiped.iter_mut().for_each(Zeroize::zeroize);
     assert!(wiped.iter().all(|point| point.is_identity() && point.to_bytes() == vec![0; C::POINT_BYTES]));
+}
+
+/// Wide numbers and small ones are what division leaves of them.
+#[test]
+fn numbers_are_reduced() {
+    fn check<C: Curve>() {
+        let mut rng = rng(1);
+        for length in [0, 1, 15, 16, 17, 32, 48, 65] {
+            let mut bytes = vec![0xff; length];
+            for _ in 0..4 {
+                let natural = Scalar::<C>::from_natural(&BoxedUint::from_be_slice_vartime(&bytes));
+                assert_eq!(Scalar::from_wide(&bytes), natural, "{length}");
+                rng.fill_bytes(&mut bytes);
+            }
+        }
+        for small in [0, 1, 2, u64::from(u32::MAX), u64::MAX] {
+            assert_eq!(Scalar::<C>::from_u64(small), Scalar::from_natural(&BoxedUint::from(small)));
+        }
+    }
+    check::<Toy>();
+    check::<Secp256k1>();
+    check::<P256>();
 }
 
 proptest! {

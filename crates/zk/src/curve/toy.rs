@@ -3,6 +3,7 @@
 //! Its order `q` is below `p` by 62548, so points with `x >= q` exist and can be found, which real curves never show.
 
 use core::ops::{Add, Mul, Neg, Sub};
+use std::sync::LazyLock;
 
 use consign_modexp::BoxedUint;
 use subtle::{Choice, ConstantTimeEq};
@@ -130,6 +131,11 @@ impl Curve for Toy {
 
     fn generator() -> ToyPoint {
         GENERATOR
+    }
+
+    fn encoded_generator() -> &'static [u8] {
+        static ENCODED: LazyLock<Vec<u8>> = LazyLock::new(|| Toy::encode_point(&GENERATOR));
+        &ENCODED
     }
 
     fn mul(point: &ToyPoint, k: &ToyScalar) -> ToyPoint {

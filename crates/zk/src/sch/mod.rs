@@ -49,6 +49,11 @@ impl<C: Curve> Commitment<C> {
     pub fn public(&self) -> Point<C> {
         self.A
     }
+
+    /// The first message, to let it keep its encoding.
+    pub fn public_mut(&mut self) -> &mut Point<C> {
+        &mut self.A
+    }
 }
 
 impl<C: Curve> Drop for Commitment<C> {

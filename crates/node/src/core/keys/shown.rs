@@ -14,7 +14,7 @@ use super::super::imports::first_epoch;
 use super::super::jobs::{public_input, session_id};
 use super::super::proposal::{Accept, Kind, Participant, Proposal, session_nonce};
 use super::super::requests::{Free, draft, level_of};
-use super::super::sessions::Roll;
+use super::super::roll::Roll;
 use super::super::wire::Certificate;
 use super::{Key, Origin};
 use crate::identity::ClusterId;
