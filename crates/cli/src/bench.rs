@@ -1,5 +1,6 @@
 //! `consign bench`: what the cryptography costs on this machine. All parties run in this process one after another, with
-//! fresh primes; what is printed is one party's share.
+//! fresh primes; what is printed is one party's share. The last phase is signing again, with nonces made ahead of time, which is not
+//! measured.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -156,8 +157,12 @@ fn measure(args: &Bench, report: &mut Report<'_>) -> Result<(), BenchError> {
     report.end("online", signers, &cost)?;
 
     report.begin("sign");
-    let cost = committee.sign(&shares, &aux)?;
-    report.end("sign", signers, &cost)
+    let cost = committee.sign(&shares, &aux, false)?;
+    report.end("sign", signers, &cost)?;
+
+    report.begin("ahead");
+    let cost = committee.sign(&shares, &aux, true)?;
+    report.end("ahead", signers, &cost)
 }
 
 /// The parties, and everything random.
@@ -257,7 +262,11 @@ impl<'a> Committee<'a> {
         )?;
         let began = Began::now();
         public.make_tables();
-        Ok(began.cost(0, 0))
+        moduli.paillier().make_tables();
+        let cost = began.cost(0, 0);
+        // In this process all parties share the tables of public parameters; those of own keys are everybody's own.
+        aux.values().for_each(|own| own.paillier().make_tables());
+        Ok(cost)
     }
 
     fn presign(
@@ -285,11 +294,22 @@ impl<'a> Committee<'a> {
         aux.iter().map(|(&party, aux)| (party, aid(aux))).collect()
     }
 
-    fn sign(&mut self, shares: &PerParty<KeyShare<Curve>>, aux: &PerParty<Aux>) -> Result<Cost, BenchError> {
+    /// Interactive signing, also with what a node makes ahead of it in idle time.
+    fn sign(
+        &mut self,
+        shares: &PerParty<KeyShare<Curve>>,
+        aux: &PerParty<Aux>,
+        ahead: bool,
+    ) -> Result<Cost, BenchError> {
         let (key, moduli) = agreed(shares, aux)?;
         let digest = message()?.digest();
         let mut sum = Cost::default();
         for _ in 0..self.args.batch {
+            for own in aux.values().filter(|_| ahead) {
+                while own.lacks_nonces() {
+                    own.make_nonces();
+                }
+            }
             let (signers, root) = (self.signers.clone(), Path::root());
             let public = interactive::Public::new(key.info(), moduli.public(), signers, &root, digest)?;
             let (public, nonce) = (Arc::new(public), self.nonce());

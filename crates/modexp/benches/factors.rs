@@ -15,7 +15,7 @@ const COUNT: usize = 4;
 
 static FACTORS: LazyLock<Factors> = LazyLock::new(|| {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let list = [(PrimeKind::Blum, 1536); 2];
+    let list = [(PrimeKind::Safe, 1536); 2];
     let primes = generate_many(&list, &mut rng, &|_, _| ControlFlow::Continue(())).expect("not stopped");
     let [p, q] = primes.as_slice() else { unreachable!("two were asked for") };
     Factors::new(p, q).expect("distinct primes")
@@ -73,6 +73,19 @@ fn nth_powers_checked(bencher: Bencher<'_, '_>) {
         let list: Vec<_> = list.iter().map(|(base, _)| *base).collect();
         factors.nth_powers(&list)
     });
+}
+
+#[divan::bench(sample_count = 20)]
+fn random_units(bencher: Bencher<'_, '_>) {
+    FACTORS.prepare_units();
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    bencher.bench_local(|| FACTORS.random_units(COUNT, &mut rng));
+}
+
+#[divan::bench(sample_count = 5)]
+fn prepare_units(bencher: Bencher<'_, '_>) {
+    let fresh = || Factors::new(FACTORS.p(), FACTORS.q()).expect("distinct primes");
+    bencher.with_inputs(fresh).bench_local_refs(|factors| factors.prepare_units());
 }
 
 #[divan::bench(sample_count = 20)]

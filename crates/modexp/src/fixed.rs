@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crypto_bigint::{BoxedUint, Choice, CtSelect};
 use rayon::prelude::*;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::lanes::fixed::{Digits, Product, Table, Unit, fits_across, product_across, products, tables};
 use crate::lanes::{self, Kernel, LANES, Shape};
@@ -16,7 +16,8 @@ use crate::modulus::Modulus;
 use crate::powers::{LANE_BITS, Power, Timing, powers_with};
 use crate::scalar_tables;
 
-/// A public unit with its inverse and a table of powers. Cloning copies a pointer.
+/// A unit with its inverse and a table of powers: public, or as secret as its modulus. Wiped when dropped; cloning copies a
+/// pointer.
 ///
 /// A table for exponents of 3842 bits modulo 3072 bits takes 0.8 MiB.
 #[derive(Clone)]
@@ -27,6 +28,14 @@ struct Inner {
     base: BoxedUint,
     inverse: BoxedUint,
     table: Made,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Bases of a secret modulus tell it.
+        self.base.zeroize();
+        self.inverse.zeroize();
+    }
 }
 
 /// How a table was made.
@@ -58,7 +67,7 @@ const LEAST_IN_LANES: usize = 4;
 
 impl FixedBase {
     /// Prepares bases for exponents of up to `bits` bits; longer ones are computed without the table. Each is a
-    /// modulus, a public unit below it and the inverse of that.
+    /// modulus, a unit below it and the inverse of that.
     ///
     /// # Panics
     /// If a base is not below its modulus.

@@ -11,7 +11,7 @@
 //! * [`Timing`] says of each exponentiation whether its operands are secret.
 //! * [`Factors`] is a secret factorisation `N = p·q`: half-size exponentiations, each result checked against
 //!   faults before it is given out.
-//! * [`primes`] finds Blum and safe primes.
+//! * [`primes`] finds primes of several kinds.
 //!
 //! * [`FixedBase`] is a base with tables made ahead of time.
 //! * Lists run in eight lanes of AVX512-IFMA where the processor has them, else on AWS-LC one by one; results are
@@ -43,9 +43,11 @@ pub mod primes;
 mod scalar_tables;
 
 pub use crypto_bigint::BoxedUint;
-pub use factors::Factors;
+pub use factors::{Factors, RandomUnit};
 pub use fixed::{FixedBase, FixedPower, fixed_products};
 pub use lanes::{Lanes, lanes, set_lanes};
 pub use modulus::{MAX_MODULUS_BITS, Modulus};
-pub use powers::{Power, Timing, power, powers, powers_without_lanes};
-pub use primes::{PrimeKind, SMALL_FACTOR_BOUND, fermat_composites, generate, generate_many, small_factor};
+pub use powers::{Power, Timing, for_each, power, powers, powers_without_lanes};
+pub use primes::{
+    PrimeKind, SMALL_FACTOR_BOUND, fermat_composites, generate, generate_many, large_factor, small_factor,
+};

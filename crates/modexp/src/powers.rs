@@ -114,6 +114,16 @@ pub(crate) fn powers_with(kernel: Option<&Kernel>, list: &[Power<'_>], base: Bas
     numbered.into_iter().map(|(_, value)| value).collect()
 }
 
+/// What `f` gives for each entry, in order, computed on the threads that lists of exponentiations are: for what stands around
+/// them and takes more than some microseconds.
+pub fn for_each<T: Send, R: Send>(
+    list: impl IntoIterator<Item = T>,
+    f: impl Fn(T) -> R + Sync + Send,
+) -> Vec<R> {
+    let list: Vec<T> = list.into_iter().collect();
+    list.into_par_iter().map(f).collect()
+}
+
 /// A list of one.
 ///
 /// # Panics

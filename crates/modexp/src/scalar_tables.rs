@@ -15,17 +15,18 @@ use crate::modulus::Modulus;
 /// Powers of one base and of its inverse, in Montgomery form.
 pub(crate) struct Table {
     /// For each place the powers in order.
-    words: Vec<Word>,
+    words: Zeroizing<Vec<Word>>,
     /// Words of one power.
     width: usize,
 }
 
 impl Table {
-    /// Of a public unit and its inverse, for exponents of up to `bits` bits.
+    /// Of a unit and its inverse, for exponents of up to `bits` bits.
     pub(crate) fn new(modulus: &Modulus, [base, inverse]: [&BoxedUint; 2], bits: u32) -> Self {
         let width = modulus.limbs();
-        let mut table = Self { words: vec![0; places(bits) * ENTRIES * width], width };
-        let mut one = vec![0; width];
+        let words = Zeroizing::new(vec![0; places(bits) * ENTRIES * width]);
+        let mut table = Self { words, width };
+        let mut one = Zeroizing::new(vec![0; width]);
         Chain::entering(modulus.montgomery(), modulus.one().as_words()).write(&mut one);
         for (base, negative) in [(base, false), (inverse, true)] {
             table.fill(modulus, base, negative, &one);
@@ -34,7 +35,7 @@ impl Table {
     }
 
     fn fill(&mut self, modulus: &Modulus, base: &BoxedUint, negative: bool, one: &[Word]) {
-        let mut power = vec![0; self.width];
+        let mut power = Zeroizing::new(vec![0; self.width]);
         let mut chain = Chain::entering(modulus.montgomery(), base.as_words());
         for place in self.words.chunks_exact_mut(ENTRIES * self.width) {
             chain.write(&mut power);

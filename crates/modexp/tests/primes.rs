@@ -5,9 +5,9 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use consign_modexp::{BoxedUint, PrimeKind, generate, generate_many};
+use consign_modexp::{BoxedUint, PrimeKind, generate, generate_many, large_factor};
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
-use crypto_bigint::{Odd, Resize};
+use crypto_bigint::{NonZero, Odd, Resize};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -43,6 +43,16 @@ fn check(kind: PrimeKind, bits: u32, p: &BoxedUint) {
     if kind == PrimeKind::Safe {
         assert!(is_prime(&p.shr(1)));
     }
+    if kind != PrimeKind::Blum {
+        let large = large_factor(p);
+        let (cofactor, rest) = p.shr(1).div_rem_vartime(&NonZero::new((*large).clone()).unwrap());
+        assert!(is_prime(&large) && rest.is_zero().to_bool());
+        if kind == PrimeKind::Safe {
+            assert_eq!(cofactor, BoxedUint::one());
+        } else {
+            assert!((19..=20).contains(&cofactor.bits()) && is_prime(&cofactor));
+        }
+    }
 }
 
 #[test]
@@ -57,17 +67,19 @@ fn the_independent_test_tells_primes_from_composites() {
 }
 
 #[test]
-fn primes_of_both_kinds() {
+fn primes_of_all_kinds() {
     let mut rng = ChaCha20Rng::seed_from_u64(10);
     let sizes = [128, 129, 192, 200, 256, 512];
-    for kind in [PrimeKind::Blum, PrimeKind::Safe] {
-        for bits in sizes {
+    for kind in [PrimeKind::Blum, PrimeKind::Safe, PrimeKind::NearlySafe] {
+        for bits in sizes.into_iter().filter(|bits| kind != PrimeKind::NearlySafe || *bits >= 148) {
             let p = generate(kind, bits, &mut rng, &mut GO_ON.clone()).unwrap();
             check(kind, bits, &p);
         }
     }
-    let p = generate(PrimeKind::Blum, 1024, &mut rng, &mut GO_ON.clone()).unwrap();
-    check(PrimeKind::Blum, 1024, &p);
+    for kind in [PrimeKind::Blum, PrimeKind::NearlySafe] {
+        let p = generate(kind, 1024, &mut rng, &mut GO_ON.clone()).unwrap();
+        check(kind, 1024, &p);
+    }
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl Case {
     fn prove_elog(&self) -> elog::Proof<C> {
         let y = Scalar::from_integer(&self.x);
         let witness = elog::Witness { y: &y, lambda: &self.b };
-        elog::prove(&context(self.level, Role::Elog), &self.elog(), &witness, &mut rng())
+        elog::prove(&context(self.level, Role::Elog), &self.elog(), &witness, elog::Masks::random(&mut rng()))
     }
 
     fn prove_enc_elg(&self) -> enc_elg::Proof<C> {

@@ -158,6 +158,20 @@ fn nonces_of<const COUNT: usize>(key: &EncryptionKey) -> Times {
     times(FEW, || std::array::from_fn(|_| small(modulus)), random, run)
 }
 
+/// So many nonces of the owner with their powers, from secret exponents and tables.
+fn own_nonces<const COUNT: usize>(own: &Party) -> Times {
+    own.paillier.make_tables();
+    let run = |seed: &[u8; 32]| {
+        black_box(own.paillier.nonces(COUNT, &mut ChaCha20Rng::from_seed(*seed)));
+    };
+    let random = |rng: &mut ChaCha20Rng| {
+        let mut seed = [0; 32];
+        rng.fill_bytes(&mut seed);
+        seed
+    };
+    times(FEW, || [1; 32], random, run)
+}
+
 fn decrypt(own: &Party) -> Times {
     let factors = own.paillier.factors();
     let nn = factors.modulus_squared();
@@ -244,7 +258,7 @@ fn main() -> ExitCode {
     let prepared = RingPedersen::new(&other.ring.parameters(), LEVEL).unwrap();
     RingPedersen::prepare([&prepared]);
     println!("lanes: {}", lanes());
-    let secret: [Measured<'_>; 19] = [
+    let secret: [Measured<'_>; 21] = [
         ("power modulo N, secret exponent", Box::new(|| power_of(n, Timing::Secret))),
         ("power modulo N^2, secret exponent", Box::new(|| power_of(nn, Timing::Secret))),
         ("eight powers modulo N, secret exponents", Box::new(|| powers_of::<8>(n))),
@@ -253,6 +267,8 @@ fn main() -> ExitCode {
         ("list of one power modulo N^2, secret exponent", Box::new(|| powers_of::<1>(nn))),
         ("eight powers modulo N^2, secret bases", Box::new(|| nonces_of::<8>(own.paillier.public()))),
         ("list of one power modulo N^2, secret base", Box::new(|| nonces_of::<1>(own.paillier.public()))),
+        ("own nonce with its power", Box::new(|| own_nonces::<1>(own))),
+        ("four own nonces with their powers", Box::new(|| own_nonces::<4>(own))),
         ("decryption, ciphertexts", Box::new(|| decrypt(own))),
         ("decryption, keys", Box::new(|| decrypt_under_keys(&parties))),
         ("nonce of a ciphertext", Box::new(|| open(own))),

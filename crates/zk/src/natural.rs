@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use consign_modexp::{BoxedUint, Modulus};
+use consign_modexp::{BoxedUint, Modulus, for_each};
 use crypto_bigint::Resize;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -65,9 +65,11 @@ pub(crate) struct Units {
 impl Units {
     /// Looks at numbers and what they have to be units modulo; for a number below `N^2` that is `N`.
     pub(crate) fn of<'a>(numbers: impl Iterator<Item = (&'a Modulus, &'a Natural)>) -> Self {
+        let residues = for_each(numbers, |(n, number)| {
+            (n, if n.contains(&number.0) { n.fit(&number.0) } else { n.reduce(&number.0) })
+        });
         let mut products: Vec<(&Modulus, BoxedUint)> = Vec::new();
-        for (n, number) in numbers {
-            let residue = if n.contains(&number.0) { n.fit(&number.0) } else { n.reduce(&number.0) };
+        for (n, residue) in residues {
             match products.iter_mut().find(|(known, _)| known.value() == n.value()) {
                 Some((_, product)) => *product = n.mul(product, &residue),
                 None => products.push((n, residue)),

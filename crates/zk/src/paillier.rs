@@ -1,6 +1,6 @@
 //! Paillier encryption with signed plaintexts (`docs/spec/primitives.md`, section 2.1).
 
-use consign_modexp::{BoxedUint, Factors, Modulus};
+use consign_modexp::{BoxedUint, Factors, Modulus, RandomUnit};
 use crypto_bigint::{Choice, ConcatenatingMul, CtGt, CtSelect, Resize};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub struct EncryptionKey {
     nn: Modulus,
 }
 
-/// A secret key: the factors of `N`.
+/// A secret key: the factors of `N`, safe or nearly safe primes.
 pub struct DecryptionKey {
     public: EncryptionKey,
     factors: Factors,
@@ -34,39 +34,51 @@ pub struct DecryptionKey {
 pub struct Ciphertext(Natural);
 
 /// Encryption randomness: a unit below `N`, as secret as the plaintext, zeroised when dropped.
-pub struct Nonce(BoxedUint);
+///
+/// It may carry its power `r^N mod N^2`, which is most of the work of an encryption: the owner of the key gets it for a
+/// fifth of the price, and others can compute it ahead of time.
+pub struct Nonce {
+    value: BoxedUint,
+    power: Option<NthPower>,
+}
+
+/// The `N`-th power of a nonce, and under which square it is that.
+struct NthPower {
+    nn: Modulus,
+    value: BoxedUint,
+}
 
 impl Drop for Nonce {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.value.zeroize();
+    }
+}
+
+impl Drop for NthPower {
+    fn drop(&mut self) {
+        self.value.zeroize();
     }
 }
 
 impl Nonce {
-    // DEVIATION 12: drawn below N, and tested through a blinded product.
-    /// A uniform unit below `N`, whatever odd number `N` is.
-    ///
-    /// The test for a unit runs in variable time on the product with a second unit drawn for this alone: that
-    /// product is uniform and tells nothing about the nonce.
+    /// A uniform unit below `N`, whatever odd number `N` is: see [`EncryptionKey::nonces`].
     pub fn random(key: &EncryptionKey, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let largest = key.n.value().wrapping_sub(BoxedUint::one());
-        loop {
-            let nonce = Self(uniform_at_most(&largest, rng));
-            let blinding = Self(uniform_at_most(&largest, rng));
-            if key.n.is_unit(&key.n.mul(&nonce.0, &blinding.0)) {
-                return nonce;
-            }
-        }
+        key.nonces(1, rng).pop().expect("invariant: as many as asked for")
     }
 
     /// Takes over a unit in `(0, N)`.
     pub fn new(value: BoxedUint) -> Self {
-        Self(value)
+        Self { value, power: None }
     }
 
     /// The value.
     pub fn expose(&self) -> &BoxedUint {
-        &self.0
+        &self.value
+    }
+
+    /// The power under this key, if it is known.
+    fn power(&self, key: &EncryptionKey) -> Option<&BoxedUint> {
+        self.power.as_ref().filter(|power| power.nn.value() == key.nn.value()).map(|power| &power.value)
     }
 }
 
@@ -98,8 +110,12 @@ pub struct Affine<'a> {
 /// An affine operation whose exponentiations are queued.
 pub struct QueuedAffine {
     power: Slot,
-    noise: Slot,
+    noise: Noise,
 }
+
+/// The power of a nonce: queued, unless the nonce carries it.
+#[derive(Clone, Copy)]
+struct Noise(Option<Slot>);
 
 /// What a response `r * rho^e mod N` is made of.
 #[derive(Clone, Copy)]
@@ -117,12 +133,14 @@ pub struct Response<'a> {
 /// The responses of a list, in constant time.
 pub fn respond(list: &[Response<'_>]) -> Vec<Natural> {
     let mut powers = Powers::new();
-    let slots: Vec<_> =
-        list.iter().map(|one| powers.push_secret_base(&one.key.n, &one.rho.0, one.e.magnitude())).collect();
+    let slots: Vec<_> = list
+        .iter()
+        .map(|one| powers.push_secret_base(&one.key.n, &one.rho.value, one.e.magnitude()))
+        .collect();
     let results = powers.run();
     let mut factors: Vec<_> = slots.iter().map(|slot| Zeroizing::new(results[*slot].clone())).collect();
     invert_negative(list, &mut factors);
-    list.iter().zip(&factors).map(|(one, power)| Natural::new(&one.key.n.mul(&one.r.0, power))).collect()
+    list.iter().zip(&factors).map(|(one, power)| Natural::new(&one.key.n.mul(&one.r.value, power))).collect()
 }
 
 /// Inverts the powers of responses whose challenge, which is public, is negative: one inversion for each modulus.
@@ -188,19 +206,76 @@ impl EncryptionKey {
         product.wrapping_add(BoxedUint::one()).resize_unchecked(self.nn.value().bits_precision())
     }
 
+    // DEVIATION 12: drawn below N, and tested through a blinded product.
+    /// Uniform units below `N` as nonces, whatever odd number `N` is.
+    ///
+    /// The test for units runs in variable time, on the product of all with one more unit drawn for this alone: that
+    /// product is uniform and tells nothing about the nonces.
+    pub fn nonces(&self, count: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Vec<Nonce> {
+        if let Some(nonces) = self.residues(count, rng) {
+            return nonces;
+        }
+        // Only a modulus with small factors gets here, under which all at once might never pass.
+        let mut one = || loop {
+            if let Some(nonce) = self.residues(1, rng).and_then(|mut list| list.pop()) {
+                break nonce;
+            }
+        };
+        (0..count).map(|_| one()).collect()
+    }
+
+    /// Uniform residues below `N`, if all are units.
+    fn residues(&self, count: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Option<Vec<Nonce>> {
+        let largest = self.n.value().wrapping_sub(BoxedUint::one());
+        let nonces: Vec<_> = (0..count).map(|_| Nonce::new(uniform_at_most(&largest, rng))).collect();
+        let blinding = Zeroizing::new(uniform_at_most(&largest, rng));
+        let times =
+            |product: Zeroizing<BoxedUint>, nonce: &Nonce| Zeroizing::new(self.n.mul(&product, &nonce.value));
+        let product = nonces.iter().fold(blinding, times);
+        self.n.is_unit(&product).then_some(nonces)
+    }
+
+    /// As [`EncryptionKey::nonces`] with their powers, in constant time: ahead of time, since that is most of the work of what
+    /// they are for.
+    pub fn nonces_ahead(&self, count: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Vec<Nonce> {
+        let mut nonces = self.nonces(count, rng);
+        let mut powers = Powers::new();
+        let noises: Vec<_> = nonces.iter().map(|nonce| self.queue_noise(&mut powers, nonce)).collect();
+        let results = powers.run();
+        for (nonce, noise) in nonces.iter_mut().zip(noises) {
+            let value = self.noise(&results, noise, nonce).clone();
+            nonce.power = Some(NthPower { nn: self.nn.clone(), value });
+        }
+        nonces
+    }
+
+    /// Queues the power of a nonce, unless it is known.
+    fn queue_noise<'a>(&'a self, powers: &mut Powers<'a>, rho: &Nonce) -> Noise {
+        let unknown = rho.power(self).is_none();
+        Noise(unknown.then(|| powers.push_secret_base(&self.nn, &rho.value, self.n.value())))
+    }
+
+    /// The power of a nonce, once the list has run.
+    fn noise<'r>(&self, results: &'r Results, Noise(slot): Noise, rho: &'r Nonce) -> &'r BoxedUint {
+        let found = slot.map(|slot| &results[slot]).or_else(|| rho.power(self));
+        found.expect("invariant: what is not known is queued")
+    }
+
     /// Encrypts `(x, rho)` pairs under somebody else's key, in constant time.
     pub fn encrypt(&self, list: &[(&Integer, &Nonce)]) -> Vec<Ciphertext> {
         let mut powers = Powers::new();
-        let slots: Vec<_> =
-            list.iter().map(|(_, rho)| powers.push_secret_base(&self.nn, &rho.0, self.n.value())).collect();
+        let noises: Vec<_> = list.iter().map(|(_, rho)| self.queue_noise(&mut powers, rho)).collect();
         let results = powers.run();
         list.iter()
-            .zip(slots)
-            .map(|((x, _), slot)| {
-                let plain = Zeroizing::new(self.embed(x));
-                Ciphertext::new(&self.nn.mul(&plain, &results[slot]))
-            })
+            .zip(noises)
+            .map(|(&(x, rho), noise)| self.seal(x, self.noise(&results, noise, rho)))
             .collect()
+    }
+
+    /// The ciphertext of `x` with this power of a nonce.
+    fn seal(&self, x: &Integer, power: &BoxedUint) -> Ciphertext {
+        let plain = Zeroizing::new(self.embed(x));
+        Ciphertext::new(&self.nn.mul(&plain, power))
     }
 
     /// Computes affine operations on ciphertexts under this key as one list, in constant time; `None` unless every
@@ -217,7 +292,7 @@ impl EncryptionKey {
         Some(
             list.iter()
                 .zip(&queued)
-                .map(|(affine, queued)| self.finish_affine(&results, queued, affine.y))
+                .map(|(affine, queued)| self.finish_affine(&results, queued, affine))
                 .collect(),
         )
     }
@@ -238,14 +313,15 @@ impl EncryptionKey {
     ) -> QueuedAffine {
         QueuedAffine {
             power: powers.push_secret_with_inverse(&self.nn, base, inverse, affine.x),
-            noise: powers.push_secret_base(&self.nn, &affine.rho.0, self.n.value()),
+            noise: self.queue_noise(powers, affine.rho),
         }
     }
 
-    /// The result of an affine operation with summand `y`, once the list has run.
-    pub fn finish_affine(&self, results: &Results, queued: &QueuedAffine, y: &Integer) -> Ciphertext {
-        let plain = Zeroizing::new(self.embed(y));
-        let summand = Zeroizing::new(self.nn.mul(&plain, &results[queued.noise]));
+    /// The result of an affine operation, once the list has run.
+    pub fn finish_affine(&self, results: &Results, queued: &QueuedAffine, affine: &Affine<'_>) -> Ciphertext {
+        let noise = self.noise(results, queued.noise, affine.rho);
+        let plain = Zeroizing::new(self.embed(affine.y));
+        let summand = Zeroizing::new(self.nn.mul(&plain, noise));
         Ciphertext::new(&self.nn.mul(&results[queued.power], &summand))
     }
 
@@ -262,7 +338,8 @@ impl EncryptionKey {
 }
 
 impl DecryptionKey {
-    /// Takes two distinct primes, both `3 mod 4` and half the level's modulus size each.
+    /// Takes two distinct safe or nearly safe primes, both half the level's modulus size. That they are, and prime at all, is
+    /// the caller's word; here they are only seen to be `3 mod 4`.
     pub fn new(p: &BoxedUint, q: &BoxedUint, level: Level) -> Result<Self, Rejection> {
         let factors = Factors::new(p, q).ok_or(Rejection::Domain("p, q"))?;
         let public = EncryptionKey::new(&Natural::new(factors.modulus().value()), level)?;
@@ -283,16 +360,30 @@ impl DecryptionKey {
         &self.factors
     }
 
-    /// Encrypts under the own key, by CRT.
+    /// Uniform units below `N` as nonces that carry their powers.
+    pub fn nonces(&self, count: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Vec<Nonce> {
+        let with_power = |unit: RandomUnit| {
+            let power = Some(NthPower { nn: self.public.nn.clone(), value: unit.nth_power });
+            Nonce { value: unit.value, power }
+        };
+        self.factors.random_units(count, rng).into_iter().map(with_power).collect()
+    }
+
+    /// Makes the tables that [`DecryptionKey::nonces`] takes, if there are none yet: 1 MiB at L128.
+    pub fn make_tables(&self) {
+        self.factors.prepare_units();
+    }
+
+    /// Encrypts under the own key, by CRT where a nonce does not carry its power.
     pub fn encrypt(&self, list: &[(&Integer, &Nonce)]) -> Vec<Ciphertext> {
-        let nonces: Vec<_> = list.iter().map(|(_, rho)| rho.expose()).collect();
+        let unknown = |rho: &&Nonce| rho.power(&self.public).is_none();
+        let nonces: Vec<_> = list.iter().map(|(_, rho)| *rho).filter(unknown).map(Nonce::expose).collect();
         let powers = Zeroizing::new(self.factors.nth_powers(&nonces));
-        let nn = &self.public.nn;
+        let mut computed = powers.iter();
         list.iter()
-            .zip(powers.iter())
-            .map(|((x, _), power)| {
-                let plain = Zeroizing::new(self.public.embed(x));
-                Ciphertext::new(&nn.mul(&plain, power))
+            .map(|(x, rho)| {
+                let power = rho.power(&self.public).or_else(|| computed.next());
+                self.public.seal(x, power.expect("invariant: what is not known is computed"))
             })
             .collect()
     }
@@ -322,7 +413,7 @@ impl DecryptionKey {
     pub fn open(&self, ciphertext: &Ciphertext) -> Option<Nonce> {
         let unit = self.public.unit(ciphertext)?;
         let mut roots = self.factors.nth_roots(&[&self.public.n.reduce(&unit)]);
-        roots.pop().map(Nonce)
+        roots.pop().map(Nonce::new)
     }
 
     /// The representative nearest to zero of a residue in `[0, N)`.

@@ -25,6 +25,7 @@ pub mod round1;
 pub mod round3;
 pub mod round4;
 pub mod round5;
+mod stock;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -34,6 +35,8 @@ use moduli::{Offer, Scene};
 pub use output::{Aux, AuxError, AuxParty, AuxPublic};
 pub use primes::Primes;
 pub use round5::is_complete;
+pub(crate) use stock::PER_SLOT;
+pub use stock::READY_NONCES;
 
 /// What all parties agreed on.
 #[derive(Clone, Debug)]

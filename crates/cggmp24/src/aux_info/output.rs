@@ -18,6 +18,7 @@ use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Primes;
+use super::stock::Stock;
 use crate::parties::{Identity, MAX_PARTIES};
 
 /// Version of the stored form.
@@ -75,9 +76,11 @@ impl fmt::Debug for Ready {
 ///
 /// The factors of `N^` are kept as well: with them the owner verifies proofs made for it faster.
 pub struct Aux {
-    public: AuxPublic,
+    pub(super) public: AuxPublic,
     paillier: Arc<DecryptionKey>,
     primes: Primes,
+    /// Nonces made ahead of time.
+    pub(super) stock: Stock,
 }
 
 /// Unusable auxiliary information.
@@ -169,7 +172,7 @@ impl Aux {
             return Err(AuxError::Factors);
         }
         primes.test()?;
-        Ok(Self { public, paillier: Arc::new(paillier), primes })
+        Ok(Self { public, paillier: Arc::new(paillier), primes, stock: Stock::default() })
     }
 
     /// What everybody knows.

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use consign_modexp::{BoxedUint, Modulus, PrimeKind, Timing, fermat_composites, generate_many};
+use consign_modexp::{BoxedUint, Modulus, PrimeKind, Timing, fermat_composites, generate_many, large_factor};
 use consign_zk::level::Level;
 use crypto_bigint::Resize;
 use rand_core::CryptoRng;
@@ -10,7 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::AuxError;
 
-/// Two Blum primes for the Paillier modulus and two safe primes for the ring-Pedersen modulus. No `Clone`.
+/// Two nearly safe primes for the Paillier modulus and two safe ones for the ring-Pedersen modulus. No `Clone`.
 pub struct Primes {
     pub(super) paillier: [BoxedUint; 2],
     pub(super) ring: [BoxedUint; 2],
@@ -32,9 +32,8 @@ impl Primes {
         progress: &(dyn Fn(usize, u64) -> ControlFlow<()> + Sync),
     ) -> Option<Self> {
         let bits = level.parameters().prime_bits();
-        let kinds =
-            [PrimeKind::Safe, PrimeKind::Safe, PrimeKind::Blum, PrimeKind::Blum].map(|kind| (kind, bits));
-        let found = generate_many(&kinds, rng, progress)?;
+        let [ring, paillier] = [PrimeKind::Safe, PrimeKind::NearlySafe].map(|kind| (kind, bits));
+        let found = generate_many(&[ring, ring, paillier, paillier], rng, progress)?;
         let [r1, r2, p1, p2]: [BoxedUint; 4] = found.try_into().expect("invariant: one prime per entry");
         Some(Self { paillier: [p1, p2], ring: [r1, r2] })
     }
@@ -44,16 +43,18 @@ impl Primes {
         Self { paillier, ring }
     }
 
-    /// The self-test before use and on load (attack A-09): four distinct primes, those of the ring-Pedersen modulus safe.
+    /// The self-test before use and on load (attack A-09): four distinct primes, those of the ring-Pedersen modulus safe,
+    /// the others nearly safe or safe.
     ///
     /// One Fermat test for each number, which is enough against mistakes in own storage. Runs in variable time where
     /// that depends on a mistake only; the primes are the exponents of their tests, and secret.
     pub(super) fn test(&self) -> Result<(), AuxError> {
         let all = [&self.paillier[0], &self.paillier[1], &self.ring[0], &self.ring[1]];
         let distinct = (0..all.len()).all(|i| !all.iter().skip(i + 1).any(|prime| all.get(i) == Some(prime)));
-        let halves = self.ring.iter().map(|p| p.shr(1));
-        let numbers = all.into_iter().cloned().chain(halves);
-        let moduli: Option<Vec<_>> = numbers.map(|p| Modulus::new_secret(&Zeroizing::new(p))).collect();
+        let halves = self.ring.iter().map(|p| Zeroizing::new(p.shr(1)));
+        let large = self.paillier.iter().map(large_factor);
+        let numbers = all.into_iter().cloned().map(Zeroizing::new).chain(halves).chain(large);
+        let moduli: Option<Vec<_>> = numbers.map(|p| Modulus::new_secret(&p)).collect();
         let moduli = moduli.ok_or(AuxError::Factors)?;
         let composite = fermat_composites(&moduli.iter().collect::<Vec<_>>(), Timing::Secret);
         if distinct && composite.iter().all(|composite| !composite) { Ok(()) } else { Err(AuxError::Factors) }

@@ -27,7 +27,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::aux_info::Aux;
+use crate::aux_info::{Aux, PER_SLOT};
 use crate::key::KeyShare;
 use crate::sign::Presignature;
 
@@ -293,7 +293,13 @@ pub(crate) fn first_round<C: Curve>(
 ) -> Result<round1::FirstRound<C>, PresignError> {
     let w = public.admit(share, aux)?;
     public.make_tables();
-    Ok(round1::speak(public, session, share.index(), w, Arc::clone(aux.paillier()), rng))
+    aux.paillier().make_tables();
+    let peers = public.signers().iter().filter(|(index, _)| *index != share.index());
+    let ready: PerParty<_> = peers
+        .map(|(index, identity)| (index, aux.take_nonces(identity, PER_SLOT * public.slots(), rng)))
+        .collect();
+    let own = round1::Own { me: share.index(), w, paillier: Arc::clone(aux.paillier()), ready };
+    Ok(round1::speak(public, session, own, rng))
 }
 
 impl<C: Curve> Presign<C> {

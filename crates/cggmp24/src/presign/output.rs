@@ -1,6 +1,7 @@
 //! After round 3: the two checks without which nothing may be signed, and the presignatures
 //! (`docs/spec/signing.md`, 6.4).
 
+use consign_modexp::for_each;
 use consign_rounds::SessionId;
 use consign_zk::curve::{Curve, Point, Scalar};
 use consign_zk::secret::Secret;
@@ -30,7 +31,7 @@ pub(crate) fn close<C: Curve>(
     rng: &mut impl CryptoRng,
 ) -> Closing<C> {
     match verdict(public, view, state.session) {
-        Ok(()) => Closing::Made(presignatures(state, public, view)),
+        Ok(shown) => Closing::Made(presignatures(state, view, shown)),
         Err(failure) => match alert::speak(&state, public, view, rng) {
             Ok(Some(alert)) => Closing::Failed(failure, Broadcast::Alert(Box::new(alert))),
             Ok(None) => Closing::Failed(failure, Broadcast::Closing),
@@ -40,29 +41,33 @@ pub(crate) fn close<C: Curve>(
 }
 
 /// The presignatures of slots that have passed all checks.
-fn presignatures<C: Curve>(state: Round3<C>, public: &Public<C>, view: &View<C>) -> Vec<Presignature<C>> {
-    let Round3 { me, session, slots, .. } = state;
-    let presignature = |(b, slot): (usize, round3::Slot<C>)| {
+fn presignatures<C: Curve>(
+    state: Round3<C>,
+    view: &View<C>,
+    shown: Vec<PresignaturePublic<C>>,
+) -> Vec<Presignature<C>> {
+    let Round3 { me, slots, .. } = state;
+    let presignature = |(b, (slot, shown)): (usize, (round3::Slot<C>, PresignaturePublic<C>))| {
         let inverse = view.delta(b).invert().expect("invariant: delta is not zero");
-        let shown = shown(public, view, session, b).expect("invariant: delta and r are not zero");
         let k = Secret::new(*slot.k.expose() * inverse);
         let chi = Secret::new(*slot.chi.expose() * inverse);
         Presignature::new(me, shown, k, chi)
     };
-    slots.into_iter().enumerate().map(presignature).collect()
+    slots.into_iter().zip(shown).enumerate().map(presignature).collect()
 }
 
-/// What everybody with this view finds: the lowest slot that fails a check, or that is degenerate if all pass.
+/// What everybody with this view finds: the public halves of all presignatures, or the lowest slot that fails a check, or
+/// that is degenerate if all pass.
 pub(crate) fn verdict<C: Curve>(
     public: &Public<C>,
     view: &View<C>,
     session: SessionId,
-) -> Result<(), Failure> {
-    (0..public.slots()).try_for_each(|b| check(public, view, b))?;
-    match (0..public.slots()).find(|&b| shown(public, view, session, b).is_none()) {
-        Some(b) => Err(Failure::Degenerate { slot: slot_number(b) }),
-        None => Ok(()),
-    }
+) -> Result<Vec<PresignaturePublic<C>>, Failure> {
+    for_each(0..public.slots(), |b| check(public, view, b)).into_iter().collect::<Result<(), _>>()?;
+    let shown = for_each(0..public.slots(), |b| shown(public, view, session, b));
+    let degenerate =
+        |(b, shown): (usize, Option<_>)| shown.ok_or(Failure::Degenerate { slot: slot_number(b) });
+    shown.into_iter().enumerate().map(degenerate).collect()
 }
 
 /// (N), and only if it holds (X), for slot `b`. A wrong `chi_i` would leak through invalid signatures.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use consign_rounds::{PartyIndex, SessionId};
+use consign_modexp::for_each;
+use consign_rounds::{PartyIndex, PerParty, SessionId};
 use consign_zk::aid::Aid;
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
@@ -22,13 +23,24 @@ use crate::sizes;
 /// The round's number in challenges: that of the specification.
 const ROUND: u8 = 1;
 
-/// Kept: the own share in additive form and the secrets of every slot.
+/// Kept: the own share in additive form, the secrets of every slot, and nonces for round 2 that were made ahead of time.
 pub struct Round1<C: Curve> {
     pub(super) me: PartyIndex,
     pub(super) session: SessionId,
     pub(super) w: Secret<Scalar<C>>,
     pub(super) paillier: Arc<DecryptionKey>,
     pub(super) slots: Vec<Slot<C>>,
+    pub(super) ready: PerParty<Vec<Nonce>>,
+}
+
+/// What a signer brings along.
+pub(super) struct Own<C: Curve> {
+    pub(super) me: PartyIndex,
+    /// The own share in additive form.
+    pub(super) w: Secret<Scalar<C>>,
+    pub(super) paillier: Arc<DecryptionKey>,
+    /// Nonces under the peers' keys for round 2 that were made ahead of time.
+    pub(super) ready: PerParty<Vec<Nonce>>,
 }
 
 impl<C: Curve> Round1<C> {
@@ -147,47 +159,47 @@ struct Drawn {
 pub(super) fn speak<C: Curve>(
     public: &Public<C>,
     session: SessionId,
-    me: PartyIndex,
-    w: Secret<Scalar<C>>,
-    paillier: Arc<DecryptionKey>,
+    own: Own<C>,
     rng: &mut impl CryptoRng,
 ) -> FirstRound<C> {
+    let Own { me, w, paillier, ready } = own;
     let mut scalar = || Secret::new(Scalar::random_nonzero(rng));
     let slots: Vec<_> = (0..public.slots())
         .map(|_| Slot { k: scalar(), gamma: scalar(), a: scalar(), b: scalar() })
         .collect();
+    // Two for each slot, and as many for each peer that gets proofs.
+    let mut nonces = paillier.nonces(2 * slots.len() * (1 + public.others()), rng).into_iter();
+    let mut nonce = || nonces.next().expect("invariant: enough nonces");
     let drawn: Vec<_> = slots
         .iter()
         .map(|slot| Drawn {
             k: slot.k.expose().to_integer(),
             gamma: slot.gamma.expose().to_integer(),
-            rho: Nonce::random(paillier.public(), rng),
-            nu: Nonce::random(paillier.public(), rng),
+            rho: nonce(),
+            nu: nonce(),
         })
         .collect();
     let keys: Vec<_> = slots.iter().map(|_| elgamal::random_key(rng)).collect();
     let prover = public.known(me);
     let mut masks = Vec::with_capacity(2 * slots.len() * public.others());
     for to in public.signers().others(me) {
-        let moduli = (&prover.paillier, &public.known(to).ring);
-        masks.extend((0..2 * slots.len()).map(|_| enc_elg::Masks::random(public.level(), moduli, rng)));
+        let ring = &public.known(to).ring;
+        let draw = |_| enc_elg::Masks::random(public.level(), ring, nonce(), rng);
+        masks.extend((0..2 * slots.len()).map(draw));
     }
     // The ciphertexts of the slots and those of the proofs for all peers form one list.
     let plain = drawn.iter().flat_map(|d| [(&d.k, &d.rho), (&d.gamma, &d.nu)]);
     let plain: Vec<_> = plain.chain(masks.iter().map(enc_elg::Masks::plain)).collect();
     let mut encrypted = paillier.encrypt(&plain).into_iter();
     let mut next = || encrypted.next().expect("invariant: two ciphertexts per slot");
-    let broadcast: Vec<_> = slots
-        .iter()
-        .zip(keys)
-        .map(|(slot, Y)| Broadcast {
-            K: next(),
-            G: next(),
-            Y,
-            A: elgamal::commit(&Y, slot.k.expose(), slot.a.expose()),
-            B: elgamal::commit(&Y, slot.gamma.expose(), slot.b.expose()),
-        })
-        .collect();
+    let ciphertexts: Vec<_> = slots.iter().map(|_| (next(), next())).collect();
+    let broadcast = for_each(slots.iter().zip(keys).zip(ciphertexts), |((slot, Y), (K, G))| Broadcast {
+        K,
+        G,
+        Y,
+        A: elgamal::commit(&Y, slot.k.expose(), slot.a.expose()),
+        B: elgamal::commit(&Y, slot.gamma.expose(), slot.b.expose()),
+    });
 
     let sessions = public.slot_sessions(session);
     // The proofs for all peers form one list.
@@ -209,5 +221,5 @@ pub(super) fn speak<C: Curve>(
     let mut one = || Direct { psi0: next(), psi1: next() };
     let peers = public.signers().others(me);
     let direct = peers.map(|to| (to, sessions.iter().map(|_| one()).collect())).collect();
-    Spoken { state: Round1 { me, session, w, paillier, slots }, broadcast, direct }
+    Spoken { state: Round1 { me, session, w, paillier, slots, ready }, broadcast, direct }
 }

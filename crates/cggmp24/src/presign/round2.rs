@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use consign_modexp::for_each;
 use consign_rounds::{PartyIndex, PerParty, SessionId};
 use consign_zk::aid::Aid;
 use consign_zk::context::Role;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::public::{Member, context};
 use super::round1::{self, Round1};
 use super::{Fault, Public, Shape, Spoken, View};
+use crate::aux_info::PER_SLOT;
 use crate::sizes;
 
 /// The round's number in challenges: that of the specification.
@@ -168,8 +170,12 @@ pub(super) fn check<C: Curve>(
     // What is cheap first, up to the first slot that fails; then the proofs of all slots before it in one list.
     let mut list = Vec::with_capacity(2 * broadcast.len());
     let mut cheap = Ok(());
-    for (b, ((said, proofs), ssid)) in broadcast.iter().zip(direct).zip(&sessions).enumerate() {
-        if let Err(fault) = check_broadcast(public, view, (from, b), said, ssid) {
+    let checked = for_each(broadcast.iter().zip(&sessions).enumerate(), |(b, (said, ssid))| {
+        check_broadcast(public, view, (from, b), said, ssid)
+    });
+    let slots = broadcast.iter().zip(direct).zip(sessions.iter().zip(checked)).enumerate();
+    for (b, ((said, proofs), (ssid, checked))) in slots {
+        if let Err(fault) = checked {
             cheap = Err(fault);
             break;
         }
@@ -242,19 +248,20 @@ struct Speaker<'a, C: Curve> {
 }
 
 pub(crate) fn speak<C: Curve>(
-    state: Round1<C>,
+    mut state: Round1<C>,
     public: &Public<C>,
     view: &View<C>,
     rng: &mut impl CryptoRng,
 ) -> Spoken<Round2<C>, Vec<Broadcast<C>>, Vec<Direct<C>>> {
+    let ready = std::mem::take(&mut state.ready);
     let sessions = public.slot_sessions(state.session);
-    let Gamma: Vec<_> = state.slots.iter().map(|slot| Point::mul_generator(slot.gamma.expose())).collect();
+    let Gamma = for_each(&state.slots, |slot| Point::mul_generator(slot.gamma.expose()));
     let gamma: Vec<_> = state.slots.iter().map(|slot| slot.gamma.expose().to_integer()).collect();
     let w = state.w.expose().to_integer();
     let speaker =
         Speaker { public, view, state: &state, sessions: &sessions, Gamma: &Gamma, gamma: &gamma, w: &w };
     let mut broadcast = speaker.show_gamma(rng);
-    let (drawn, masks) = speaker.draw(rng);
+    let (drawn, masks) = speaker.draw(ready, rng);
     let direct = speaker.respond(&drawn, masks, &mut broadcast);
     let mut kept: Vec<PerParty<Drawn>> = state.slots.iter().map(|_| PerParty::new()).collect();
     for (to, drawn) in drawn {
@@ -262,7 +269,7 @@ pub(crate) fn speak<C: Curve>(
             kept.insert(to, drawn);
         }
     }
-    let Round1 { me, session, w, paillier, slots } = state;
+    let Round1 { me, session, w, paillier, slots, ready: _ } = state;
     let slots = slots
         .into_iter()
         .zip(kept)
@@ -275,28 +282,46 @@ impl<C: Curve> Speaker<'_, C> {
     /// The broadcasts of all slots, still without responses.
     fn show_gamma(&self, rng: &mut impl CryptoRng) -> Vec<Broadcast<C>> {
         let me = self.state.me;
-        let slots = self.state.slots.iter().zip(self.Gamma).zip(self.sessions).enumerate();
-        slots
-            .map(|(b, ((slot, &Gamma), ssid))| {
-                let committed = self.view.committed(me, b).expect("invariant: the view holds round 1");
-                let bound = context(self.public, ssid, Role::Elog, ROUND, me, None);
-                let witness = elog::Witness { y: slot.gamma.expose(), lambda: slot.b.expose() };
-                let elog = elog::prove(&bound, &psi_elog(committed, Gamma), &witness, rng);
-                Broadcast { Gamma, elog, responses: Vec::with_capacity(self.public.others()) }
-            })
-            .collect()
+        let masks: Vec<_> = self.Gamma.iter().map(|_| elog::Masks::random(rng)).collect();
+        let slots = self.state.slots.iter().zip(self.Gamma).zip(self.sessions.iter().zip(masks)).enumerate();
+        for_each(slots, |(b, ((slot, &Gamma), (ssid, masks)))| {
+            let committed = self.view.committed(me, b).expect("invariant: the view holds round 1");
+            let bound = context(self.public, ssid, Role::Elog, ROUND, me, None);
+            let witness = elog::Witness { y: slot.gamma.expose(), lambda: slot.b.expose() };
+            let elog = elog::prove(&bound, &psi_elog(committed, Gamma), &witness, masks);
+            Broadcast { Gamma, elog, responses: Vec::with_capacity(self.public.others()) }
+        })
     }
 
     /// Everything random for each peer in all slots, and for the two proofs of each.
-    fn draw(&self, rng: &mut impl CryptoRng) -> (PerParty<Vec<Drawn>>, Vec<aff_g::Masks>) {
-        let prover = self.public.known(self.state.me);
+    /// Nonces under the peers' keys are those that are ready, and fresh ones where they do not suffice.
+    fn draw(
+        &self,
+        mut ready: PerParty<Vec<Nonce>>,
+        rng: &mut impl CryptoRng,
+    ) -> (PerParty<Vec<Drawn>>, Vec<aff_g::Masks>) {
+        let (level, slots) = (self.public.level(), self.public.slots());
         let (mut all, mut masks) = (PerParty::new(), Vec::new());
+        let wanted = PER_SLOT * slots;
+        let mut own = self.state.paillier.nonces(wanted * self.public.others(), rng).into_iter();
         for to in self.public.signers().others(self.state.me) {
-            let receiver = self.public.known(to);
-            all.insert(to, self.gamma.iter().map(|_| draw(self.public, prover, receiver, rng)).collect());
-            let keys = (&receiver.paillier, &prover.paillier, &receiver.ring);
-            let proofs = 2 * self.public.slots();
-            masks.extend((0..proofs).map(|_| aff_g::Masks::random(self.public.level(), keys, rng)));
+            let Member { paillier: receiver, ring, .. } = self.public.known(to);
+            let mut theirs = ready.remove(&to).unwrap_or_default();
+            theirs.extend(receiver.nonces(wanted.saturating_sub(theirs.len()), rng));
+            let mut theirs = theirs.into_iter();
+            let mut pair = || {
+                let pair = theirs.next().zip(own.next());
+                <[Nonce; 2]>::from(pair.expect("invariant: enough nonces"))
+            };
+            let drawn = (0..slots).map(|_| {
+                let mut mask = || {
+                    let [s, r] = pair();
+                    Mask { b: Integer::sample(level.parameters().ell_prime, rng), s, r }
+                };
+                Drawn { nonce: mask(), key: mask() }
+            });
+            all.insert(to, drawn.collect());
+            masks.extend((0..2 * slots).map(|_| aff_g::Masks::random(level, ring, pair(), rng)));
         }
         (all, masks)
     }
@@ -377,17 +402,4 @@ fn witnesses<'a>(drawn: &'a Drawn, gamma: &'a Integer, w: &'a Integer) -> [aff_g
     let Drawn { nonce, key } = drawn;
     let of_nonce = aff_g::Witness { x: gamma, y: &nonce.b, rho: &nonce.s, rho_y: &nonce.r };
     [of_nonce, aff_g::Witness { x: w, y: &key.b, rho: &key.s, rho_y: &key.r }]
-}
-
-fn draw<C: Curve>(
-    public: &Public<C>,
-    prover: &Member<C>,
-    receiver: &Member<C>,
-    rng: &mut impl CryptoRng,
-) -> Drawn {
-    let bits = public.level().parameters().ell_prime;
-    let (b, b_hat) = (Integer::sample(bits, rng), Integer::sample(bits, rng));
-    let mut nonces = || (Nonce::random(&receiver.paillier, rng), Nonce::random(&prover.paillier, rng));
-    let ((s, r), (s_hat, r_hat)) = (nonces(), nonces());
-    Drawn { nonce: Mask { b, s, r }, key: Mask { b: b_hat, s: s_hat, r: r_hat } }
 }

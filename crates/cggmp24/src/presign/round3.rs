@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use consign_modexp::for_each;
 use consign_rounds::{PartyIndex, PerParty, SessionId};
 use consign_zk::context::Role;
 use consign_zk::curve::{Curve, Point, Scalar};
@@ -86,14 +87,15 @@ pub(super) fn check<C: Curve>(
     if broadcast.len() != public.slots() {
         return Err(Fault::Slots);
     }
-    for (b, (said, ssid)) in broadcast.iter().zip(&public.slot_sessions(session)).enumerate() {
+    let sessions = public.slot_sessions(session);
+    let verdicts = for_each(broadcast.iter().zip(&sessions).enumerate(), |(b, (said, ssid))| {
         let slot = slot_number(b);
         let committed = view.committed(from, b).ok_or(Fault::ElogPrime { slot })?;
         let statement = psi_prime(committed, said.Delta, view.Gamma(b));
         elog::verify(&context(public, ssid, Role::ElogPrime, ROUND, from, None), &statement, &said.elog)
-            .map_err(|_| Fault::ElogPrime { slot })?;
-    }
-    Ok(())
+            .map_err(|_| Fault::ElogPrime { slot })
+    });
+    verdicts.into_iter().collect()
 }
 
 pub(crate) fn speak<C: Curve>(
@@ -109,23 +111,29 @@ pub(crate) fn speak<C: Curve>(
     }
     let sessions = public.slot_sessions(session);
     let mut plain = decrypt(public, view, me, &paillier).into_iter();
-    let mut broadcast = Vec::with_capacity(slots.len());
-    let mut kept = Vec::with_capacity(slots.len());
-    for (b, (slot, ssid)) in slots.into_iter().zip(&sessions).enumerate() {
-        let (delta, chi) = shares(&slot, &w, &mut plain);
-        let round2::Slot { k, gamma, a, drawn } = slot;
-        let Gamma = view.Gamma(b);
-        let Delta = Gamma * *k.expose();
-        let committed = view.committed(me, b).expect("invariant: the view holds round 1");
-        let elog = elog::prove(
-            &context(public, ssid, Role::ElogPrime, ROUND, me, None),
-            &psi_prime(committed, Delta, Gamma),
-            &elog::Witness { y: k.expose(), lambda: a.expose() },
-            rng,
-        );
-        broadcast.push(Broadcast { delta, S: Gamma * *chi.expose(), Delta, elog });
-        kept.push(Slot { k, chi, gamma, drawn });
-    }
+    let slots: Vec<_> = slots
+        .into_iter()
+        .map(|slot| {
+            let shares = shares(&slot, &w, &mut plain);
+            (slot, shares, elog::Masks::random(rng))
+        })
+        .collect();
+    let said =
+        for_each(slots.into_iter().zip(&sessions).enumerate(), |(b, ((slot, shares, masks), ssid))| {
+            let (round2::Slot { k, gamma, a, drawn }, (delta, chi)) = (slot, shares);
+            let Gamma = view.Gamma(b);
+            let Delta = Gamma * *k.expose();
+            let committed = view.committed(me, b).expect("invariant: the view holds round 1");
+            let elog = elog::prove(
+                &context(public, ssid, Role::ElogPrime, ROUND, me, None),
+                &psi_prime(committed, Delta, Gamma),
+                &elog::Witness { y: k.expose(), lambda: a.expose() },
+                masks,
+            );
+            let broadcast = Broadcast { delta, S: Gamma * *chi.expose(), Delta, elog };
+            (broadcast, Slot { k, chi, gamma, drawn })
+        });
+    let (broadcast, kept) = said.into_iter().unzip();
     let direct = public.signers().others(me).map(|to| (to, ())).collect();
     Ok(Spoken { state: Round3 { me, session, w, paillier, slots: kept }, broadcast, direct })
 }

@@ -204,7 +204,7 @@ impl<C: Curve> Protocol for Interactive<C> {
         match &said.broadcast {
             Broadcast::Presign(presign::Broadcast::Closing) => {
                 match output::verdict(&public.presign, &view.presign, session) {
-                    Ok(()) => Err(Fault::Withheld),
+                    Ok(_) => Err(Fault::Withheld),
                     Err(_) => check_silence(&public.presign, &view.presign, session).map_err(Fault::Presign),
                 }
             }

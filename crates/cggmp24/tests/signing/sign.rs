@@ -363,3 +363,23 @@ fn states_move_between_threads() {
     is_shared::<consign_cggmp24::sign::interactive::Public<Secp256k1>>();
     is_shared::<consign_cggmp24::aux_info::Aux>();
 }
+
+/// With nonces made ahead of time for all, for some or for none of the peers the signatures are as good, and the stock is used.
+#[test]
+fn nonces_made_ahead_of_time_sign() {
+    let committee = Committee::<Toy>::dealt(Level::Tiny, 3, 3, 20);
+    let digest = message::<Toy>("ahead").digest();
+    let key = committee.key().public_key;
+    for seed in 0..4 {
+        let signatures = committee.sign(&[1, 2, 3], digest, seed);
+        assert!(signatures.values().all(|signature| signature.verify(&key, &digest)));
+        // One party makes all it lacks, one makes some, one nothing.
+        let mut aux = committee.aux.values();
+        let (all, some) = (aux.next().unwrap(), aux.next().unwrap());
+        assert!(all.lacks_nonces() && some.lacks_nonces());
+        while all.lacks_nonces() {
+            all.make_nonces();
+        }
+        some.make_nonces();
+    }
+}

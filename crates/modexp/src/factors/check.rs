@@ -7,19 +7,18 @@
 //! | published | compared, for `p` (and alike for `q`) |
 //! |---|---|
 //! | `b^e mod N`, `b^e mod N²` | `x mod p` with `(b²)^(⌊e/2⌋ mod (p−1)) · b^(e mod 2) mod p` |
-//! | `r^N mod N²` | `(x mod p)^(1/q mod (p−1))` with `r mod p`, and `x^(p−1) mod p²` with 1 |
+//! | `r^N mod N²` | `(x mod p)^(1/q mod (p−1))` with `r mod p` |
 //! | `y^(1/N) mod N` | `(x mod p)^(q mod (p−1))` with `y mod p` |
 //! | a plaintext | `c^(p−1) mod p` with 1 |
 //!
 //! and `p·q = N` is recomputed from the stored primes.
 //!
-//! **Modulo `p²`** a number may be kept as `a − b·p` (`lanes/pairs.rs`), and a fault in `b` does not show mod `p`. Of what
-//! leaves only `r^N` is computed so, since it is compared mod `p²`: it has the order of a power by `p`. For all others the lanes are
-//! not told that `p²` is a square, so that a fault anywhere changes the value mod `p` as well.
+//! **Modulo `p²`** a number may be kept as `a − b·p` (`lanes/pairs.rs`), and a fault in `b` does not show mod `p`. So for what
+//! leaves the lanes are not told that `p²` is a square, and a fault anywhere changes the value mod `p` as well.
 //!
 //! **Lists.** Where all entries have one exponent, as in the second and third row, or one base, they are compared at once: the product of
 //! all `x^w` takes the place of `x`, with a weight `w` of 64 bits for each, and that of all `r^w` the place of `r`. So the check
-//! of a list costs one or two long exponentiations for each half, and a tenth of one for each entry.
+//! of a list costs one long exponentiation for each half, and a tenth of one for each entry.
 //!
 //! **Covered**: any error in reducing operands, in an exponentiation mod `p` or mod `p²`, in a stored CRT
 //! constant, in the recombination, in one of the two primes (of a plaintext the exponentiation alone, for the power of any
@@ -40,11 +39,10 @@
 use crypto_bigint::{BoxedUint, ConcatenatingMul, CtEq};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::half::{Half, Operands, Secret};
 use super::{Factors, Side};
-use crate::modulus::Modulus;
 
 /// How often a result is computed before a failing check stops the process.
 const TRIES: usize = 2;
@@ -57,17 +55,13 @@ impl Factors {
     ///
     /// # Panics
     /// If none does.
-    pub(super) fn checked(
-        &self,
-        compute: impl Fn() -> Vec<BoxedUint>,
-        passes: impl Fn(&[BoxedUint]) -> bool,
-    ) -> Vec<BoxedUint> {
+    pub(super) fn checked<T: Zeroize>(&self, compute: impl Fn() -> T, passes: impl Fn(&T) -> bool) -> T {
         for _ in 0..TRIES {
             let mut found = compute();
             if passes(&found) && self.is_intact() {
                 return found;
             }
-            found.iter_mut().for_each(zeroize::Zeroize::zeroize);
+            found.zeroize();
         }
         panic!("invariant: a result recombined from its halves is wrong; nothing was given out");
     }
@@ -96,7 +90,7 @@ impl Factors {
             let term = Zeroizing::new(exponent.concatenating_mul(&weight));
             sum = Zeroizing::new(sum.wrapping_add(&*term));
         }
-        let product = self.weighted_product(found, Half::prime);
+        let product = self.weighted_product(found);
         exponents.len() == found.len()
             && self.is_intact()
             && self.are_halves_of_powers(&[(base, &sum)], &[product])
@@ -118,21 +112,11 @@ impl Factors {
         })
     }
 
-    /// Whether `found[i]` is the power of `list[i]` by `N` mod `p²`, and alike mod `q²`.
+    /// Whether `found[i]` is the power of `list[i]` by `N` mod `p`, and alike mod `q`.
     pub(super) fn are_nth_powers(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
         let found: Vec<_> = found.iter().collect();
-        if list.is_empty() || list.len() != found.len() {
-            return list.len() == found.len();
-        }
-        let product = self.weighted_product(&found, Half::plain_square);
-        let raised = self.run(&[&product], Half::plain_square, |half, side, product| {
-            Operands::new(BoxedUint::clone(side.of(product)), half.order().clone())
-        });
-        let of_order = raised.iter().all(|raised| {
-            self.sides().iter().all(|(half, side)| same(side.of(raised), &half.plain_square().one()))
-        });
-        let reduced = self.sides().map(|(half, side)| Zeroizing::new(half.prime().reduce(side.of(&product))));
-        of_order && self.is_image(&reduced, &self.weighted_product(list, Half::prime), Half::cofactor_inverse)
+        let [from, to] = [&found, list].map(|list| self.weighted_product(list));
+        list.len() == found.len() && self.is_image(&from, &to, Half::cofactor_inverse)
     }
 
     /// Whether `found[i]^q ≡ y` mod `p`, and alike mod `q`: that is whether `found[i]^N ≡ y` mod `N`, if all are units.
@@ -140,27 +124,32 @@ impl Factors {
     #[must_use]
     pub fn are_nth_roots(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
         let found: Vec<_> = found.iter().collect();
-        let [from, to] = [&found, list].map(|list| self.weighted_product(list, Half::prime));
+        let [from, to] = [&found, list].map(|list| self.weighted_product(list));
         list.len() == found.len() && self.is_intact() && self.is_image(&from, &to, Half::cofactor)
     }
 
     /// Whether `from^e` is `to` mod `p` and mod `q`, `e` being that of the half.
-    fn is_image(&self, from: &[Secret; 2], to: &[Secret; 2], exponent: impl Fn(&Half) -> &BoxedUint) -> bool {
+    fn is_image(
+        &self,
+        from: &[Secret; 2],
+        to: &[Secret; 2],
+        exponent: impl Fn(&Half) -> &BoxedUint + Sync + Send,
+    ) -> bool {
         let raised = self.run(&[from], Half::prime, |half, side, from| {
             Operands::new(BoxedUint::clone(side.of(from)), exponent(half).clone())
         });
         raised.iter().all(|image| self.sides().iter().all(|(_, side)| same(side.of(image), side.of(to))))
     }
 
-    /// The product of all entries, each to the power of its weight.
-    fn weighted_product(&self, list: &[&BoxedUint], modulus: fn(&Half) -> &Modulus) -> [Secret; 2] {
+    /// The product of all entries, each to the power of its weight, mod `p` and mod `q`.
+    fn weighted_product(&self, list: &[&BoxedUint]) -> [Secret; 2] {
         let entries: Vec<_> = list.iter().zip(weights()).collect();
-        let powers = self.run(&entries, modulus, |half, _, (x, weight)| {
-            Operands::new(modulus(half).reduce(x), weight.clone())
+        let powers = self.run(&entries, Half::prime, |half, _, (x, weight)| {
+            Operands::new(half.prime().reduce(x), weight.clone())
         });
         self.sides().map(|(half, side)| {
-            powers.iter().fold(Zeroizing::new(modulus(half).one()), |product, power| {
-                Zeroizing::new(modulus(half).mul(&product, side.of(power)))
+            powers.iter().fold(Zeroizing::new(half.prime().one()), |product, power| {
+                Zeroizing::new(half.prime().mul(&product, side.of(power)))
             })
         })
     }

@@ -1,10 +1,12 @@
 //! The constants of one prime of a factorisation, and what is done with them mod `p` and mod `p²`.
 
-use crypto_bigint::{BoxedUint, ConcatenatingMul, CtSelect, NonZero};
+use crypto_bigint::{BoxedUint, ConcatenatingMul, CtSelect, Limb, NonZero, RandomMod};
+use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::modulus::Modulus;
-use crate::powers::{Power, Timing};
+use crate::powers::{Power, Timing, power};
+use crate::primes::nearly_safe;
 
 /// An integer wiped when dropped.
 pub(super) type Secret = Zeroizing<BoxedUint>;
@@ -82,12 +84,12 @@ impl Half {
         &self.prime
     }
 
-    /// `p²`, for what is compared mod `p²` or never leaves.
+    /// `p²`, for what never leaves.
     pub(super) fn square(&self) -> &Modulus {
         &self.square
     }
 
-    /// `p²`, for what is compared mod `p` only.
+    /// `p²`, for what is compared mod `p`.
     pub(super) fn plain_square(&self) -> &Modulus {
         &self.plain_square
     }
@@ -103,6 +105,30 @@ impl Half {
 
     pub(super) fn cofactor_inverse(&self) -> &BoxedUint {
         &self.cofactor_inverse
+    }
+
+    /// A generator of the units, if `p` is a safe or nearly safe prime above 5: see `units.rs`.
+    pub(super) fn generator(&self) -> Secret {
+        let cofactor = NonZero::new(Limb::from(nearly_safe::cofactor(self.prime.value()))).into_option();
+        let cofactor = cofactor.expect("invariant: not zero");
+        let odd = Zeroizing::new(self.order().shr(1));
+        let exponent = Zeroizing::new(odd.div_rem_limb(cofactor).0);
+        let mut root = self.prime.one();
+        loop {
+            root = self.prime.add(&root, &self.prime.one());
+            let square = Zeroizing::new(self.prime.square(&root));
+            let operands = Operands::new(BoxedUint::clone(&square), BoxedUint::clone(&exponent));
+            let raised = Zeroizing::new(power(operands.power(&self.prime)));
+            // Of a safe prime the order of squares is prime, and this is their order.
+            if cofactor.get() == Limb::ONE || *raised != self.prime.one() {
+                return Zeroizing::new(self.prime.neg(&square));
+            }
+        }
+    }
+
+    /// Uniform below `p − 1`, by rejection: the number of draws is all that run time tells.
+    pub(super) fn random_exponent(&self, rng: &mut (impl CryptoRng + ?Sized)) -> BoxedUint {
+        BoxedUint::random_mod_vartime(rng, &self.order)
     }
 
     /// `e mod (p − 1)`, for units mod `p`.

@@ -18,19 +18,25 @@
 //! Everything here is constant time for the widths of its operands; lists and widths are public. Values kept
 //! here and intermediate results are wiped; temporaries inside crypto-bigint's division are not.
 //!
-//! Read next: `half.rs` (constants of one prime), `check.rs` (the fault check).
+//! Read next: `half.rs` (constants of one prime), `check.rs` (the fault check), `units.rs` (random units with their N-th
+//! powers).
 
 mod check;
 mod half;
 #[cfg(test)]
 mod tests;
+mod units;
+
+use std::sync::OnceLock;
 
 use crypto_bigint::{BoxedUint, ConcatenatingMul};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::modulus::Modulus;
-use crate::powers::powers;
+use crate::powers::{for_each, powers};
 use half::{Half, Operands, Secret};
+use units::Generator;
+pub use units::RandomUnit;
 
 /// The secret factorisation `N = p·q` of distinct odd primes with the constants of the CRT mod `N` and mod
 /// `N²`. Wiped when dropped; no `Debug`.
@@ -46,12 +52,11 @@ pub struct Factors {
     q_inverse: BoxedUint,
     /// `q^(−2) mod p²`.
     q_squared_inverse: BoxedUint,
+    /// Made for the first random units.
+    generators: OnceLock<[Generator; 2]>,
     /// How many of the next recombinations get a wrong half.
     #[cfg(test)]
     faults: std::sync::atomic::AtomicU32,
-    /// Whether it is wrong by its prime, not by a bit.
-    #[cfg(test)]
-    faults_by_prime: std::sync::atomic::AtomicBool,
 }
 
 impl Drop for Factors {
@@ -85,10 +90,9 @@ impl Factors {
             modulus_squared,
             q_inverse: BoxedUint::clone(&q_inverse),
             q_squared_inverse,
+            generators: OnceLock::new(),
             #[cfg(test)]
             faults: std::sync::atomic::AtomicU32::new(0),
-            #[cfg(test)]
-            faults_by_prime: std::sync::atomic::AtomicBool::new(false),
         })
     }
 
@@ -175,19 +179,26 @@ impl Factors {
         self.join(&halves, Self::combine_squared)
     }
 
-    /// `r^N mod N²` for each unit `r < N`: the noise of an own encryption. Checked against faults.
+    /// `r^N mod N²` for each unit `r < N`: the noise of an own encryption. Checked against faults. For random units
+    /// [`Factors::random_units`] takes much less time.
     #[must_use]
     pub fn nth_powers(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
-        self.checked(|| self.nth_powers_unpublished(list), |found| self.are_nth_powers(list, found))
+        let compute = || self.nth_powers_modulo(list, Half::plain_square);
+        self.checked(compute, |found| self.are_nth_powers(list, found))
     }
 
     /// As [`Factors::nth_powers`] without the check: see [`Factors::powers_unpublished`].
     #[must_use]
     pub fn nth_powers_unpublished(&self, list: &[&BoxedUint]) -> Vec<BoxedUint> {
+        self.nth_powers_modulo(list, Half::square)
+    }
+
+    /// `r^N mod N²` by this way to compute mod `p²`.
+    fn nth_powers_modulo(&self, list: &[&BoxedUint], square: fn(&Half) -> &Modulus) -> Vec<BoxedUint> {
         let inner = self.run(list, Half::prime, |half, _, r| {
             Operands::new(half.prime().reduce(r), half.cofactor().clone())
         });
-        let outer = self.run(&inner, Half::square, |half, side, inner| {
+        let outer = self.run(&inner, square, |half, side, inner| {
             Operands::new(BoxedUint::clone(side.of(inner)), half.prime().value().clone())
         });
         self.join(&outer, Self::combine_squared)
@@ -240,18 +251,17 @@ impl Factors {
     }
 
     /// Exponentiations of both halves for each entry, as one list for the engine.
-    fn run<T>(
+    fn run<T: Sync>(
         &self,
         entries: &[T],
         modulus: fn(&Half) -> &Modulus,
-        operands: impl Fn(&Half, Side, &T) -> Operands,
+        operands: impl Fn(&Half, Side, &T) -> Operands + Sync + Send,
     ) -> Vec<[Secret; 2]> {
         let sides = self.sides();
-        let operands: Vec<(Operands, &Modulus)> = entries
-            .iter()
-            .flat_map(|entry| sides.map(|(half, side)| (operands(half, side, entry), modulus(half))))
-            .collect();
-        let list: Vec<_> = operands.iter().map(|(operands, modulus)| operands.power(modulus)).collect();
+        let operands =
+            for_each(entries, |entry| sides.map(|(half, side)| (operands(half, side, entry), modulus(half))));
+        let list: Vec<_> =
+            operands.iter().flatten().map(|(operands, modulus)| operands.power(modulus)).collect();
         let mut results = powers(&list).into_iter().map(Zeroizing::new);
         let mut halves = Vec::with_capacity(entries.len());
         while let (Some(x), Some(y)) = (results.next(), results.next()) {
@@ -260,21 +270,16 @@ impl Factors {
         halves
     }
 
-    /// Flips a bit of one half of the first entry, or adds its prime to it, as often as a test ordered: mod `q` the last
-    /// time, mod `p` the time before, and so on.
+    /// Flips a bit of one half of the first entry as often as a test ordered: mod `q` the last time, mod `p` the time
+    /// before, and so on.
     #[cfg(test)]
     fn disturb(&self, halves: &[[Secret; 2]]) -> Vec<[Secret; 2]> {
         use std::sync::atomic::Ordering::SeqCst;
         let mut halves = halves.to_vec();
         let ordered = self.faults.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
         if let (Ok(left), Some([x, y])) = (ordered, halves.first_mut()) {
-            let (half, side) = if left % 2 == 1 { (y, &self.q) } else { (x, &self.p) };
-            if self.faults_by_prime.load(SeqCst) {
-                let square = side.square();
-                **half = square.add(half, &square.fit(side.prime().value()));
-            } else {
-                half.as_mut_words()[0] ^= 2;
-            }
+            let half = if left % 2 == 1 { y } else { x };
+            half.as_mut_words()[0] ^= 2;
         }
         halves
     }
@@ -287,7 +292,7 @@ impl Factors {
     ) -> Vec<BoxedUint> {
         #[cfg(test)]
         let halves = &self.disturb(halves);
-        halves.iter().map(|[x, y]| combine(self, x, y)).collect()
+        for_each(halves, |[x, y]| combine(self, x, y))
     }
 }
 

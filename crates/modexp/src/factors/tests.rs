@@ -157,25 +157,6 @@ fn one_wrong_half_is_found_and_computed_anew() {
     }
 }
 
-/// What the lanes may get wrong modulo the square of a prime, if they know it for one: a multiple of the prime.
-#[test]
-fn a_half_that_is_wrong_by_its_prime_is_found() {
-    let factors = factors(256, 256, 34);
-    let base = factors.modulus().random_unit_candidate(&mut rng(35));
-    for length in 1..4 {
-        let list = vec![&base; length];
-        let right = factors.nth_powers(&list);
-        factors.faults_by_prime.store(true, SeqCst);
-        factors.faults.store(1, SeqCst);
-        assert_ne!(factors.nth_powers_unpublished(&list), right, "the hook disturbs");
-        factors.faults.store(1, SeqCst);
-        assert_eq!(factors.nth_powers(&list), right);
-        factors.faults.store(2, SeqCst);
-        assert!(panics(&factors, |factors, x| factors.nth_powers(&[x, x]), &base));
-        factors.faults_by_prime.store(false, SeqCst);
-    }
-}
-
 /// A plaintext is computed anew if its half is wrong, and not given out if it is twice.
 #[test]
 fn a_wrong_half_of_a_plaintext_is_found() {
@@ -252,6 +233,110 @@ fn every_entry_of_a_list_is_checked() {
             }
         }
     }
+}
+
+/// Modulo two safe primes every pair of exponents gives another unit, and exponents take every value: so units are uniform.
+#[test]
+fn random_units_are_all_units_alike() {
+    let factors = Factors::new(&BoxedUint::from(23u64), &BoxedUint::from(7u64)).unwrap();
+    let (n, n2) = (factors.modulus(), factors.modulus_squared());
+    let word = |x: &BoxedUint| x.as_words()[0];
+    let mut seen = std::collections::BTreeMap::new();
+    for x in 0u64..22 {
+        for y in 0u64..6 {
+            let exponents = [x, y].map(|x| Zeroizing::new(BoxedUint::from(x)));
+            let [units, powers] = factors.units(&[exponents]);
+            assert!(n.is_unit(&units[0]));
+            assert_eq!(powers[0], direct(&units[0], n.value(), n2));
+            seen.insert(word(&units[0]), 0u32);
+        }
+    }
+    assert_eq!(seen.len(), 132);
+    // 100 draws for each: 131 degrees of freedom.
+    for unit in factors.random_units(13_200, &mut rng(40)) {
+        *seen.get_mut(&word(&unit.value)).unwrap() += 1;
+    }
+    let chi_squared: f64 = seen.values().map(|count| (f64::from(*count) - 100.0).powi(2) / 100.0).sum();
+    assert!((70.0..200.0).contains(&chi_squared), "{chi_squared}");
+}
+
+/// At sizes that go to lanes, from few to more than fill a group; with primes of two sizes as well.
+#[test]
+fn random_units_have_their_powers() {
+    let kinds =
+        [(PrimeKind::NearlySafe, 512, 512), (PrimeKind::Safe, 256, 256), (PrimeKind::NearlySafe, 520, 256)];
+    for (kind, p_bits, q_bits) in kinds {
+        let mut rng = rng(41);
+        let [p, q] = [p_bits, q_bits]
+            .map(|bits| generate(kind, bits, &mut rng, &mut |_| ControlFlow::Continue(())).unwrap());
+        let factors = Factors::new(&p, &q).unwrap();
+        let (n, n2) = (factors.modulus(), factors.modulus_squared());
+        for count in [0, 1, 2, 3, 4, 9] {
+            let units = factors.random_units(count, &mut rng);
+            assert_eq!(units.len(), count);
+            for unit in &units {
+                assert!(n.is_unit(&unit.value));
+                assert_eq!(unit.nth_power, direct(&unit.value, n.value(), n2));
+                assert_eq!(unit.value.bits_precision(), n.value().bits_precision());
+                assert_eq!(unit.nth_power.bits_precision(), n2.value().bits_precision());
+            }
+        }
+    }
+}
+
+#[test]
+fn generators_generate() {
+    for p in [7u64, 11, 23, 47, 59, 83, 107, 167, 179, 227] {
+        let factors = Factors::new(&BoxedUint::from(p), &BoxedUint::from(1187u64)).unwrap();
+        let generator = factors.p.generator().as_words()[0];
+        let mut power = 1;
+        let order = (1..=p).find(|_| {
+            power = power * generator % p;
+            power == 1
+        });
+        assert_eq!(order, Some(p - 1), "{p}");
+    }
+    // 2^6022 = 1 modulo this p = 2·515653·3011 + 1: 4 does not generate the squares, 9 does.
+    let p = BoxedUint::from(3_105_262_367u64);
+    let factors = Factors::new(&p, &BoxedUint::from(1187u64)).unwrap();
+    assert_eq!(*factors.p.generator(), factors.p_modulus().neg(&BoxedUint::from(9u64)));
+    nearly_safe_generators(&[160, 192]);
+}
+
+/// The generator of a nearly safe prime has no order that is a proper divisor of `p − 1 = 2rp'`.
+fn nearly_safe_generators(sizes: &[u32]) {
+    let mut rng = rng(44);
+    for bits in sizes {
+        let p = generate(PrimeKind::NearlySafe, *bits, &mut rng, &mut |_| ControlFlow::Continue(())).unwrap();
+        let factors = Factors::new(&p, &prime(128, &mut rng)).unwrap();
+        let (generator, large) = (factors.p.generator(), crate::primes::large_factor(&p));
+        let order = factors.p.order();
+        let cofactor = BoxedUint::from(u64::from(crate::primes::nearly_safe::cofactor(&p)));
+        assert!(cofactor > BoxedUint::one());
+        for divisor in [&BoxedUint::from(2u64), &cofactor, &large] {
+            let exponent = order.div_rem_vartime(&divisor.to_nz().unwrap()).0;
+            assert_ne!(direct(&generator, &exponent, factors.p_modulus()), factors.p_modulus().one());
+        }
+    }
+}
+
+/// Both the units and their powers are recombined, in this order, and each may get a wrong half.
+#[test]
+fn a_wrong_half_of_a_random_unit_is_found() {
+    let factors = factors(256, 256, 42);
+    let draw = |faults| {
+        factors.prepare_units();
+        factors.faults.store(faults, SeqCst);
+        factors.random_units(3, &mut rng(43)).into_iter().map(|unit| [unit.value, unit.nth_power])
+    };
+    let right: Vec<_> = draw(0).collect();
+    for faults in [1, 2] {
+        assert_eq!(draw(faults).collect::<Vec<_>>(), right, "{faults}");
+        assert_eq!(factors.faults.load(SeqCst), 0);
+    }
+    let stopped = catch_unwind(AssertUnwindSafe(|| draw(3).count()));
+    assert!(stopped.is_err());
+    assert_eq!(factors.faults.load(SeqCst), 0);
 }
 
 /// The unchecked twin gives the wrong value out: the hook does disturb, and only the check saves.

@@ -6,10 +6,10 @@
 //! sixteenth digit. So 3840 bits take 769 products and 75 squarings, in place of 768 products and 3840 squarings,
 //! and several factors share the squarings.
 //!
-//! Lanes that choose from the same place of one table choose together (`kernel::select_shared`); fewer products than pay for a
+//! Lanes that choose from the same place of one table, or of two, choose together (`kernel::select_shared`); fewer products than pay for a
 //! group go one by one, with their digits across the lanes.
 //!
-//! **Secrets.** Tables are of public bases. Exponents and their signs are secret: digits are found by arithmetic, every
+//! **Secrets.** Tables are of bases that are public, or those of a secret modulus, and are wiped. Exponents and their signs are secret: digits are found by arithmetic, every
 //! entry for a digit's place is read and one is kept by `kernel::select` or `select_shared`, and how many steps are made depends on the
 //! widths of the exponents alone.
 
@@ -17,7 +17,7 @@ use crypto_bigint::BoxedUint;
 use zeroize::Zeroizing;
 
 use super::alone::{self, Alone};
-use super::vector::{Block, Column, LANES, ROWS};
+use super::vector::{Block, Column, LANES, Numbers, ROWS};
 use super::{Group, Kernel, Lane, Shape, digits};
 use crate::awslc::Word;
 use crate::modulus::Modulus;
@@ -41,7 +41,7 @@ const _: () = assert!(PLACE_BITS as usize == STRIDE * WIDTH as usize);
 /// Powers of one base and of its inverse, in Montgomery form.
 pub(crate) struct Table {
     /// For each place the powers in order, each in as many columns as hold the digits of a number.
-    powers: Vec<Column>,
+    powers: Zeroizing<Vec<Column>>,
     /// Columns of one power.
     row: usize,
 }
@@ -138,7 +138,7 @@ pub(crate) fn tables(kernel: &Kernel, units: &[Unit<'_>], bits: u32) -> Vec<Tabl
     let mut group = Group::new(kernel, &lanes);
     let (one, mut power) = group.bases();
     let (row, places) = (columns(group.shape), places(bits));
-    let empty = || Table { powers: vec![Column::default(); places * ENTRIES * row], row };
+    let empty = || Table { powers: Zeroizing::new(vec![Column::default(); places * ENTRIES * row]), row };
     let mut tables: Vec<_> = units.iter().map(|_| empty()).collect();
     let [mut multiple, mut next] = [(); 2].map(|()| group.zeros());
     for place in 0..places {
@@ -265,10 +265,11 @@ fn steps<'a>(list: &'a [Product<'_>]) -> Vec<[Step<'a>; LANES]> {
 impl Group<'_> {
     fn products(mut self, steps: &[[Step<'_>; LANES]]) -> Vec<BoxedUint> {
         let [mut product, mut chosen, mut next] = [(); 3].map(|()| self.zeros());
-        let mut row = Zeroizing::new(vec![Column::default(); columns(self.shape)]);
+        let row = Zeroizing::new(vec![Column::default(); columns(self.shape)]);
+        let mut room = Room { row, other: self.zeros() };
         for pass in (0..STRIDE).rev() {
             for (number, step) in steps.iter().enumerate() {
-                self.choose(&mut chosen, step, pass, &mut row);
+                self.choose(&mut chosen, step, pass, &mut room);
                 if (pass, number) == (STRIDE - 1, 0) {
                     product.copy_from_slice(&chosen);
                 } else {
@@ -287,16 +288,45 @@ impl Group<'_> {
     }
 
     /// The powers of a step in a pass: one in lanes that have nothing to do.
-    fn choose(&self, chosen: &mut [Block], step: &[Step<'_>; LANES], pass: usize, row: &mut [Column]) {
+    fn choose(&self, chosen: &mut [Block], step: &[Step<'_>; LANES], pass: usize, room: &mut Room) {
         let mut keys = Zeroizing::new(Column::default());
         for (key, (_, numbers)) in keys.0.iter_mut().zip(step) {
             *key = *numbers.get(pass).unwrap_or(&(LARGEST as u64));
         }
-        let [(shared, _), ..] = step;
-        if step.iter().all(|(powers, _)| std::ptr::eq(*powers, *shared)) {
-            (self.kernel.select_shared)(chosen.as_flattened_mut(), shared, row.len(), &keys);
-            return;
+        let tables = || step.iter().map(|(powers, _)| *powers);
+        let is_first = |&(lane, powers): &(usize, &[Column])| {
+            !tables().take(lane).any(|other| std::ptr::eq(other, powers))
+        };
+        let mut distinct = tables().enumerate().filter(is_first).map(|(_, powers)| powers);
+        let (Some(first), second, None) = (distinct.next(), distinct.next(), distinct.next()) else {
+            return self.choose_apart(chosen, step, &keys, &mut room.row);
+        };
+        let choose = |out: &mut [Block], table: &[Column]| {
+            // Lanes of another table ask for an entry that there is none of.
+            let mut own = Zeroizing::new(Column([ENTRIES as u64; LANES]));
+            for ((own, key), (powers, _)) in own.0.iter_mut().zip(&keys.0).zip(step) {
+                if std::ptr::eq(*powers, table) {
+                    *own = *key;
+                }
+            }
+            (self.kernel.select_shared)(out.as_flattened_mut(), table, room.row.len(), &own);
+        };
+        choose(chosen, first);
+        if let Some(second) = second {
+            choose(&mut room.other, second);
+            let columns = chosen.as_flattened_mut().iter_mut().zip(room.other.as_flattened());
+            columns.flat_map(|(to, from)| to.0.iter_mut().zip(from.0)).for_each(|(to, from)| *to |= from);
         }
+    }
+
+    /// As [`Group::choose`] where every lane may have a table of its own.
+    fn choose_apart(
+        &self,
+        chosen: &mut [Block],
+        step: &[Step<'_>; LANES],
+        keys: &Column,
+        row: &mut [Column],
+    ) {
         for (lane, ((powers, _), key)) in step.iter().zip(&keys.0).enumerate() {
             let mut own = Zeroizing::new(Column::default());
             own.0.fill(*key);
@@ -307,6 +337,14 @@ impl Group<'_> {
             }
         }
     }
+}
+
+/// Where chosen powers are put together.
+struct Room {
+    /// One power.
+    row: Zeroizing<Vec<Column>>,
+    /// Those of a second table.
+    other: Numbers,
 }
 
 #[cfg(test)]

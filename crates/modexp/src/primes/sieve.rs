@@ -35,7 +35,7 @@ fn primes_below(bound: u32) -> Vec<u32> {
 }
 
 /// The small primes below `bound`.
-fn small_primes(bound: u32) -> &'static [u32] {
+pub(super) fn small_primes(bound: u32) -> &'static [u32] {
     let all = SMALL_PRIMES.as_slice();
     let count = all.partition_point(|prime| *prime < bound);
     all.get(..count).unwrap_or(all)
@@ -43,7 +43,7 @@ fn small_primes(bound: u32) -> &'static [u32] {
 
 /// Calls `visit(prime, x mod prime)` for each prime, dividing by products of them that fill a limb. Stops when
 /// `visit` returns true; tells whether it did.
-fn remainders(x: &BoxedUint, primes: &[u32], mut visit: impl FnMut(u32, u32) -> bool) -> bool {
+pub(super) fn remainders(x: &BoxedUint, primes: &[u32], mut visit: impl FnMut(u32, u32) -> bool) -> bool {
     let mut rest = primes;
     while !rest.is_empty() {
         let mut product = 1u64;
@@ -133,7 +133,7 @@ impl Interval {
 /// or 3 divides `p`).
 fn class(kind: PrimeKind) -> (u32, u32) {
     match kind {
-        PrimeKind::Blum => (4, 3),
+        PrimeKind::Blum | PrimeKind::NearlySafe => (4, 3),
         PrimeKind::Safe => (12, 11),
     }
 }
@@ -142,7 +142,7 @@ fn class(kind: PrimeKind) -> (u32, u32) {
 /// kind, which is `bits·ln 2/2` and `(bits·ln 2)²/7.9` positions.
 fn length(kind: PrimeKind, bits: u32) -> u32 {
     match kind {
-        PrimeKind::Blum => 4 * bits,
+        PrimeKind::Blum | PrimeKind::NearlySafe => 4 * bits,
         PrimeKind::Safe => bits * bits / 8,
     }
 }
@@ -165,7 +165,7 @@ fn residue_of(x: &BoxedUint, divisor: u32) -> u32 {
 fn survivors(kind: PrimeKind, start: &BoxedUint, length: u32) -> Vec<u32> {
     let (step, _) = class(kind);
     let (first, bound) = match kind {
-        PrimeKind::Blum => (1, BLUM_SIEVE_BOUND),
+        PrimeKind::Blum | PrimeKind::NearlySafe => (1, BLUM_SIEVE_BOUND),
         PrimeKind::Safe => (2, SAFE_SIEVE_BOUND),
     };
     // The primes that divide the step divide no member of the class.
@@ -205,7 +205,7 @@ fn strike(struck: &mut [bool], prime: u32, inverse: u64, residue: u32) {
 }
 
 /// Fisher–Yates, without bias: a position is drawn by rejection.
-fn shuffle(list: &mut [u32], rng: &mut impl CryptoRng) {
+pub(super) fn shuffle(list: &mut [u32], rng: &mut impl CryptoRng) {
     for last in (1..list.len()).rev() {
         list.swap(last, below(last + 1, rng));
     }

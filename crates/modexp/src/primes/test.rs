@@ -35,7 +35,7 @@ pub(super) fn first_prime(
 ) -> Option<BoxedUint> {
     let passed = fermat_survivors(candidates.iter().cloned());
     match kind {
-        PrimeKind::Blum => {
+        PrimeKind::Blum | PrimeKind::NearlySafe => {
             passed.into_iter().find(|(_, modulus)| is_prime(modulus, rng)).map(|(p, _)| BoxedUint::clone(&p))
         }
         PrimeKind::Safe => {
@@ -47,7 +47,7 @@ pub(super) fn first_prime(
 }
 
 /// Those of the numbers, odd and secret, that pass the Fermat test to base 2, with their moduli.
-fn fermat_survivors(
+pub(super) fn fermat_survivors(
     numbers: impl Iterator<Item = Zeroizing<BoxedUint>>,
 ) -> Vec<(Zeroizing<BoxedUint>, Modulus)> {
     let with_moduli: Vec<_> = numbers

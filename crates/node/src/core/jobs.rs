@@ -58,6 +58,8 @@ pub(super) enum Work {
     Enter(Box<Enter>),
     /// Hand messages to a session, then stop waiting if told so.
     Step { live: Box<Live>, messages: Vec<Message>, give_up: bool },
+    /// Make nonces for one party, ahead of the next session with it.
+    Nonces(Arc<Aux>),
     /// Judge evidence that somebody sent.
     Judge(Box<EvidenceFile>),
     /// Verify a certificate that somebody shows; what is known of the key is not verified again.
@@ -74,6 +76,8 @@ pub(super) enum Result {
     Judged(Box<EvidenceFile>, std::result::Result<Box<Verdict>, NotProven>),
     /// The key, if the certificate holds.
     Certified(Option<Box<Key>>),
+    /// Something was made ready that is found where it is needed.
+    Nothing,
 }
 
 /// A session after a job.
@@ -156,6 +160,10 @@ impl Job {
                 let acts = live.step(messages, give_up);
                 let standing = live.standing();
                 Result::Session(Ok(Stepped { live, acts, standing }))
+            }
+            Work::Nonces(aux) => {
+                aux.make_nonces();
+                Result::Nothing
             }
             Work::Judge(file) => {
                 let verdict = file.judge(&Known::default()).map(Box::new);

@@ -135,6 +135,8 @@ pub(super) enum For {
     Primes(Hash, u16),
     /// Evidence from this peer, or a certificate.
     Check(NodeId, Option<Shown>),
+    /// Nobody.
+    Idle,
 }
 
 /// A node without I/O.
@@ -463,6 +465,7 @@ impl Node {
             (Some(For::Check(from, Some(shown))), Computed::Certified(key)) => {
                 self.certified(from, shown, key.map(|key| *key));
             }
+            (Some(For::Idle), Computed::Nothing) => {}
             _ => self.log(Level::Warn, "a job's result belongs to nothing"),
         }
         self.start_checks();
@@ -487,6 +490,7 @@ impl Node {
         self.tick_pool();
         self.tick_tasks();
         self.tick_refill();
+        self.tick_nonces();
         self.tick_standing();
         self.tick_stories();
         self.tick_lookups();

@@ -5,7 +5,7 @@
 //! Made for one verifier, the owner of `C`, under that verifier's ring-Pedersen parameters. The simpler
 //! [`crate::enc_elg`] explains the technique.
 
-use consign_modexp::{BoxedUint, Modulus};
+use consign_modexp::{BoxedUint, Modulus, for_each};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
@@ -110,10 +110,11 @@ pub struct Masks {
 }
 
 impl Masks {
-    /// For a proof by the owner of `prover` to that of `receiver` and `rp`.
+    /// For a proof to the owner of `rp`, but for the nonces: under that party's key, and under the own.
     pub fn random(
         level: Level,
-        (receiver, prover, rp): (&EncryptionKey, &EncryptionKey, &RingPedersen),
+        rp: &RingPedersen,
+        [r, r_y]: [Nonce; 2],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Self {
         let (p, modulus) = (level.parameters(), rp.modulus().value());
@@ -124,17 +125,9 @@ impl Masks {
             delta: Integer::sample_scaled(p.ell + p.epsilon, modulus, rng),
             m: Integer::sample_scaled(p.ell, modulus, rng),
             mu: Integer::sample_scaled(p.ell, modulus, rng),
-            r: Nonce::random(receiver, rng),
-            r_y: Nonce::random(prover, rng),
+            r,
+            r_y,
         }
-    }
-
-    fn of<C: Curve>(
-        context: &Context<'_>,
-        statement: &Statement<'_, C>,
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Self {
-        Self::random(context.level, (statement.receiver, statement.prover, statement.rp), rng)
     }
 }
 
@@ -149,6 +142,19 @@ pub struct Part<'a> {
     pub rp: &'a RingPedersen,
     /// The factor, the mask, and their nonces.
     pub witness: Witness<'a>,
+}
+
+impl<'a> Part<'a> {
+    /// What makes `D`.
+    fn response(&self) -> Affine<'a> {
+        let Witness { x, y, rho, .. } = self.witness;
+        Affine { ciphertext: self.C, x, y, rho }
+    }
+
+    /// What makes `A`.
+    fn masked(&self, masks: &'a Masks) -> Affine<'a> {
+        Affine { ciphertext: self.C, x: &masks.alpha, y: &masks.beta, rho: &masks.r }
+    }
 }
 
 /// Responses and proofs about them on their way: everything but the challenges.
@@ -208,15 +214,29 @@ pub fn prove<C: Curve>(
     Ok(prove_all(&[claim], key, rng)?.pop().expect("invariant: one proof per claim"))
 }
 
-/// As [`prove`] for a list, as if one after another, with the exponentiations of all proofs in one list.
+/// As [`prove`] for a list, with the exponentiations of all proofs in one list.
 pub fn prove_all<C: Curve>(
     claims: &[Claim<'_, C>],
     key: &DecryptionKey,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Vec<Proof<C>>, Rejection> {
-    let masks: Vec<_> = claims.iter().map(|claim| Masks::of(&claim.context, &claim.statement, rng)).collect();
+    let masks = draw(claims, key, rng);
     let first = commit(claims, &masks, key)?;
     Ok(answer(claims, &masks, first))
+}
+
+/// Masks for each claim.
+fn draw<C: Curve>(
+    claims: &[Claim<'_, C>],
+    key: &DecryptionKey,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Vec<Masks> {
+    let own = key.nonces(claims.len(), rng);
+    let draw = |(Claim { context, statement, .. }, own): (&Claim<'_, C>, Nonce)| {
+        let nonces = [Nonce::random(statement.receiver, rng), own];
+        Masks::random(context.level, statement.rp, nonces, rng)
+    };
+    claims.iter().zip(own).map(draw).collect()
 }
 
 /// One proof of a list to be verified.
@@ -244,7 +264,12 @@ pub fn verify<C: Curve>(
 /// some aid.
 pub fn verify_all<C: Curve>(list: &[Claimed<'_, C>], aid: &Aid) -> Result<(), Refused> {
     let units = Units::of(list.iter().flat_map(numbers));
-    verify_list(list, aid, |relations, claimed| queue(relations, claimed, &units))
+    let checked = for_each(list, |claimed| check(claimed, &units));
+    let list: Vec<_> = list.iter().zip(checked).collect();
+    verify_list(&list, aid, |relations, (claimed, checked)| {
+        queue(relations, claimed, checked.as_ref().map_err(Rejection::clone)?);
+        Ok(())
+    })
 }
 
 /// What has to be a unit, with its modulus.
@@ -259,12 +284,24 @@ fn numbers<'a, C: Curve>(claimed: &Claimed<'a, C>) -> [(&'a Modulus, &'a Natural
     [c, d, a, (n0, &proof.w), y, b, (n1, &proof.w_y), (ring, E), (ring, S), (ring, F), (ring, T)]
 }
 
-/// All checks of a proof but the equations modulo large numbers, which are queued.
-fn queue<'a, C: Curve>(
-    relations: &mut Relations<'a>,
-    claimed: &Claimed<'a, C>,
-    units: &Units,
-) -> Result<(), Rejection> {
+/// What the equations modulo large numbers are made of, once everything else was checked.
+struct Checked {
+    C: BoxedUint,
+    D: BoxedUint,
+    A: BoxedUint,
+    w: BoxedUint,
+    Y: BoxedUint,
+    B_y: BoxedUint,
+    w_y: BoxedUint,
+    E: BoxedUint,
+    S: BoxedUint,
+    F: BoxedUint,
+    T: BoxedUint,
+    minus_e: Integer,
+}
+
+/// All checks of a proof but the equations modulo large numbers.
+fn check<C: Curve>(claimed: &Claimed<'_, C>, units: &Units) -> Result<Checked, Rejection> {
     let Claimed { context, statement, proof } = claimed;
     let p = context.level.parameters();
     let Statement { receiver, prover, X, rp, .. } = statement;
@@ -294,12 +331,18 @@ fn queue<'a, C: Curve>(
     let left = Point::mul_generator(&Scalar::from_integer(z1));
     require(left == first.B_x + *X * scalar, Rejection::Equation("X"))?;
 
-    let minus_e = scalar.to_integer().neg();
-    relations.add_ciphertext("D", receiver, (z2, &w), &A, &[(&C, z1), (&D, &minus_e)]);
-    relations.add_ciphertext("Y", prover, (z2, &w_y), &B_y, &[(&Y, &minus_e)]);
-    relations.add_commitment("S", rp, (z1, z3), &E, &[(&S, &minus_e)]);
-    relations.add_commitment("T", rp, (z2, z4), &F, &[(&T, &minus_e)]);
-    Ok(())
+    Ok(Checked { C, D, A, w, Y, B_y, w_y, E, S, F, T, minus_e: scalar.to_integer().neg() })
+}
+
+/// Queues the equations modulo large numbers.
+fn queue<'a, C: Curve>(relations: &mut Relations<'a>, claimed: &Claimed<'a, C>, checked: &Checked) {
+    let Claimed { statement: Statement { receiver, prover, rp, .. }, proof, .. } = claimed;
+    let Proof { z1, z2, z3, z4, .. } = proof;
+    let Checked { C, D, A, w, Y, B_y, w_y, E, S, F, T, minus_e } = checked;
+    relations.add_ciphertext("D", receiver, (z2, w), A, &[(C, z1), (D, minus_e)]);
+    relations.add_ciphertext("Y", prover, (z2, w_y), B_y, &[(Y, minus_e)]);
+    relations.add_commitment("S", rp, (z1, z3), E, &[(S, minus_e)]);
+    relations.add_commitment("T", rp, (z2, z4), F, &[(T, minus_e)]);
 }
 
 /// First messages.
@@ -328,11 +371,10 @@ fn compute<C: Curve>(
     let bases = bases(parts)?;
     let mut powers = Powers::new();
     let mut queued = Vec::with_capacity(parts.len());
-    for ((Part { receiver, C, rp, witness }, masks), base) in parts.iter().zip(masks).zip(&bases) {
-        let own = Affine { ciphertext: C, x: witness.x, y: witness.y, rho: witness.rho };
-        let D = with_responses.then(|| receiver.queue_affine(&mut powers, &own, base));
-        let masked = Affine { ciphertext: C, x: &masks.alpha, y: &masks.beta, rho: &masks.r };
-        let A = receiver.queue_affine(&mut powers, &masked, base);
+    for ((part, masks), base) in parts.iter().zip(masks).zip(&bases) {
+        let Part { receiver, rp, witness, .. } = part;
+        let D = with_responses.then(|| receiver.queue_affine(&mut powers, &part.response(), base));
+        let A = receiver.queue_affine(&mut powers, &part.masked(masks), base);
         let E = rp.queue(&mut powers, &masks.alpha, &masks.gamma);
         let S = rp.queue(&mut powers, witness.x, &masks.m);
         let F = rp.queue(&mut powers, &masks.beta, &masks.delta);
@@ -343,23 +385,23 @@ fn compute<C: Curve>(
     let plain: Vec<_> = own.chain(masks.iter().map(|masks| (&masks.beta, &masks.r_y))).collect();
     let mut encrypted = key.encrypt(&plain);
     let of_masks = encrypted.split_off(if with_responses { parts.len() } else { 0 });
-    let mut responses = Vec::with_capacity(encrypted.len());
+    // D, A, E to T, and B_x of each.
+    let finished = for_each(parts.iter().zip(masks).zip(&queued), |((part, masks), queued)| {
+        let (receiver, rp) = (part.receiver, part.rp);
+        let finish = |queued: &_, affine: &Affine<'_>| receiver.finish_affine(&results, queued, affine);
+        let (D, A, E, S, F, T) = queued;
+        (
+            D.as_ref().map(|D| finish(D, &part.response())),
+            finish(A, &part.masked(masks)),
+            [*E, *S, *F, *T].map(|commitment| rp.finish(&results, commitment)),
+            Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
+        )
+    });
     let mut own = encrypted.into_iter();
-    let mut first = Vec::with_capacity(parts.len());
-    let list = parts.iter().zip(masks).zip(queued.into_iter().zip(of_masks));
-    for ((Part { receiver, rp, witness, .. }, masks), ((D, A, E, S, F, T), B_y)) in list {
-        if let Some((D, Y)) = D.zip(own.next()) {
-            responses.push([receiver.finish_affine(&results, &D, witness.y), Y]);
-        }
-        first.push(FirstMessages {
-            A: receiver.finish_affine(&results, &A, &masks.beta),
-            B_x: Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
-            B_y,
-            E: rp.finish(&results, E),
-            S: rp.finish(&results, S),
-            F: rp.finish(&results, F),
-            T: rp.finish(&results, T),
-        });
+    let (mut responses, mut first) = (Vec::with_capacity(own.len()), Vec::with_capacity(parts.len()));
+    for ((D, A, [E, S, F, T], B_x), B_y) in finished.into_iter().zip(of_masks) {
+        responses.extend(D.zip(own.next()).map(|(D, Y)| [D, Y]));
+        first.push(FirstMessages { A, B_x, B_y, E, S, F, T });
     }
     Ok((responses, first))
 }
@@ -378,11 +420,8 @@ fn bases(parts: &[Part<'_>]) -> Result<Vec<[BoxedUint; 2]>, Rejection> {
 
 /// Responses to the challenges that the first messages give.
 fn answer<C: Curve>(claims: &[Claim<'_, C>], masks: &[Masks], first: Vec<FirstMessages<C>>) -> Vec<Proof<C>> {
-    let e: Vec<_> = claims
-        .iter()
-        .zip(&first)
-        .map(|(claim, first)| challenge(&claim.context, &claim.statement, first).to_integer())
-        .collect();
+    let said: Vec<_> = claims.iter().zip(&first).collect();
+    let e = for_each(&said, |(claim, first)| challenge(&claim.context, &claim.statement, first).to_integer());
     let nonces =
         claims.iter().zip(masks).zip(&e).flat_map(|((Claim { statement, witness, .. }, masks), e)| {
             let w = Response { key: statement.receiver, e, r: &masks.r, rho: witness.rho };

@@ -110,7 +110,11 @@ impl<C: Curve> Case<C> {
         let claimed =
             proofs.map(|proof| Claimed { context: self.context, statement: self.statement(), proof });
         let units = Units::of(claimed.iter().flat_map(numbers));
-        verify_once(&claimed, aid, &|list, claimed| queue(list, claimed, &units)).map_err(|(_, why)| why)
+        verify_once(&claimed, aid, &|list, claimed| {
+            queue(list, claimed, &check(claimed, &units)?);
+            Ok(())
+        })
+        .map_err(|(_, why)| why)
     }
 
     /// A proof by a prover who draws and sends what `lie` wants, and computes the rest honestly.
@@ -120,7 +124,7 @@ impl<C: Curve> Case<C> {
         first: impl FnOnce(&mut FirstMessages<C>),
     ) -> Result<(), Rejection> {
         let claim = self.claim();
-        let mut drawn = Masks::of(&self.context, &claim.statement, &mut rng(98));
+        let mut drawn = draw(&[claim], &self.prover.paillier, &mut rng(98)).remove(0);
         masks(&mut drawn);
         let one = std::slice::from_ref(&drawn);
         let mut sent = commit(&[claim], one, &self.prover.paillier).unwrap().remove(0);
@@ -141,13 +145,14 @@ fn refused(equation: &'static str) -> Result<(), Rejection> {
 #[test]
 fn a_list_is_proven_as_if_one_after_another() {
     let case = tiny();
-    let Claim { context, statement, witness } = case.claim();
-    let mut rng1 = rng(97);
-    let singly: Vec<_> = (0..3)
-        .map(|_| prove(&context, &statement, &witness, &case.prover.paillier, &mut rng1).unwrap())
-        .collect();
-    let together = prove_all(&[case.claim(); 3], &case.prover.paillier, &mut rng(97)).unwrap();
-    assert_eq!(together, singly);
+    let (claims, key) = ([case.claim(); 3], &case.prover.paillier);
+    let masks = draw(&claims, key, &mut rng(97));
+    let alone = |masks: &Masks| {
+        let (claim, masks) = ([case.claim()], std::slice::from_ref(masks));
+        answer(&claim, masks, commit(&claim, masks, key).unwrap()).remove(0)
+    };
+    let together = prove_all(&claims, key, &mut rng(97)).unwrap();
+    assert_eq!(together, masks.iter().map(alone).collect::<Vec<_>>());
     assert_ne!(together[0], together[1]);
     assert!(prove_all::<Toy>(&[], &case.prover.paillier, &mut rng(97)).unwrap().is_empty());
 }
@@ -161,7 +166,7 @@ fn one_list_serves_several_receivers() {
         let (receiver, rp) = (case.receiver.paillier.public(), &case.receiver.ring);
         Part { receiver, C: &case.C, rp, witness: case.witness() }
     }
-    let masks = |case: &Case<Toy>| Masks::of(&case.context, &case.statement(), &mut rng(96));
+    let masks = |case: &Case<Toy>| draw(&[case.claim()], &case.prover.paillier, &mut rng(96)).remove(0);
     let parts: Vec<_> = cases.iter().map(part).collect();
     let begun = begin::<Toy>(&parts, cases.iter().map(masks).collect(), &cases[0].prover.paillier).unwrap();
     let expected: Vec<_> = cases.iter().map(|case| [case.D.clone(), case.Y.clone()]).collect();
@@ -407,7 +412,7 @@ fn frozen_vectors() {
         let statement = claim.statement;
         let proof = case.prove();
         assert_eq!(case.verify(&proof), Ok(()));
-        let masks = Masks::of(&case.context, &statement, &mut rng(99));
+        let masks = draw(&[claim], &case.prover.paillier, &mut rng(99)).remove(0);
         let one = std::slice::from_ref(&masks);
         let first = commit(&[claim], one, &case.prover.paillier).unwrap().remove(0);
         assert_eq!(answer(&[claim], one, vec![first]), std::slice::from_ref(&proof));

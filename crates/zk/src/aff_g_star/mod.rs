@@ -7,14 +7,12 @@
 use consign_modexp::BoxedUint;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::curve::{Curve, Point, Scalar};
 use crate::integer::Integer;
 use crate::natural::Natural;
-use crate::paillier::{Ciphertext, DecryptionKey, EncryptionKey, Nonce};
-use crate::powers::Powers;
+use crate::paillier::{Affine, Ciphertext, DecryptionKey, EncryptionKey, Nonce};
 use crate::rejection::{Rejection, require};
 use crate::relations::verify_one;
 use crate::transcript::Purpose;
@@ -100,17 +98,19 @@ impl Masks {
     fn random<C: Curve>(
         context: &Context<'_>,
         statement: &Statement<'_, C>,
+        key: &DecryptionKey,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Vec<Self> {
         let p = context.level.parameters();
-        (0..p.repetitions)
-            .map(|_| Self {
-                alpha: Integer::sample(p.ell + p.epsilon, rng),
-                beta: Integer::sample(p.ell_prime + p.epsilon, rng),
-                r: Nonce::random(statement.receiver, rng),
-                s: Nonce::random(statement.prover, rng),
-            })
-            .collect()
+        let nonces = [statement.receiver.nonces(p.repetitions, rng), key.nonces(p.repetitions, rng)];
+        let [of_receiver, own] = nonces;
+        let mut with_nonces = |(r, s)| Self {
+            alpha: Integer::sample(p.ell + p.epsilon, rng),
+            beta: Integer::sample(p.ell_prime + p.epsilon, rng),
+            r,
+            s,
+        };
+        of_receiver.into_iter().zip(own).map(&mut with_nonces).collect()
     }
 }
 
@@ -124,7 +124,7 @@ pub fn prove<C: Curve>(
     key: &DecryptionKey,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Proof<C>, Rejection> {
-    let masks = Masks::random(context, statement, rng);
+    let masks = Masks::random(context, statement, key, rng);
     let first = commit(statement, &masks, key)?;
     Ok(answer(context, statement, witness, &masks, first))
 }
@@ -178,27 +178,14 @@ fn commit<C: Curve>(
     masks: &[Masks],
     key: &DecryptionKey,
 ) -> Result<Vec<FirstMessages<C>>, Rejection> {
-    let receiver = statement.receiver;
-    let base = receiver.unit(statement.C).ok_or(Rejection::Unit("C"))?;
-    let inverse = receiver.nn().invert_public(&base).ok_or(Rejection::Unit("C"))?;
-    let mut powers = Powers::new();
-    let slots: Vec<_> = masks
+    let affine: Vec<_> = masks
         .iter()
-        .map(|mask| {
-            let product = powers.push_secret_with_inverse(receiver.nn(), &base, &inverse, &mask.alpha);
-            (product, powers.push_secret_base(receiver.nn(), mask.r.expose(), receiver.n().value()))
-        })
+        .map(|mask| Affine { ciphertext: statement.C, x: &mask.alpha, y: &mask.beta, rho: &mask.r })
         .collect();
-    let results = powers.run();
+    let masked = statement.receiver.affine(&affine);
     let own = key.encrypt(&masks.iter().map(|mask| (&mask.beta, &mask.s)).collect::<Vec<_>>());
-    let first = masks.iter().zip(slots).zip(own).map(|((mask, (product, noise)), B)| {
-        let plain = Zeroizing::new(receiver.embed(&mask.beta));
-        let summand = Zeroizing::new(receiver.nn().mul(&plain, &results[noise]));
-        FirstMessages {
-            A: Ciphertext::new(&receiver.nn().mul(&results[product], &summand)),
-            R: Point::mul_generator(&Scalar::from_integer(&mask.alpha)),
-            B,
-        }
+    let first = masks.iter().zip(masked.ok_or(Rejection::Unit("C"))?).zip(own).map(|((mask, A), B)| {
+        FirstMessages { A, R: Point::mul_generator(&Scalar::from_integer(&mask.alpha)), B }
     });
     Ok(first.collect())
 }

@@ -98,7 +98,7 @@ impl<C: Curve> Case<C> {
         first: impl FnOnce(&mut FirstMessages<C>),
     ) -> Result<(), Rejection> {
         let (statement, witness) = (self.statement(), self.witness());
-        let mut drawn = Masks::random(&self.context, &statement, &mut rng(98));
+        let mut drawn = Masks::random(&self.context, &statement, &self.prover.paillier, &mut rng(98));
         masks(&mut drawn[3]);
         let mut sent = commit(&statement, &drawn, &self.prover.paillier).unwrap();
         first(&mut sent[3]);
@@ -422,7 +422,7 @@ fn frozen_vectors() {
         let (statement, witness) = (case.statement(), case.witness());
         let proof = case.prove();
         assert_eq!(case.verify(&proof), Ok(()));
-        let masks = Masks::random(&case.context, &statement, &mut rng(99));
+        let masks = Masks::random(&case.context, &statement, &case.prover.paillier, &mut rng(99));
         let first = commit(&statement, &masks, &case.prover.paillier).unwrap();
         assert_eq!(answer(&case.context, &statement, &witness, &masks, first), proof);
         let inputs = Inputs {

@@ -131,17 +131,15 @@ impl Masks {
     fn random<C: Curve>(
         context: &Context<'_>,
         statement: &Statement<'_, C>,
+        key: &DecryptionKey,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Vec<Self> {
         let p = context.level.parameters();
         let bits = plaintext_bits(context.level, statement.signers) + p.sigma;
-        (0..p.repetitions)
-            .map(|_| Self {
-                alpha: Integer::sample(p.ell + p.epsilon, rng),
-                beta: Integer::sample(bits, rng),
-                r: Nonce::random(statement.prover, rng),
-            })
-            .collect()
+        let nonces = key.nonces(p.repetitions, rng);
+        let mut with_nonce =
+            |r| Self { alpha: Integer::sample(p.ell + p.epsilon, rng), beta: Integer::sample(bits, rng), r };
+        nonces.into_iter().map(&mut with_nonce).collect()
     }
 }
 
@@ -155,7 +153,7 @@ pub fn prove<C: Curve>(
     key: &DecryptionKey,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Proof<C>, Rejection> {
-    let masks = Masks::random(context, statement, rng);
+    let masks = Masks::random(context, statement, key, rng);
     let first = commit(statement, &masks, key)?;
     Ok(answer(context, statement, witness, &masks, first))
 }

@@ -85,7 +85,7 @@ impl<C: Curve> Case<C> {
         first: impl FnOnce(&mut FirstMessages<C>),
     ) -> Result<(), Rejection> {
         let statement = self.statement();
-        let mut drawn = Masks::random(&self.context, &statement, &mut rng(98));
+        let mut drawn = Masks::random(&self.context, &statement, &self.owner.paillier, &mut rng(98));
         masks(&mut drawn[3]);
         let mut sent = commit(&statement, &drawn, &self.owner.paillier).unwrap();
         first(&mut sent[3]);
@@ -352,7 +352,7 @@ fn frozen_vectors() {
         let (statement, witness) = (case.statement(), case.witness().unwrap());
         let proof = case.prove();
         assert_eq!(case.verify(&proof), Ok(()));
-        let masks = Masks::random(&case.context, &statement, &mut rng(99));
+        let masks = Masks::random(&case.context, &statement, &case.owner.paillier, &mut rng(99));
         let first = commit(&statement, &masks, &case.owner.paillier).unwrap();
         assert_eq!(answer(&case.context, &statement, &witness, &masks, first), proof);
         let inputs = Inputs {

@@ -50,22 +50,38 @@ pub struct Proof<C: Curve> {
     pub u: Scalar<C>,
 }
 
-/// Proves the statement.
+/// Everything the prover draws. Consumed by [`prove`]; zeroised when dropped.
+pub struct Masks<C: Curve> {
+    alpha: Scalar<C>,
+    m: Scalar<C>,
+}
+
+impl<C: Curve> Masks<C> {
+    /// Draws them.
+    pub fn random(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        Self { alpha: Scalar::random(rng), m: Scalar::random(rng) }
+    }
+}
+
+impl<C: Curve> Drop for Masks<C> {
+    fn drop(&mut self) {
+        self.alpha.zeroize();
+        self.m.zeroize();
+    }
+}
+
+/// Proves the statement. Masks are spent: two challenges to the same would give the witness away.
 pub fn prove<C: Curve>(
     context: &Context<'_>,
     statement: &Statement<C>,
     witness: &Witness<'_, C>,
-    rng: &mut (impl CryptoRng + ?Sized),
+    masks: Masks<C>,
 ) -> Proof<C> {
-    let (mut alpha, mut m) = (Scalar::random(rng), Scalar::random(rng));
-    let A = Point::mul_generator(&alpha);
-    let N = Point::mul_generator(&m) + statement.X * alpha;
-    let B = statement.h * m;
+    let A = Point::mul_generator(&masks.alpha);
+    let N = Point::mul_generator(&masks.m) + statement.X * masks.alpha;
+    let B = statement.h * masks.m;
     let e = challenge(context, statement, [&A, &N, &B]);
-    let proof = Proof { A, N, B, z: alpha + e * *witness.lambda, u: m + e * *witness.y };
-    alpha.zeroize();
-    m.zeroize();
-    proof
+    Proof { A, N, B, z: masks.alpha + e * *witness.lambda, u: masks.m + e * *witness.y }
 }
 
 /// Verifies: no point is the identity (with `h = O` any `y` would pass), then the three equations.

@@ -30,7 +30,7 @@ impl<C: Curve> Case<C> {
 
     fn prove(&self) -> Proof<C> {
         let witness = Witness { y: &self.y, lambda: &self.lambda };
-        prove(&self.context, &self.statement, &witness, &mut rng(99))
+        prove(&self.context, &self.statement, &witness, Masks::random(&mut rng(99)))
     }
 
     fn verify(&self, proof: &Proof<C>) -> Result<(), Rejection> {

@@ -4,7 +4,7 @@
 //! Made for one verifier, under that verifier's ring-Pedersen parameters. Read [`crate::aff_g`] next: the same
 //! technique with two ciphertexts.
 
-use consign_modexp::Modulus;
+use consign_modexp::{BoxedUint, Modulus, for_each};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
@@ -95,25 +95,17 @@ pub struct Masks<C: Curve> {
 }
 
 impl<C: Curve> Masks<C> {
-    /// Draws them, for a prover's key and the verifier's parameters.
-    pub fn random(
-        level: Level,
-        (prover, rp): (&EncryptionKey, &RingPedersen),
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Self {
+    /// Draws them for the verifier's parameters, but for a nonce under the prover's key, which nobody else may get.
+    pub fn random(level: Level, rp: &RingPedersen, r: Nonce, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let p = level.parameters();
         let modulus = rp.modulus().value();
         Self {
             alpha: Integer::sample(p.ell + p.epsilon, rng),
             mu: Integer::sample_scaled(p.ell, modulus, rng),
             gamma: Integer::sample_scaled(p.ell + p.epsilon, modulus, rng),
-            r: Nonce::random(prover, rng),
+            r,
             beta: Scalar::random(rng),
         }
-    }
-
-    fn of(Claim { context, statement, .. }: &Claim<'_, C>, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        Self::random(context.level, (statement.prover, statement.rp), rng)
     }
 
     /// What `D` encrypts, and under which nonce.
@@ -154,15 +146,28 @@ pub fn prove<C: Curve>(
     prove_all(&[claim], key, rng).pop().expect("invariant: one proof per claim")
 }
 
-/// As [`prove`] for a list, as if one after another, with the exponentiations of all proofs in one list.
+/// As [`prove`] for a list, with the exponentiations of all proofs in one list.
 pub fn prove_all<C: Curve>(
     claims: &[Claim<'_, C>],
     key: &DecryptionKey,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Vec<Proof<C>> {
-    let masks: Vec<_> = claims.iter().map(|claim| Masks::of(claim, rng)).collect();
+    let masks = draw(claims, key, rng);
     let encrypted = encrypt(&masks, key);
     prove_with(claims, masks, encrypted)
+}
+
+/// Masks for each claim.
+fn draw<C: Curve>(
+    claims: &[Claim<'_, C>],
+    key: &DecryptionKey,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Vec<Masks<C>> {
+    let nonces = key.nonces(claims.len(), rng);
+    let draw = |(Claim { context, statement, .. }, r): (&Claim<'_, C>, Nonce)| {
+        Masks::random(context.level, statement.rp, r, rng)
+    };
+    claims.iter().zip(nonces).map(draw).collect()
 }
 
 /// As [`prove_all`] with masks that have been drawn, one for each claim, and the `D` of each: [`Masks::plain`], encrypted.
@@ -205,7 +210,12 @@ pub fn verify<C: Curve>(
 /// some aid.
 pub fn verify_all<C: Curve>(list: &[Claimed<'_, C>], aid: &Aid) -> Result<(), Refused> {
     let units = Units::of(list.iter().flat_map(numbers));
-    verify_list(list, aid, |relations, claimed| queue(relations, claimed, &units))
+    let checked = for_each(list, |claimed| check(claimed, &units));
+    let list: Vec<_> = list.iter().zip(checked).collect();
+    verify_list(&list, aid, |relations, (claimed, checked)| {
+        queue(relations, claimed, checked.as_ref().map_err(Rejection::clone)?);
+        Ok(())
+    })
 }
 
 /// What has to be a unit, with its modulus.
@@ -216,12 +226,18 @@ fn numbers<'a, C: Curve>(claimed: &Claimed<'a, C>) -> [(&'a Modulus, &'a Natural
     [(n, C.natural()), (n, D.natural()), (n, &proof.z2), (ring, S), (ring, T)]
 }
 
-/// All checks of a proof but the equations modulo large numbers, which are queued.
-fn queue<'a, C: Curve>(
-    relations: &mut Relations<'a>,
-    claimed: &Claimed<'a, C>,
-    units: &Units,
-) -> Result<(), Rejection> {
+/// What the equations modulo large numbers are made of, once everything else was checked.
+struct Checked {
+    C: BoxedUint,
+    D: BoxedUint,
+    z2: BoxedUint,
+    S: BoxedUint,
+    T: BoxedUint,
+    minus_e: Integer,
+}
+
+/// All checks of a proof but the equations modulo large numbers.
+fn check<C: Curve>(claimed: &Claimed<'_, C>, units: &Units) -> Result<Checked, Rejection> {
     let Claimed { context, statement, proof } = claimed;
     let p = context.level.parameters();
     let Statement { prover, rp, .. } = statement;
@@ -246,10 +262,15 @@ fn queue<'a, C: Curve>(
     require(key_times_w + Point::mul_generator(&z1) == *Y + statement.X * scalar, Rejection::Equation("X"))?;
     require(Point::mul_generator(&proof.w) == *Z + statement.B * scalar, Rejection::Equation("B"))?;
 
-    let minus_e = scalar.to_integer().neg();
-    relations.add_ciphertext("C", prover, (&proof.z1, &z2), &D, &[(&C, &minus_e)]);
-    relations.add_commitment("S", rp, (&proof.z1, &proof.z3), &T, &[(&S, &minus_e)]);
-    Ok(())
+    Ok(Checked { C, D, z2, S, T, minus_e: scalar.to_integer().neg() })
+}
+
+/// Queues the equations modulo large numbers.
+fn queue<'a, C: Curve>(relations: &mut Relations<'a>, claimed: &Claimed<'a, C>, checked: &Checked) {
+    let Claimed { statement: Statement { prover, rp, .. }, proof, .. } = claimed;
+    let Checked { C, D, z2, S, T, minus_e } = checked;
+    relations.add_ciphertext("C", prover, (&proof.z1, z2), D, &[(C, minus_e)]);
+    relations.add_commitment("S", rp, (&proof.z1, &proof.z3), T, &[(S, minus_e)]);
 }
 
 /// The `D` of all.
@@ -274,16 +295,20 @@ fn commit<C: Curve>(
         })
         .collect();
     let results = powers.run();
+    let points = for_each(claims.iter().zip(masks), |(Claim { statement, .. }, masks)| {
+        let alpha = Point::mul_generator(&Scalar::from_integer(&masks.alpha));
+        (statement.A * masks.beta + alpha, Point::mul_generator(&masks.beta))
+    });
     claims
         .iter()
-        .zip(masks)
+        .zip(points)
         .zip(queued.into_iter().zip(encrypted))
-        .map(|((Claim { statement, .. }, masks), ((S, T), D))| FirstMessages {
+        .map(|((Claim { statement, .. }, (Y, Z)), ((S, T), D))| FirstMessages {
             S: statement.rp.finish(&results, S),
             T: statement.rp.finish(&results, T),
             D,
-            Y: statement.A * masks.beta + Point::mul_generator(&Scalar::from_integer(&masks.alpha)),
-            Z: Point::mul_generator(&masks.beta),
+            Y,
+            Z,
         })
         .collect()
 }
@@ -294,11 +319,9 @@ fn answer<C: Curve>(
     masks: &[Masks<C>],
     first: Vec<FirstMessages<C>>,
 ) -> Vec<Proof<C>> {
-    let challenges: Vec<_> = claims
-        .iter()
-        .zip(&first)
-        .map(|(claim, first)| challenge(&claim.context, &claim.statement, first))
-        .collect();
+    let challenges = for_each(claims.iter().zip(&first), |(claim, first)| {
+        challenge(&claim.context, &claim.statement, first)
+    });
     let integers: Vec<_> = challenges.iter().map(Scalar::to_integer).collect();
     let nonces =
         claims.iter().zip(masks).zip(&integers).map(|((Claim { statement, witness, .. }, masks), e)| {

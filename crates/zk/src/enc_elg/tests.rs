@@ -70,7 +70,10 @@ impl<C: Curve> Case<C> {
         let claimed = [Claimed { context: self.context, statement: self.statement(), proof }; 2];
         let units = Units::of(claimed.iter().flat_map(numbers));
         let aid = Aid::default().batching(&mut rng(97));
-        let batched = verify_once(&claimed, &aid, &|list, claimed| queue(list, claimed, &units));
+        let batched = verify_once(&claimed, &aid, &|list, claimed| {
+            queue(list, claimed, &check(claimed, &units)?);
+            Ok(())
+        });
         assert_eq!(batched.is_ok(), verdict.is_ok());
         verdict
     }
@@ -82,7 +85,7 @@ impl<C: Curve> Case<C> {
         first: impl FnOnce(&mut FirstMessages<C>),
     ) -> Result<(), Rejection> {
         let claim = self.claim();
-        let mut drawn = Masks::of(&claim, &mut rng(98));
+        let mut drawn = draw(&[claim], &self.prover.paillier, &mut rng(98)).remove(0);
         masks(&mut drawn);
         let one = std::slice::from_ref(&drawn);
         let mut sent = commit(&[claim], one, encrypt(one, &self.prover.paillier)).remove(0);
@@ -103,12 +106,14 @@ fn doubled(value: &Natural) -> Natural {
 #[test]
 fn a_list_is_proven_as_if_one_after_another() {
     let case = tiny();
-    let Claim { context, statement, witness } = case.claim();
-    let mut rng1 = rng(97);
-    let singly: Vec<_> =
-        (0..3).map(|_| prove(&context, &statement, &witness, &case.prover.paillier, &mut rng1)).collect();
-    let together = prove_all(&[case.claim(); 3], &case.prover.paillier, &mut rng(97));
-    assert_eq!(together, singly);
+    let (claims, key) = ([case.claim(); 3], &case.prover.paillier);
+    let masks = draw(&claims, key, &mut rng(97));
+    let alone = |masks: &Masks<Toy>| {
+        let (claim, masks) = ([case.claim()], std::slice::from_ref(masks));
+        answer(&claim, masks, commit(&claim, masks, encrypt(masks, key))).remove(0)
+    };
+    let together = prove_all(&claims, key, &mut rng(97));
+    assert_eq!(together, masks.iter().map(alone).collect::<Vec<_>>());
     assert_ne!(together[0], together[1]);
     assert!(prove_all::<Toy>(&[], &case.prover.paillier, &mut rng(97)).is_empty());
 }
@@ -425,7 +430,7 @@ fn frozen_vectors() {
         let statement = claim.statement;
         let proof = case.prove(&statement);
         assert_eq!(case.verify(&proof), Ok(()));
-        let masks = Masks::of(&claim, &mut rng(99));
+        let masks = draw(&[claim], &case.prover.paillier, &mut rng(99)).remove(0);
         let one = std::slice::from_ref(&masks);
         let first = commit(&[claim], one, encrypt(one, &case.prover.paillier)).remove(0);
         assert_eq!(answer(&[claim], one, vec![first]), std::slice::from_ref(&proof));

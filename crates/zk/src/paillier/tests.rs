@@ -114,6 +114,49 @@ fn nonces_are_units() {
     assert!(nonces.windows(2).all(|pair| pair[0].expose() != pair[1].expose()));
 }
 
+/// All at once or, where small factors forbid that, one by one: see also [`nonces_are_units`].
+#[test]
+fn many_nonces_are_units() {
+    let hostile = Natural::new(&multiple(power_of_two(382).magnitude(), 3).wrapping_add(BoxedUint::one()));
+    let hostile = EncryptionKey::new(&hostile, Level::Tiny).unwrap();
+    // Seven divides it, so a hundred at once hardly ever pass.
+    assert_eq!(hostile.n().value().rem_vartime(&BoxedUint::from(7u32).to_nz().unwrap()), BoxedUint::zero());
+    for key in [&hostile, key().public()] {
+        for count in [0, 1, 2, 100] {
+            let nonces = key.nonces(count, &mut rng(8));
+            assert_eq!(nonces.len(), count);
+            assert!(nonces.iter().all(|nonce| key.n().is_unit(nonce.expose()) && nonce.power(key).is_none()));
+            assert!(nonces.windows(2).all(|pair| pair[0].expose() != pair[1].expose()));
+        }
+    }
+}
+
+/// A nonce that carries its power encrypts to the same as one that does not, by the owner and by others, and carries it for
+/// its own key alone.
+#[test]
+fn nonces_may_carry_their_powers() {
+    let (key, other) = (key(), party(Level::Tiny, 1, 1).paillier);
+    let (mut rng1, x) = (rng(9), integer(-77));
+    let public = key.public();
+    for nonces in [key.nonces(3, &mut rng1), public.nonces_ahead(3, &mut rng1)] {
+        for nonce in nonces {
+            let bare = Nonce::new(nonce.expose().clone());
+            assert!(nonce.power(public).is_some() && nonce.power(other.public()).is_none());
+            assert!(bare.power(public).is_none());
+            let expected = public.encrypt(&[(&x, &bare)]).remove(0);
+            let mixed = [(&x, &bare), (&x, &nonce), (&x, &bare)];
+            assert_eq!(key.encrypt(&mixed), vec![expected.clone(); 3]);
+            assert_eq!(public.encrypt(&mixed), vec![expected.clone(); 3]);
+            let affine = |rho| Affine { ciphertext: &expected, x: &x, y: &x, rho };
+            let list = public.affine(&[affine(&bare), affine(&nonce)]).unwrap();
+            assert_eq!(list[0], list[1]);
+            let elsewhere = other.public().encrypt(&[(&x, &bare)]);
+            assert_eq!(other.encrypt(&[(&x, &nonce)]), elsewhere);
+            assert_eq!(other.public().encrypt(&[(&x, &nonce)]), elsewhere);
+        }
+    }
+}
+
 /// `r rho^e` for challenges of either sign.
 #[test]
 fn responses_for_either_sign() {

@@ -17,11 +17,11 @@ pub(crate) mod vectors;
 
 const PRIMES: &str = include_str!("primes.txt");
 
-/// The ready-made primes of one party: two for Paillier, two safe ones for ring-Pedersen.
+/// The ready-made primes of one party.
 pub struct Primes {
-    /// Blum primes.
+    /// For Paillier, nearly safe.
     pub paillier: [BoxedUint; 2],
-    /// Safe primes.
+    /// For ring-Pedersen, safe.
     pub ring_pedersen: [BoxedUint; 2],
 }
 
@@ -60,7 +60,7 @@ pub fn primes(level: Level, which: usize) -> Primes {
         }
         [next(), next()]
     };
-    Primes { paillier: take("blum"), ring_pedersen: take("safe") }
+    Primes { paillier: take("paillier"), ring_pedersen: take("ring") }
 }
 
 /// A party with the ready-made primes number `which`; everything else is drawn from `seed`.

@@ -22,6 +22,8 @@ mod a09_own_primes {
         let [p, q] = good().paillier;
         let [s, r] = good().ring_pedersen;
         let cases = [
+            ("Paillier primes not safe", blum.clone(), good().ring_pedersen),
+            ("one Paillier prime not safe", [p.clone(), blum[1].clone()], good().ring_pedersen),
             ("ring primes not safe", good().paillier, blum.clone()),
             ("one ring prime not safe", good().paillier, [s.clone(), blum[0].clone()]),
             ("the same primes twice", good().ring_pedersen, good().ring_pedersen),
