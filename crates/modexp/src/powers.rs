@@ -121,6 +121,9 @@ pub fn for_each<T: Send, R: Send>(
     f: impl Fn(T) -> R + Sync + Send,
 ) -> Vec<R> {
     let list: Vec<T> = list.into_iter().collect();
+    if list.len() < 2 {
+        return list.into_iter().map(f).collect();
+    }
     list.into_par_iter().map(f).collect()
 }
 

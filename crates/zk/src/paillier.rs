@@ -1,6 +1,6 @@
 //! Paillier encryption with signed plaintexts (`docs/spec/primitives.md`, section 2.1).
 
-use consign_modexp::{BoxedUint, Factors, Modulus, RandomUnit};
+use consign_modexp::{BoxedUint, Factors, Modulus, RandomUnit, Timing, fermat_composites, large_factor};
 use crypto_bigint::{Choice, ConcatenatingMul, CtGt, CtSelect, Resize};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -22,10 +22,12 @@ pub struct EncryptionKey {
     nn: Modulus,
 }
 
-/// A secret key: the factors of `N`, safe or nearly safe primes.
+/// A secret key: the factors of `N`.
 pub struct DecryptionKey {
     public: EncryptionKey,
     factors: Factors,
+    /// Whether they are safe or nearly safe, so that nonces come with their powers.
+    generates: bool,
 }
 
 /// A ciphertext as it travels. Whether it is a unit below `N^2` is checked with [`EncryptionKey::unit`].
@@ -212,6 +214,9 @@ impl EncryptionKey {
     /// The test for units runs in variable time, on the product of all with one more unit drawn for this alone: that
     /// product is uniform and tells nothing about the nonces.
     pub fn nonces(&self, count: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Vec<Nonce> {
+        if count == 0 {
+            return Vec::new();
+        }
         if let Some(nonces) = self.residues(count, rng) {
             return nonces;
         }
@@ -338,8 +343,8 @@ impl EncryptionKey {
 }
 
 impl DecryptionKey {
-    /// Takes two distinct safe or nearly safe primes, both half the level's modulus size. That they are, and prime at all, is
-    /// the caller's word; here they are only seen to be `3 mod 4`.
+    /// Takes two distinct primes, both `3 mod 4` and half the level's modulus size; that they are prime is the caller's word. If
+    /// they are safe or nearly safe, which is tested here, nonces take a third of the time.
     pub fn new(p: &BoxedUint, q: &BoxedUint, level: Level) -> Result<Self, Rejection> {
         let factors = Factors::new(p, q).ok_or(Rejection::Domain("p, q"))?;
         let public = EncryptionKey::new(&Natural::new(factors.modulus().value()), level)?;
@@ -347,7 +352,11 @@ impl DecryptionKey {
             (prime.bit(0) & prime.bit(1)).to_bool() && prime.bits() == level.parameters().prime_bits()
         };
         require(fits(p) && fits(q), Rejection::Domain("p, q"))?;
-        Ok(Self { public, factors })
+        let large = [p, q].map(|prime| Modulus::new_secret(&large_factor(prime)));
+        let generates = large.each_ref().map(Option::as_ref).into_iter().collect::<Option<Vec<_>>>();
+        let generates =
+            generates.is_some_and(|list| !fermat_composites(&list, Timing::Secret).contains(&true));
+        Ok(Self { public, factors, generates })
     }
 
     /// The public half.
@@ -360,8 +369,11 @@ impl DecryptionKey {
         &self.factors
     }
 
-    /// Uniform units below `N` as nonces that carry their powers.
+    /// Uniform units below `N` as nonces, which carry their powers if both primes are safe or nearly safe.
     pub fn nonces(&self, count: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Vec<Nonce> {
+        if !self.generates {
+            return self.public.nonces(count, rng);
+        }
         let with_power = |unit: RandomUnit| {
             let power = Some(NthPower { nn: self.public.nn.clone(), value: unit.nth_power });
             Nonce { value: unit.value, power }
@@ -371,7 +383,9 @@ impl DecryptionKey {
 
     /// Makes the tables that [`DecryptionKey::nonces`] takes, if there are none yet: 1 MiB at L128.
     pub fn make_tables(&self) {
-        self.factors.prepare_units();
+        if self.generates {
+            self.factors.prepare_units();
+        }
     }
 
     /// Encrypts under the own key, by CRT where a nonce does not carry its power.

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use consign_modexp::{BoxedUint, Modulus, PrimeKind, Timing, fermat_composites, generate_many, large_factor};
+use consign_modexp::{BoxedUint, Modulus, PrimeKind, Timing, fermat_composites, generate_many};
 use consign_zk::level::Level;
 use crypto_bigint::Resize;
 use rand_core::CryptoRng;
@@ -43,8 +43,7 @@ impl Primes {
         Self { paillier, ring }
     }
 
-    /// The self-test before use and on load (attack A-09): four distinct primes, those of the ring-Pedersen modulus safe,
-    /// the others nearly safe or safe.
+    /// The self-test before use and on load (attack A-09): four distinct primes, those of the ring-Pedersen modulus safe.
     ///
     /// One Fermat test for each number, which is enough against mistakes in own storage. Runs in variable time where
     /// that depends on a mistake only; the primes are the exponents of their tests, and secret.
@@ -52,8 +51,7 @@ impl Primes {
         let all = [&self.paillier[0], &self.paillier[1], &self.ring[0], &self.ring[1]];
         let distinct = (0..all.len()).all(|i| !all.iter().skip(i + 1).any(|prime| all.get(i) == Some(prime)));
         let halves = self.ring.iter().map(|p| Zeroizing::new(p.shr(1)));
-        let large = self.paillier.iter().map(large_factor);
-        let numbers = all.into_iter().cloned().map(Zeroizing::new).chain(halves).chain(large);
+        let numbers = all.into_iter().cloned().map(Zeroizing::new).chain(halves);
         let moduli: Option<Vec<_>> = numbers.map(|p| Modulus::new_secret(&p)).collect();
         let moduli = moduli.ok_or(AuxError::Factors)?;
         let composite = fermat_composites(&moduli.iter().collect::<Vec<_>>(), Timing::Secret);

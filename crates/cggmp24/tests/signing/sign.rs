@@ -3,6 +3,7 @@
 use consign_cggmp24::curve::{Curve, Secp256k1, Toy};
 use consign_cggmp24::derivation::{Path, Shift};
 use consign_cggmp24::ecdsa::{Digest, Signature};
+use consign_cggmp24::presign::{ROUND_1, ROUND_2};
 use consign_cggmp24::sign::{CombineError, Partial, PartialFault, Presignature, Signing};
 use consign_cggmp24::testing::{Committee, NONCE, deal, deal_aux, party, results, subset};
 use consign_cggmp24::{Level, presign};
@@ -10,6 +11,7 @@ use consign_rounds::PerParty;
 use consign_rounds::sim::honest;
 use consign_zk::curve::{Point, Scalar};
 
+use crate::common::{Record, record};
 use crate::signing::{combine_all, message, sign_all, slot};
 
 fn presign_and_sign<C: Curve>(level: Level, threshold: u16, n: u16, signers: &[u16], seed: u64) {
@@ -382,4 +384,26 @@ fn nonces_made_ahead_of_time_sign() {
         }
         some.make_nonces();
     }
+}
+
+/// What was made ahead of time is what round 2 encrypts with: with it the same session says other things from round 2 on, and
+/// before that the same.
+#[test]
+fn round_2_uses_what_is_ready() {
+    let first = |ahead: bool| {
+        let committee = Committee::<Toy>::dealt(Level::Tiny, 2, 2, 20);
+        let public = committee.presigning(&[1, 2], 1);
+        committee.presign(&[1, 2], 1, 3);
+        if ahead {
+            committee.aux.values().next().unwrap().make_nonces();
+        }
+        record(committee.simulate_presigning(&public, 4)).0
+    };
+    let (with, without) = (first(true), first(false));
+    let said = |record: &Record, from, to, round| record.find(from, to, round).broadcast.clone();
+    for (from, to) in [(1, 2), (2, 1)] {
+        assert_eq!(said(&with, from, to, ROUND_1), said(&without, from, to, ROUND_1));
+    }
+    assert_ne!(said(&with, 1, 2, ROUND_2), said(&without, 1, 2, ROUND_2));
+    assert_eq!(said(&with, 2, 1, ROUND_2), said(&without, 2, 1, ROUND_2));
 }

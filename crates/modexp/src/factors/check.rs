@@ -114,6 +114,9 @@ impl Factors {
 
     /// Whether `found[i]` is the power of `list[i]` by `N` mod `p`, and alike mod `q`.
     pub(super) fn are_nth_powers(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
+        if list.is_empty() {
+            return found.is_empty();
+        }
         let found: Vec<_> = found.iter().collect();
         let [from, to] = [&found, list].map(|list| self.weighted_product(list));
         list.len() == found.len() && self.is_image(&from, &to, Half::cofactor_inverse)

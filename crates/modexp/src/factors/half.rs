@@ -1,6 +1,6 @@
 //! The constants of one prime of a factorisation, and what is done with them mod `p` and mod `p²`.
 
-use crypto_bigint::{BoxedUint, ConcatenatingMul, CtSelect, Limb, NonZero, RandomMod};
+use crypto_bigint::{BoxedUint, ConcatenatingMul, CtLt, CtSelect, Limb, NonZero};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -129,7 +129,19 @@ impl Half {
     /// Uniform below `p − 1`, by rejection: the number of draws is all that run time tells. Its mean over
     /// `2^k` calls tells some `k/2` leading bits of `p`, which help nobody: half of all would be needed (Coppersmith, 1996).
     pub(super) fn random_exponent(&self, rng: &mut (impl CryptoRng + ?Sized)) -> BoxedUint {
-        BoxedUint::random_mod_vartime(rng, &self.order)
+        let bits = self.order().bits();
+        let mut buffer = Zeroizing::new(vec![0; bits.div_ceil(8) as usize]);
+        loop {
+            rng.fill_bytes(&mut buffer);
+            if let Some(top) = buffer.last_mut() {
+                *top &= u8::MAX >> (bits.next_multiple_of(8) - bits);
+            }
+            let drawn = BoxedUint::from_le_slice(&buffer, self.order().bits_precision());
+            let drawn = Zeroizing::new(drawn.expect("invariant: as many bytes as the order has"));
+            if drawn.ct_lt(self.order()).into() {
+                return BoxedUint::clone(&drawn);
+            }
+        }
     }
 
     /// `e mod (p − 1)`, for units mod `p`.

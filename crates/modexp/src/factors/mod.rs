@@ -57,6 +57,9 @@ pub struct Factors {
     /// How many of the next recombinations get a wrong half.
     #[cfg(test)]
     faults: std::sync::atomic::AtomicU32,
+    /// Whether anything was computed in pairs.
+    #[cfg(test)]
+    pairs: std::sync::atomic::AtomicBool,
 }
 
 impl Drop for Factors {
@@ -93,6 +96,8 @@ impl Factors {
             generators: OnceLock::new(),
             #[cfg(test)]
             faults: std::sync::atomic::AtomicU32::new(0),
+            #[cfg(test)]
+            pairs: std::sync::atomic::AtomicBool::new(false),
         })
     }
 
@@ -257,6 +262,8 @@ impl Factors {
         modulus: fn(&Half) -> &Modulus,
         operands: impl Fn(&Half, Side, &T) -> Operands + Sync + Send,
     ) -> Vec<[Secret; 2]> {
+        #[cfg(test)]
+        self.note(modulus);
         let sides = self.sides();
         let operands =
             for_each(entries, |entry| sides.map(|(half, side)| (operands(half, side, entry), modulus(half))));
@@ -268,6 +275,13 @@ impl Factors {
             halves.push([x, y]);
         }
         halves
+    }
+
+    /// Notes whether this way to compute goes in pairs.
+    #[cfg(test)]
+    fn note(&self, modulus: fn(&Half) -> &Modulus) {
+        let pairs = self.sides().iter().any(|(half, _)| modulus(half).root().is_some());
+        self.pairs.fetch_or(pairs, std::sync::atomic::Ordering::SeqCst);
     }
 
     /// Flips a bit of one half of the first entry as often as a test ordered: mod `q` the last time, mod `p` the time

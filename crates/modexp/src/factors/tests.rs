@@ -235,6 +235,24 @@ fn every_entry_of_a_list_is_checked() {
     }
 }
 
+/// In pairs a fault may be a multiple of the prime, which the check does not see: nothing that leaves is computed so.
+#[test]
+fn nothing_that_leaves_is_computed_in_pairs() {
+    let factors = factors(256, 256, 45);
+    let base = factors.modulus().random_unit_candidate(&mut rng(46));
+    for (name, operation) in CHECKED {
+        let _ = operation(&factors, &base);
+        assert!(!factors.pairs.load(SeqCst), "{name}");
+    }
+    let unit = factors.random_units(1, &mut rng(47)).remove(0);
+    let _ = factors.decrypt(&[&unit.nth_power]);
+    assert!(!factors.pairs.load(SeqCst), "units and decryption");
+    let _ = factors.nth_powers_unpublished(&[&base]);
+    assert!(factors.pairs.swap(false, SeqCst), "what does not leave");
+    let _ = factors.powers_squared_unpublished(&[(&base, &base)]);
+    assert!(factors.pairs.load(SeqCst), "what does not leave");
+}
+
 /// Modulo two safe primes every pair of exponents gives another unit, and exponents take every value: so units are uniform.
 #[test]
 fn random_units_are_all_units_alike() {

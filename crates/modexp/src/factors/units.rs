@@ -78,6 +78,8 @@ impl Factors {
     /// A number with its inverse as a fixed base of each half.
     fn bases(&self, modulus: fn(&Half) -> &Modulus, x: &BoxedUint, inverse: &BoxedUint) -> [FixedBase; 2] {
         let sides = self.sides();
+        #[cfg(test)]
+        self.note(modulus);
         let reduced = sides.map(|(half, _)| [x, inverse].map(|x| Zeroizing::new(modulus(half).reduce(x))));
         let list: Vec<_> = sides
             .iter()

@@ -180,15 +180,16 @@ fn every_width_agrees(kernel: &Kernel) -> bool {
     })
 }
 
-/// Whether powers of two from a table are what AWS-LC computes: in lanes that have the same table, in lanes that have not, and
-/// across them.
+/// Whether powers of two from a table are what AWS-LC computes: in lanes that have the same table, that have one of two, or each its own,
+/// and across them.
 fn tables_agree(kernel: &Kernel, modulus: &Modulus, exponents: &[BoxedUint; LANES]) -> bool {
     let two = BoxedUint::from(2u64);
     // Half of n + 1.
     let half = modulus.fit(&modulus.value().shr(1).wrapping_add(BoxedUint::one()));
     let unit = |base, inverse| fixed::Unit { modulus, base, inverse };
-    let tables = fixed::tables(kernel, &[unit(&two, &half), unit(&half, &two)], TEST_EXPONENT_BITS);
-    let [of_two, of_half] = tables.as_slice() else { return false };
+    let units = [unit(&two, &half), unit(&half, &two), unit(&two, &half)];
+    let tables = fixed::tables(kernel, &units, TEST_EXPONENT_BITS);
+    let [of_two, of_half, again] = tables.as_slice() else { return false };
     let product = |table, exponent: &BoxedUint| {
         let digits = fixed::Digits::new(exponent.as_words(), TEST_EXPONENT_BITS, 0);
         fixed::Product { modulus, factors: vec![(table, digits)] }
@@ -196,10 +197,14 @@ fn tables_agree(kernel: &Kernel, modulus: &Modulus, exponents: &[BoxedUint; LANE
     let power = |base, exponent| power(Power { base, exponent, modulus, timing: Timing::Secret });
     let alike: Vec<_> = exponents.iter().map(|exponent| product(of_two, exponent)).collect();
     let expected: Vec<_> = exponents.iter().map(|exponent| power(&two, exponent)).collect();
-    let [first, second, ..] = exponents;
-    let mixed = fixed::products(kernel, &[product(of_two, first), product(of_half, second)]);
+    let [first, second, third, ..] = exponents;
+    let mixed = || vec![product(of_two, first), product(of_half, second)];
+    let mut apart = mixed();
+    apart.push(product(again, third));
+    let [a, b, c] = [power(&two, first), power(&half, second), power(&two, third)];
     fixed::products(kernel, &alike) == expected
-        && mixed == [power(&two, first), power(&half, second)]
+        && fixed::products(kernel, &mixed()) == [&a, &b].map(BoxedUint::clone)
+        && fixed::products(kernel, &apart) == [a, b, c]
         && alike.iter().take(2).map(|one| fixed::product_across(kernel, one)).eq(expected.into_iter().take(2))
 }
 

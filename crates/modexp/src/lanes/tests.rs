@@ -359,9 +359,12 @@ static SQUARES: AtomicUsize = AtomicUsize::new(0);
 /// they go to lanes as well.
 #[test]
 fn primes_depend_on_the_seed_alone() {
-    for (kind, bits, seed) in
-        [(PrimeKind::Blum, 512, 1), (PrimeKind::Blum, 530, 2), (PrimeKind::Safe, 514, 3)]
-    {
+    for (kind, bits, seed) in [
+        (PrimeKind::Blum, 512, 1),
+        (PrimeKind::Blum, 530, 2),
+        (PrimeKind::Safe, 514, 3),
+        (PrimeKind::NearlySafe, 534, 4),
+    ] {
         let search = |kernel| {
             INSTALLED.set(Some(kernel));
             generate(kind, bits, &mut ChaCha20Rng::seed_from_u64(seed), &mut |_| ControlFlow::Continue(()))

@@ -66,14 +66,16 @@ pub(super) fn generate(
 
 /// `2rp' + 1`, at the precision of `bits` bits.
 fn candidate(large: &BoxedUint, r: u32, bits: u32) -> Zeroizing<BoxedUint> {
-    let product = Zeroizing::new(large.concatenating_mul(&BoxedUint::from(2 * u64::from(r))));
+    let factor = Zeroizing::new(BoxedUint::from(2 * u64::from(r)));
+    let product = Zeroizing::new(large.concatenating_mul(&*factor));
     Zeroizing::new(product.wrapping_add(BoxedUint::one()).resize_unchecked(bits))
 }
 
 /// All primes `r` for which `p` has `bits` bits, the second one set, and no factor below [`TRIAL_BOUND`].
-fn cofactors(large: &BoxedUint, bits: u32) -> Vec<u32> {
-    let mut residues = Zeroizing::new(Vec::new());
+fn cofactors(large: &BoxedUint, bits: u32) -> Zeroizing<Vec<u32>> {
     let trial = small_primes(TRIAL_BOUND).get(1..).unwrap_or_default();
+    // Lists with room from the start: those that grow leave copies, and either tells the prime.
+    let mut residues = Zeroizing::new(Vec::with_capacity(trial.len()));
     remainders(large, trial, |prime, residue| {
         residues.push([prime, residue]);
         false
@@ -87,7 +89,9 @@ fn cofactors(large: &BoxedUint, bits: u32) -> Vec<u32> {
         let p = candidate(large, r, bits + COFACTOR_BITS);
         p.bits() == bits && p.bit(bits - 2).to_bool()
     };
-    cofactor_primes().iter().copied().filter(|r| !divided(*r) && fits(*r)).collect()
+    let mut found = Zeroizing::new(Vec::with_capacity(cofactor_primes().len()));
+    found.extend(cofactor_primes().iter().copied().filter(|r| !divided(*r) && fits(*r)));
+    found
 }
 
 /// The small primes of which [`COFACTORS`] are.

@@ -40,6 +40,33 @@ fn two_of_three_sign_through_a_crash() {
     }
 }
 
+/// After two have signed, either makes nonces under the other's key, once, and the third does nothing. Signing with them works, and is
+/// followed by the next ones.
+#[test]
+fn nonces_are_made_when_nothing_else_is_to_be_done() {
+    let mut sim = Sim::cluster(5, 3, Weather::default());
+    let key = sim.new_key(0, 2, &[0, 1, 2]);
+    sim.pass(10_000);
+    let idle = |sim: &mut Sim| {
+        let before: Vec<_> = sim.machines.iter().map(|machine| machine.jobs).collect();
+        sim.pass(10_000);
+        sim.machines.iter().zip(before).map(|(machine, before)| machine.jobs - before).collect::<Vec<_>>()
+    };
+    assert_eq!(idle(&mut sim), [0, 0, 0], "nobody was signed with");
+    for message in [b"one", b"two"] {
+        let signature = sim.sign_patiently(0, key.id, message);
+        verify(&key, &signature, message);
+        let signs = |i: &usize| u64::from(signature.signers.iter().any(|m| m.validator == sim.api_id(*i)));
+        let expected: Vec<_> = (0..3).map(|i| signs(&i)).collect();
+        let made = idle(&mut sim);
+        // Besides, the other signer's session may have had a last step to do.
+        let least = made.iter().zip(&expected).all(|(made, expected)| made >= expected);
+        let most = made.iter().zip(&expected).all(|(made, expected)| *made <= 3 * expected);
+        assert!(least && most, "{made:?}, {expected:?}");
+        assert_eq!(idle(&mut sim), [0, 0, 0], "only once");
+    }
+}
+
 #[test]
 fn every_participant_tells_the_result_and_the_phases() {
     let mut sim = Sim::cluster(11, 3, Weather::default());

@@ -42,6 +42,8 @@ pub(crate) struct Machine {
     pub(crate) replies: BTreeMap<CallId, api::Reply>,
     /// Transactions until it loses its power; before or after the last one of them is applied.
     pub(crate) crash_in: Option<(u64, bool)>,
+    /// Jobs that were computed.
+    pub(crate) jobs: u64,
     pub(crate) writes: u64,
     pub(crate) events: Vec<api::Event>,
     pub(crate) log: Vec<String>,
@@ -236,6 +238,7 @@ impl Sim {
             peers: BTreeSet::new(),
             replies: BTreeMap::new(),
             crash_in: None,
+            jobs: 0,
             writes: 0,
             events: Vec::new(),
             log: Vec::new(),
@@ -257,6 +260,7 @@ impl Sim {
                 peers: BTreeSet::new(),
                 replies: BTreeMap::new(),
                 crash_in: None,
+                jobs: 0,
                 writes: 0,
                 events: Vec::new(),
                 log: Vec::new(),
@@ -514,6 +518,7 @@ impl Sim {
             }
             Event::Compute(which, boot, id, job) if current(self, which, boot) => {
                 let done = job.run(&|_| {});
+                self.machines[which].jobs += 1;
                 self.handle(which, Input::Computed(id, Box::new(done)));
             }
             Event::Tick(which, boot) if current(self, which, boot) => {

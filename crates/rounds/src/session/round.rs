@@ -6,7 +6,7 @@ use super::{DropReason, Effect, Failure, Finished, Phase, Session, equivocation}
 use crate::codec::{Bytes, encode};
 use crate::envelope::{Envelope, Header, PublicPart, SignedHeader};
 use crate::evidence::{Evidence, Verdict};
-use crate::hash::{broadcast_hash, direct_hash, next_echo};
+use crate::hash::{Hash, broadcast_hash, direct_hash, next_echo};
 use crate::judge::{Charge, Finding};
 use crate::party::{Identities, PartyIndex, PerParty};
 use crate::protocol::{Heard, Protocol, Said, Speech, Step};
@@ -239,24 +239,15 @@ impl<P: Protocol, I: Identities> Session<P, I> {
         assert!(broadcast.len() <= limit, "invariant: we keep to the limit of a broadcast");
         assert!(P::fits_broadcast(round, &speech.broadcast), "invariant: a broadcast fits its round");
 
+        // Hashed once for all recipients.
         let said = broadcast_hash(&broadcast);
-
         let mut effects: Vec<_> = speech.durable.into_iter().map(Effect::Store).collect();
         let limit = P::max_direct_bytes(&self.seat.public, round);
         for (to, direct) in speech.direct {
             assert!(P::fits_direct(round, &direct), "invariant: a direct part fits its round");
             let direct = encode(&direct);
             assert!(direct.len() <= limit, "invariant: we keep to the limit of a direct part");
-            let header = Header {
-                session: self.seat.session,
-                round,
-                from: me,
-                to,
-                echo: self.echo(),
-                broadcast_hash: said,
-                direct_hash: direct_hash(&direct),
-            };
-            let signed = SignedHeader::sign(header, &*self.seat.signer);
+            let signed = self.sign(round, to, said, &direct);
             let envelope = Envelope { signed, broadcast: Bytes(broadcast.clone()), direct: Bytes(direct) };
             // The public part of the first one is our own copy: what it is needed for does not ask whom it went to.
             self.current.entry(me).or_insert_with(|| Envelope {
@@ -269,5 +260,19 @@ impl<P: Protocol, I: Identities> Session<P, I> {
         self.own = Some(speech.broadcast);
         self.phase = Phase::Running(state);
         effects
+    }
+
+    /// The signed header of what is said in `round` to `to`: the hash of the broadcast, and the direct part.
+    fn sign(&self, round: u8, to: PartyIndex, said: Hash, direct: &[u8]) -> SignedHeader {
+        let header = Header {
+            session: self.seat.session,
+            round,
+            from: self.seat.me,
+            to,
+            echo: self.echo(),
+            broadcast_hash: said,
+            direct_hash: direct_hash(direct),
+        };
+        SignedHeader::sign(header, &*self.seat.signer)
     }
 }

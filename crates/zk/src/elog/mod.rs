@@ -52,21 +52,20 @@ pub struct Proof<C: Curve> {
 
 /// Everything the prover draws. Consumed by [`prove`]; zeroised when dropped.
 pub struct Masks<C: Curve> {
-    alpha: Scalar<C>,
-    m: Scalar<C>,
+    // On the heap, so that moving the masks leaves no copies behind.
+    scalars: Box<[Scalar<C>; 2]>,
 }
 
 impl<C: Curve> Masks<C> {
     /// Draws them.
     pub fn random(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        Self { alpha: Scalar::random(rng), m: Scalar::random(rng) }
+        Self { scalars: Box::new([Scalar::random(rng), Scalar::random(rng)]) }
     }
 }
 
 impl<C: Curve> Drop for Masks<C> {
     fn drop(&mut self) {
-        self.alpha.zeroize();
-        self.m.zeroize();
+        self.scalars.zeroize();
     }
 }
 
@@ -77,11 +76,12 @@ pub fn prove<C: Curve>(
     witness: &Witness<'_, C>,
     masks: Masks<C>,
 ) -> Proof<C> {
-    let A = Point::mul_generator(&masks.alpha);
-    let N = Point::mul_generator(&masks.m) + statement.X * masks.alpha;
-    let B = statement.h * masks.m;
+    let [alpha, m] = &*masks.scalars;
+    let A = Point::mul_generator(alpha);
+    let N = Point::mul_generator(m) + statement.X * *alpha;
+    let B = statement.h * *m;
     let e = challenge(context, statement, [&A, &N, &B]);
-    Proof { A, N, B, z: masks.alpha + e * *witness.lambda, u: masks.m + e * *witness.y }
+    Proof { A, N, B, z: *alpha + e * *witness.lambda, u: *m + e * *witness.y }
 }
 
 /// Verifies: no point is the identity (with `h = O` any `y` would pass), then the three equations.

@@ -1,3 +1,6 @@
+use std::ops::ControlFlow;
+
+use consign_modexp::{PrimeKind, generate};
 use proptest::prelude::*;
 
 use super::*;
@@ -153,6 +156,29 @@ fn nonces_may_carry_their_powers() {
             let elsewhere = other.public().encrypt(&[(&x, &bare)]);
             assert_eq!(other.encrypt(&[(&x, &nonce)]), elsewhere);
             assert_eq!(other.public().encrypt(&[(&x, &nonce)]), elsewhere);
+        }
+    }
+}
+
+/// A key of primes that are only `3 mod 4`, as older ones are, serves as well; its nonces come without their powers.
+#[test]
+fn keys_of_other_primes_serve() {
+    let [p, q] = [21, 22].map(|seed| {
+        generate(PrimeKind::Blum, 192, &mut rng(seed), &mut |_| ControlFlow::Continue(())).unwrap()
+    });
+    let older = DecryptionKey::new(&p, &q, Level::Tiny).unwrap();
+    let [safe, _] = primes(Level::Tiny, 0).ring_pedersen;
+    let [nearly, _] = primes(Level::Tiny, 0).paillier;
+    let mixed = DecryptionKey::new(&p, &nearly, Level::Tiny).unwrap();
+    let newer = DecryptionKey::new(&safe, &nearly, Level::Tiny).unwrap();
+    for (key, carries) in [(older, false), (mixed, false), (newer, true)] {
+        key.make_tables();
+        let x = integer(-12);
+        for nonce in key.nonces(3, &mut rng(10)) {
+            assert_eq!(nonce.power(key.public()).is_some(), carries);
+            let ciphertext = key.encrypt(&[(&x, &nonce)]).remove(0);
+            assert_eq!(key.public().encrypt(&[(&x, &nonce)]), std::slice::from_ref(&ciphertext));
+            assert_eq!(decrypt(&key, &ciphertext), x);
         }
     }
 }
