@@ -35,8 +35,8 @@ pub struct Ciphertext(Natural);
 
 /// Encryption randomness: a unit below `N`, as secret as the plaintext, zeroised when dropped.
 ///
-/// It may carry its power `r^N mod N^2`, which is most of the work of an encryption: the owner of the key gets it for a
-/// fifth of the price, and others can compute it ahead of time.
+/// It may carry its power `r^N mod N^2`, which is most of the work of an encryption: the owner of the key gets it for
+/// half of the price, the check against faults included, and others can compute it ahead of time.
 pub struct Nonce {
     value: BoxedUint,
     power: Option<NthPower>,

@@ -4,6 +4,10 @@
 //! They are as secret as what they will encrypt. Each is used once, since taking it removes it; they live in memory only.
 //! **Randomness.** Whoever takes nonces leaves a seed from the generator of its session for the next ones. So these are hedged as
 //! that is (`hedge.rs`): should the operating system give the same entropy twice, they still differ from session to session.
+//! No hedge helps where a process goes on twice from one snapshot of its memory: that repeats nonces as it does presignatures,
+//! and is forbidden (`docs/operations.md`).
+//!
+//! They belong to the moduli, not to a key or its epoch: they outlive a refresh that keeps the moduli, and no other.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -126,7 +126,8 @@ impl Half {
         }
     }
 
-    /// Uniform below `p − 1`, by rejection: the number of draws is all that run time tells.
+    /// Uniform below `p − 1`, by rejection: the number of draws is all that run time tells. Its mean over
+    /// `2^k` calls tells some `k/2` leading bits of `p`, which help nobody: half of all would be needed (Coppersmith, 1996).
     pub(super) fn random_exponent(&self, rng: &mut (impl CryptoRng + ?Sized)) -> BoxedUint {
         BoxedUint::random_mod_vartime(rng, &self.order)
     }

@@ -1,11 +1,14 @@
 //! Random units mod `N` with their N-th powers mod `N²`, for the owner of primes `p = 2rp' + 1` with `r` prime or 1: what own
 //! encryptions take.
 //!
-//! −1 is no square mod `p`, and squares have orders that divide `rp'`. So `−a²` generates all units unless `a²` has order
-//! 1, `r` or `p'`: `a = 2` but for one `p` in `r` (that `2^(2r) ≢ 1` is known of primes found by the search, and is so for all but some thousand
-//! primes of any length). With this `g` and an `x` uniform below `p − 1`, `r = g^x mod p` is uniform among the units. N-th powers mod `p²` depend on what `r` is mod `p` alone, so
-//! `r^N = (g^N)^x mod p²`. Bases stay the same, so both are products from tables: a fifth of the work of a power by `q` mod `p` and
-//! one by `p` mod `p²`. That `r mod N` comes from its halves makes it uniform among the units mod `N`.
+//! −1 is no square mod `p`, and squares have orders that divide `rp'`. So `−a²` generates all units unless `a²` has a smaller
+//! order: 1, or of nearly safe primes `r` or `p'`. Order `p'` is looked for; `a = 2` has it for one `p` in `r`. Order `r` is not:
+//! that `2^(2r) ≢ 1` is part of the proof of primes that the search found (`primes/nearly_safe.rs`), and of others, and for `a = 3`,
+//! `a^(2r) − 1` has at most `4r/b` prime factors of `b` bits, fewer than 2,000 of 1536.
+//!
+//! With this `g` and an `x` uniform below `p − 1`, `u = g^x mod p` is uniform among the units. N-th powers mod `p²` depend on what
+//! `u` is mod `p` alone, so `u^N = (g^N)^x mod p²`. Bases stay the same, so both are products from tables: a fifth of the work of a
+//! power by `q` mod `p` and one by `p` mod `p²`. That `u mod N` comes from its halves makes it uniform among the units mod `N`.
 //!
 //! The tables tell the primes. They are wiped with the factors.
 
@@ -27,7 +30,7 @@ pub(super) struct Generator {
     nth_power: FixedBase,
 }
 
-/// A random unit mod `N` with its N-th power mod `N²`.
+/// A random unit mod `N` with its N-th power mod `N²`. As secret as what it will encrypt: who takes it wipes it.
 pub struct RandomUnit {
     /// The unit.
     pub value: BoxedUint,

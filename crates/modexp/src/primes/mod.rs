@@ -1,5 +1,5 @@
 //! The search for Blum primes (`p ≡ 3 mod 4`), safe primes (`p = 2p' + 1`, both prime), and nearly safe ones
-//! (`p = 2rp' + 1`, all prime, `r` of about 19 bits), of which the factors of `p − 1` are known for a tenth of the work.
+//! (`p = 2rp' + 1`, all prime, `r` of 19 or 20 bits), of which the factors of `p − 1` are known for a tenth of the work.
 //!
 //! **How.** Draw a random start with its two top bits set, sieve an interval of the arithmetic progression
 //! above it by small primes (for safe primes `p` and `p'` at once, `sieve.rs`), and try the survivors in
