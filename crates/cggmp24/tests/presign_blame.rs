@@ -138,6 +138,50 @@ fn a_response_that_is_no_ciphertext_convicts_also_where_it_is_for_somebody_else(
     assert_convicted(&outcome, "for 4", Charge::Broke(Fault::Units { slot: 1 }));
 }
 
+/// Of several lies the first is named, slot by slot, as if nothing were checked at the same time.
+#[test]
+fn the_first_of_several_lies_is_named() {
+    let outcome = lie(1, |_, direct| {
+        let Direct::Round1(proofs) = direct else { panic!("round 1") };
+        proofs[0].psi1.w = proofs[0].psi1.w + Scalar::one();
+        proofs[1].psi0.z1 = proofs[1].psi0.z1.neg();
+    });
+    assert_convicted(&outcome, "round 1", Charge::Broke(Fault::Psi1 { slot: 0 }));
+
+    // Of each slot: whether Gamma, the first and the second proof for each peer are wrong.
+    let cases = [
+        (Fault::PsiHat { slot: 0 }, [[false, false, true], [true, true, false]]),
+        (Fault::Psi { slot: 0 }, [[false, true, true], [true, false, false]]),
+        (Fault::Elog { slot: 0 }, [[true, true, true], [true, true, true]]),
+        (Fault::Elog { slot: 1 }, [[false, false, false], [true, true, true]]),
+    ];
+    for (fault, wrong) in cases {
+        let outcome = lie(2, |broadcast, direct| {
+            let (Broadcast::Round2(said), Direct::Round2(proofs)) = (broadcast, direct) else {
+                panic!("round 2");
+            };
+            for ((said, proofs), [gamma, first, second]) in said.iter_mut().zip(proofs).zip(wrong) {
+                if gamma {
+                    other(&mut said.Gamma);
+                }
+                for (proof, _) in [(&mut proofs.psi, first), (&mut proofs.psi_hat, second)]
+                    .into_iter()
+                    .filter(|(_, wrong)| *wrong)
+                {
+                    proof.z4 = proof.z4.neg();
+                }
+            }
+        });
+        assert_convicted(&outcome, "round 2", Charge::Broke(fault));
+    }
+
+    let outcome = lie(3, |broadcast, _| {
+        let Broadcast::Round3(said) = broadcast else { panic!("round 3") };
+        said.iter_mut().rev().for_each(|said| other(&mut said.Delta));
+    });
+    assert_convicted(&outcome, "round 3", Charge::Broke(Fault::ElogPrime { slot: 0 }));
+}
+
 type Shown = consign_cggmp24::presign::round3::Broadcast<Toy>;
 
 #[test]

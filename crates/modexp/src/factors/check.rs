@@ -23,7 +23,8 @@
 //! **Covered**: any error in reducing operands, in an exponentiation mod `p` or mod `p²`, in a stored CRT
 //! constant, in the recombination, in one of the two primes (of a plaintext the exponentiation alone, for the power of any
 //! other unit is one as well); whether it strikes once or, since the second way has other operands
-//! at every step, a kernel computes wrongly for certain inputs. An error in a value mod `p²` that is compared mod `p` escapes
+//! at every step, a kernel computes wrongly for certain inputs. Numbers that are lost on both ways, a lane that gives zero or a
+//! digit without a power, are seen since zero equals nothing. An error in a value mod `p²` that is compared mod `p` escapes
 //! if it is a multiple of `p`: about `1/p`. In a list errors escape if they cancel: `Π d^w = 1`,
 //! for what each wrong `x` is off by. Without knowing `p` that has a chance of about `1/p` again, but for factors `d = −1`,
 //! of which an even number escapes (weights are odd): no operation here errs by a sign. **Not covered**: wrong operands handed
@@ -90,7 +91,7 @@ impl Factors {
             let term = Zeroizing::new(exponent.concatenating_mul(&weight));
             sum = Zeroizing::new(sum.wrapping_add(&*term));
         }
-        let product = self.weighted_product(found);
+        let product = self.weighted_product(found, false);
         exponents.len() == found.len()
             && self.is_intact()
             && self.are_halves_of_powers(&[(base, &sum)], &[product])
@@ -118,7 +119,7 @@ impl Factors {
             return found.is_empty();
         }
         let found: Vec<_> = found.iter().collect();
-        let [from, to] = [&found, list].map(|list| self.weighted_product(list));
+        let (from, to) = (self.weighted_product(&found, false), self.weighted_product(list, true));
         list.len() == found.len() && self.is_image(&from, &to, Half::cofactor_inverse)
     }
 
@@ -127,7 +128,7 @@ impl Factors {
     #[must_use]
     pub fn are_nth_roots(&self, list: &[&BoxedUint], found: &[BoxedUint]) -> bool {
         let found: Vec<_> = found.iter().collect();
-        let [from, to] = [&found, list].map(|list| self.weighted_product(list));
+        let (from, to) = (self.weighted_product(&found, false), self.weighted_product(list, true));
         list.len() == found.len() && self.is_intact() && self.is_image(&from, &to, Half::cofactor)
     }
 
@@ -144,9 +145,13 @@ impl Factors {
         raised.iter().all(|image| self.sides().iter().all(|(_, side)| same(side.of(image), side.of(to))))
     }
 
-    /// The product of all entries, each to the power of its weight, mod `p` and mod `q`.
-    fn weighted_product(&self, list: &[&BoxedUint]) -> [Secret; 2] {
-        let entries: Vec<_> = list.iter().zip(weights()).collect();
+    /// The product of all entries, each to the power of its weight, mod `p` and mod `q`. Of two lists that are compared one goes
+    /// `backwards` through the lanes, so that a lane that errs every time errs about different entries.
+    fn weighted_product(&self, list: &[&BoxedUint], backwards: bool) -> [Secret; 2] {
+        let mut entries: Vec<_> = list.iter().zip(weights()).collect();
+        if backwards {
+            entries.reverse();
+        }
         let powers = self.run(&entries, Half::prime, |half, _, (x, weight)| {
             Operands::new(half.prime().reduce(x), weight.clone())
         });
@@ -168,7 +173,8 @@ fn weights() -> impl Iterator<Item = BoxedUint> {
     std::iter::repeat_with(move || BoxedUint::from(rng.next_u64() | 1))
 }
 
-/// Equality in constant time.
+/// Equality of units, in constant time. Zero is a power of zero on every way, and whoever sees a value that is zero modulo one
+/// of the primes has that prime: it is equal to nothing.
 fn same(a: &BoxedUint, b: &BoxedUint) -> bool {
-    a.ct_eq(b).into()
+    (a.ct_eq(b) & a.is_nonzero()).into()
 }

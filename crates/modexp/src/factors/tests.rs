@@ -10,6 +10,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::*;
+use crate::lanes::tests as lanes;
+use crate::lanes::tests::broken::{COPYING, ZEROING};
 use crate::powers::{Power, Timing, power};
 use crate::primes::{PrimeKind, generate};
 
@@ -355,6 +357,57 @@ fn a_wrong_half_of_a_random_unit_is_found() {
     let stopped = catch_unwind(AssertUnwindSafe(|| draw(3).count()));
     assert!(stopped.is_err());
     assert_eq!(factors.faults.load(SeqCst), 0);
+}
+
+/// Zero is a power of zero, so a half that is lost twice in the same way would pass a comparison, and the value would tell the
+/// prime that divides it.
+#[test]
+fn a_half_that_is_zero_never_leaves() {
+    let factors = factors(520, 520, 48);
+    let base = factors.modulus().random_unit_candidate(&mut rng(49));
+    let halves = [factors.p.prime().zero(), factors.q.prime().one()];
+    let zero = factors.combine(&halves[0], &halves[1]);
+    let power = factors.combine_squared(&halves[0], &halves[1]);
+    assert!(!factors.are_nth_powers(&[&zero], std::slice::from_ref(&power)));
+    assert!(!factors.are_nth_roots(&[&zero], std::slice::from_ref(&zero)));
+    factors.prepare_units();
+    for (index, kernel) in ZEROING.iter().enumerate() {
+        lanes::install(Some(kernel));
+        let units: Operation =
+            |factors, _| factors.random_units(4, &mut rng(50)).into_iter().map(|unit| unit.value).collect();
+        assert!(panics(&factors, units, &base), "{index}");
+        for (name, operation) in CHECKED.iter().filter(|_| index == 1) {
+            assert!(panics(&factors, *operation, &base), "{name}");
+        }
+        lanes::install(None);
+        assert!(!panics(&factors, units, &base), "{index}");
+    }
+}
+
+/// A lane that gives the number of another makes the same mistake twice only if both lists lie in the same lanes.
+#[test]
+fn mixed_up_lanes_are_found() {
+    let factors = factors(520, 520, 51);
+    let bases: Vec<_> = (0..8).map(|seed| factors.modulus().random_unit_candidate(&mut rng(seed))).collect();
+    let list: [Operation; 2] = [
+        |factors, x| factors.nth_powers(&bases_of(factors, x).iter().collect::<Vec<_>>()),
+        |factors, x| factors.nth_roots(&bases_of(factors, x).iter().collect::<Vec<_>>()),
+    ];
+    for (index, operation) in list.iter().enumerate() {
+        for base in &bases {
+            let right = operation(&factors, base);
+            lanes::install(Some(&COPYING));
+            let found = catch_unwind(AssertUnwindSafe(|| operation(&factors, base)));
+            lanes::install(None);
+            assert!(found.is_err() || found.is_ok_and(|found| found == right), "{index}");
+        }
+    }
+}
+
+/// One to eight powers of a base.
+fn bases_of(factors: &Factors, x: &BoxedUint) -> Vec<BoxedUint> {
+    let count = 1 + x.as_words()[0] % 8;
+    (1..=count).map(|e| direct(x, &BoxedUint::from(e), factors.modulus())).collect()
 }
 
 /// The unchecked twin gives the wrong value out: the hook does disturb, and only the check saves.

@@ -18,7 +18,7 @@ use super::*;
 use crate::powers::{Power, Timing, powers_with};
 use crate::primes::{PrimeKind, generate};
 
-mod broken;
+pub(crate) mod broken;
 
 /// The kernel on the model.
 pub(crate) static MODEL: Kernel = MODEL_KERNEL;
@@ -50,6 +50,11 @@ thread_local! {
 /// The kernel, or none, that a test has put in place for its thread.
 pub(super) fn installed() -> Option<Option<&'static Kernel>> {
     INSTALLED.get()
+}
+
+/// Puts a kernel in place for lists of this thread, or takes it away.
+pub(crate) fn install(kernel: Option<&'static Kernel>) {
+    INSTALLED.set(kernel.map(Some));
 }
 
 /// The model, and the processor's instructions if it has them.

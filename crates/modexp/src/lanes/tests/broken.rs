@@ -2,6 +2,52 @@
 
 use super::*;
 
+/// Kernels that lose numbers: for one digit of an exponent that tables choose by, or in one lane.
+pub(crate) static ZEROING: [Kernel; 2] = [
+    Kernel {
+        select_shared: |out, table, row, keys| {
+            kernel::select_shared::<Model>(out, table, row, keys);
+            for column in out {
+                column
+                    .0
+                    .iter_mut()
+                    .zip(keys.0)
+                    .filter(|(_, key)| *key == 20)
+                    .for_each(|(digit, _)| *digit = 0);
+            }
+        },
+        ..MODEL_KERNEL
+    },
+    Kernel {
+        square: |out, a, moduli, t| {
+            kernel::square::<Model>(out, a, moduli, t);
+            out.as_flattened_mut().iter_mut().for_each(|column| column.0[3] = 0);
+        },
+        square_and_double: |out, a, active, moduli, t| {
+            kernel::square_and_double::<Model>(out, a, active, moduli, t);
+            out.as_flattened_mut().iter_mut().for_each(|column| column.0[3] = 0);
+        },
+        ..MODEL_KERNEL
+    },
+];
+
+/// A kernel whose third lane gives what the fifth does.
+pub(crate) static COPYING: Kernel = Kernel {
+    multiply: |out, a, b, moduli, t| {
+        kernel::multiply::<Model>(out, a, b, moduli, t);
+        out.as_flattened_mut().iter_mut().for_each(|column| column.0[2] = column.0[4]);
+    },
+    square: |out, a, moduli, t| {
+        kernel::square::<Model>(out, a, moduli, t);
+        out.as_flattened_mut().iter_mut().for_each(|column| column.0[2] = column.0[4]);
+    },
+    square_and_double: |out, a, active, moduli, t| {
+        kernel::square_and_double::<Model>(out, a, active, moduli, t);
+        out.as_flattened_mut().iter_mut().for_each(|column| column.0[2] = column.0[4]);
+    },
+    ..MODEL_KERNEL
+};
+
 /// Kernels with a fault in one function each, as a processor might have in one lane.
 static BROKEN: [Kernel; 17] = [
     Kernel {
