@@ -1,5 +1,7 @@
 //! Paillier encryption with signed plaintexts (`docs/spec/primitives.md`, section 2.1).
 
+use std::sync::OnceLock;
+
 use consign_modexp::{BoxedUint, Factors, Modulus, RandomUnit, Timing, fermat_composites, large_factor};
 use crypto_bigint::{Choice, ConcatenatingMul, CtGt, CtSelect, Resize};
 use rand_core::CryptoRng;
@@ -26,8 +28,9 @@ pub struct EncryptionKey {
 pub struct DecryptionKey {
     public: EncryptionKey,
     factors: Factors,
-    /// Whether they are safe or nearly safe, so that nonces come with their powers.
-    generates: bool,
+    /// Whether they are safe or nearly safe, so that nonces come with their powers: looked at when nonces are first drawn, since
+    /// a node reads many keys when it starts.
+    generates: OnceLock<bool>,
 }
 
 /// A ciphertext as it travels. Whether it is a unit below `N^2` is checked with [`EncryptionKey::unit`].
@@ -344,7 +347,7 @@ impl EncryptionKey {
 
 impl DecryptionKey {
     /// Takes two distinct primes, both `3 mod 4` and half the level's modulus size; that they are prime is the caller's word. If
-    /// they are safe or nearly safe, which is tested here, nonces take a third of the time.
+    /// they are safe or nearly safe, which is found out later, nonces take a third of the time.
     pub fn new(p: &BoxedUint, q: &BoxedUint, level: Level) -> Result<Self, Rejection> {
         let factors = Factors::new(p, q).ok_or(Rejection::Domain("p, q"))?;
         let public = EncryptionKey::new(&Natural::new(factors.modulus().value()), level)?;
@@ -352,11 +355,7 @@ impl DecryptionKey {
             (prime.bit(0) & prime.bit(1)).to_bool() && prime.bits() == level.parameters().prime_bits()
         };
         require(fits(p) && fits(q), Rejection::Domain("p, q"))?;
-        let large = [p, q].map(|prime| Modulus::new_secret(&large_factor(prime)));
-        let generates = large.each_ref().map(Option::as_ref).into_iter().collect::<Option<Vec<_>>>();
-        let generates =
-            generates.is_some_and(|list| !fermat_composites(&list, Timing::Secret).contains(&true));
-        Ok(Self { public, factors, generates })
+        Ok(Self { public, factors, generates: OnceLock::new() })
     }
 
     /// The public half.
@@ -369,9 +368,19 @@ impl DecryptionKey {
         &self.factors
     }
 
+    fn generates(&self) -> bool {
+        *self.generates.get_or_init(|| {
+            let large = [self.factors.p(), self.factors.q()].map(large_factor);
+            let moduli: Option<Vec<_>> = large.iter().map(|factor| Modulus::new_secret(factor)).collect();
+            moduli.is_some_and(|list| {
+                !fermat_composites(&list.iter().collect::<Vec<_>>(), Timing::Secret).contains(&true)
+            })
+        })
+    }
+
     /// Uniform units below `N` as nonces, which carry their powers if both primes are safe or nearly safe.
     pub fn nonces(&self, count: usize, rng: &mut (impl CryptoRng + ?Sized)) -> Vec<Nonce> {
-        if !self.generates {
+        if !self.generates() {
             return self.public.nonces(count, rng);
         }
         let with_power = |unit: RandomUnit| {
@@ -383,7 +392,7 @@ impl DecryptionKey {
 
     /// Makes the tables that [`DecryptionKey::nonces`] takes, if there are none yet: 1 MiB at L128.
     pub fn make_tables(&self) {
-        if self.generates {
+        if self.generates() {
             self.factors.prepare_units();
         }
     }
